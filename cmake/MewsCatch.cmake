@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+# Catch2, version 3 or 2, as mews_catch; and mews_discover_tests, which registers each test case
+# with ctest at the moment ctest starts. Catch2's own discovery does that only in version 3, and
+# runs each test program at every build in version 2.
+find_package(Catch2 QUIET)
+if(NOT Catch2_FOUND)
+  message(FATAL_ERROR "the tests need Catch2 (Debian: catch2); or set MEWS_BUILD_TESTS=OFF")
+endif()
+add_library(mews_catch INTERFACE)
+if(Catch2_VERSION VERSION_GREATER_EQUAL 3)
+  target_link_libraries(mews_catch INTERFACE Catch2::Catch2WithMain)
+  set(MEWS_CATCH_NEEDS_MAIN FALSE)
+  set(MEWS_CATCH_LIST --list-tests --verbosity quiet)
+  set(MEWS_CATCH_PROPERTIES SKIP_RETURN_CODE 4)
+else()
+  target_link_libraries(mews_catch INTERFACE Catch2::Catch2)
+  set(MEWS_CATCH_NEEDS_MAIN TRUE)
+  set(MEWS_CATCH_LIST --list-test-names-only)
+  set(MEWS_CATCH_PROPERTIES "")
+endif()
+
+# mews_discover_tests(<target> TIMEOUT <seconds> PROPERTIES <ctest properties>)
+function(mews_discover_tests target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "PROPERTIES")
+  set(include_file "${CMAKE_CURRENT_BINARY_DIR}/${target}_discover.cmake")
+  file(GENERATE OUTPUT "${include_file}" CONTENT "set(executable [==[$<TARGET_FILE:${target}>]==])
+set(list_arguments \"${MEWS_CATCH_LIST}\")
+set(timeout ${arg_TIMEOUT})
+set(properties \"${arg_PROPERTIES};${MEWS_CATCH_PROPERTIES}\")
+include([==[${PROJECT_SOURCE_DIR}/cmake/MewsDiscover.cmake]==])
+")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${include_file}")
+endfunction()

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+/// The one alias through which every word that processes share is read and written.
+///
+/// In an ordinary build it *is* `std::atomic`. A build with MEWS_STEPPED defined announces every
+/// operation to a hook before it happens: the crash tests kill the process there, and the
+/// model checker switches threads there. Such a build is for tests only.
+///
+/// Words that only threads of one process share (`std::atomic` there) are hints or are guarded by a
+/// mutex, and are not announced.
+namespace mews::base {
+
+/// What is about to happen to a shared word (stepped builds).
+enum class Step : std::uint8_t { load, store, exchange, fence };
+
+#if defined(MEWS_STEPPED)
+
+/// Called before each shared operation; null means: go on.
+using StepHook = void (*)(Step step, const volatile void* word);
+inline StepHook step_hook = nullptr;
+
+inline void announce(Step step, const volatile void* word) {
+  if (step_hook != nullptr) step_hook(step, word);
+}
+
+/// `std::atomic`, with every operation announced first. Same size, alignment and orders.
+template <class T>
+class SteppedAtomic {
+ public:
+  using value_type = T;
+  static constexpr bool is_always_lock_free = std::atomic<T>::is_always_lock_free;
+
+  constexpr SteppedAtomic() noexcept = default;
+  constexpr SteppedAtomic(T value) noexcept : word_(value) {}  // NOLINT: as std::atomic
+  SteppedAtomic(const SteppedAtomic&) = delete;
+  SteppedAtomic& operator=(const SteppedAtomic&) = delete;
+
+  T load(std::memory_order order) const {
+    announce(Step::load, this);
+    return word_.load(order);
+  }
+  void store(T value, std::memory_order order) {
+    announce(Step::store, this);
+    word_.store(value, order);
+  }
+  T exchange(T value, std::memory_order order) {
+    announce(Step::exchange, this);
+    return word_.exchange(value, order);
+  }
+  bool compare_exchange_strong(T& expected, T desired, std::memory_order success,
+                               std::memory_order failure) {
+    announce(Step::exchange, this);
+    return word_.compare_exchange_strong(expected, desired, success, failure);
+  }
+  /// Never fails for no reason: a schedule can be run again.
+  bool compare_exchange_weak(T& expected, T desired, std::memory_order success,
+                             std::memory_order failure) {
+    return compare_exchange_strong(expected, desired, success, failure);
+  }
+  T fetch_add(T value, std::memory_order order) {
+    announce(Step::exchange, this);
+    return word_.fetch_add(value, order);
+  }
+  T fetch_sub(T value, std::memory_order order) {
+    announce(Step::exchange, this);
+    return word_.fetch_sub(value, order);
+  }
+  T fetch_or(T value, std::memory_order order) {
+    announce(Step::exchange, this);
+    return word_.fetch_or(value, order);
+  }
+  T fetch_and(T value, std::memory_order order) {
+    announce(Step::exchange, this);
+    return word_.fetch_and(value, order);
+  }
+
+ private:
+  std::atomic<T> word_{};
+};
+
+template <class T>
+using Atomic = SteppedAtomic<T>;
+
+#else
+
+inline void announce(Step, const volatile void*) noexcept {}
+
+template <class T>
+using Atomic = std::atomic<T>;
+
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kIsThreadSanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+inline constexpr bool kIsThreadSanitized = true;
+#else
+inline constexpr bool kIsThreadSanitized = false;
+#endif
+#else
+inline constexpr bool kIsThreadSanitized = false;
+#endif
+
+/// Orders every earlier access of this thread before every later one (StoreLoad included).
+inline void full_fence() {
+  announce(Step::fence, nullptr);
+  if constexpr (kIsThreadSanitized) {
+    // ThreadSanitizer does not model fences; a locked operation on a private word is one too.
+    static thread_local std::atomic<std::uint32_t> word{0};
+    word.fetch_add(1, std::memory_order_seq_cst);
+  } else {
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  }
+}
+
+/// Keeps the compiler from moving accesses across; costs nothing and orders nothing in hardware.
+inline void compiler_fence() noexcept {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+}  // namespace mews::base

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <bit>
+#include <concepts>
+#include <cstdint>
+#include <optional>
+
+/// Arithmetic on numbers that another process may have made up: says no instead of wrapping.
+namespace mews::base {
+
+[[nodiscard]] constexpr std::optional<std::uint64_t> checked_add(std::uint64_t a,
+                                                                 std::uint64_t b) noexcept {
+  std::uint64_t sum = 0;
+  if (__builtin_add_overflow(a, b, &sum)) return std::nullopt;
+  return sum;
+}
+
+[[nodiscard]] constexpr std::optional<std::uint64_t> checked_mul(std::uint64_t a,
+                                                                 std::uint64_t b) noexcept {
+  std::uint64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product)) return std::nullopt;
+  return product;
+}
+
+/// `value` rounded up to a multiple of `unit` (a power of two); nothing when that overflows.
+[[nodiscard]] constexpr std::optional<std::uint64_t> checked_round_up(std::uint64_t value,
+                                                                      std::uint64_t unit) noexcept {
+  const auto sum = checked_add(value, unit - 1);
+  if (!sum) return std::nullopt;
+  return *sum & ~(unit - 1);
+}
+
+[[nodiscard]] constexpr bool is_aligned(std::uint64_t value, std::uint64_t unit) noexcept {
+  return (value & (unit - 1)) == 0;
+}
+
+[[nodiscard]] constexpr std::uint64_t ceil_div(std::uint64_t value, std::uint64_t unit) noexcept {
+  return value / unit + (value % unit != 0 ? 1 : 0);
+}
+
+}  // namespace mews::base

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+
+#include "mews/base/deadline.hpp"
+#include "mews/error.hpp"
+#include "mews/loan.hpp"
+#include "mews/message.hpp"
+#include "mews/options.hpp"
+
+namespace mews {
+
+class SharedSender;
+
+/// One end of a pair of lanes between the host and one plugin.
+///
+/// Threads: one thread may send while another receives. A second thread that sends (or receives)
+/// at the same moment gets `concurrent_use`, and nothing happens; one after the other is fine.
+/// `shared()` gives a sender for any number of threads. `loan` may be called by any thread.
+///
+/// Deadlines: calls without one use the session's `default_timeout`. A `try_` call never blocks.
+///
+/// Death: when the other process is gone, blocked calls return at once. What it had sent is still
+/// received, in order; then `receive` says `peer_died`, and how (`host_died` in a plugin).
+///
+/// Cheap to move; a moved-from channel may only be destroyed or assigned to.
+class Channel {
+ public:
+  Channel(Channel&&) noexcept;
+  Channel& operator=(Channel&&) noexcept;
+  ~Channel();
+
+  /// Memory for a message of `bytes`, 0 included. Blocks while every slab that may serve it is
+  /// taken; `timed_out` then says who holds them. `payload_too_large` when no state of this arena
+  /// could hold it; `out_of_memory`; `host_died` in a plugin. Lock-free when it need not wait.
+  [[nodiscard]] Result<Loan> loan(std::size_t bytes);
+  [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline);
+  [[nodiscard]] Result<Loan> try_loan(std::size_t bytes);
+
+  /// Sends a loan of this session's; no byte is copied above 480. Blocks while the lane is full;
+  /// `timed_out` then says who does not read. `peer_died`, `host_died`, `closed`, `peer_corrupt`,
+  /// `concurrent_use`, `invalid_argument` (an empty loan, or another session's). On success the
+  /// loan is empty; on every error it is untouched, to be sent again, elsewhere, or dropped. (Only
+  /// when the other process dies during the call, recovery may be first: then it is empty too.)
+  [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {});
+  [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline);
+  [[nodiscard]] Result<void> try_send(Loan&& loan, Envelope envelope = {});
+
+  /// Copies `bytes` (any size) and sends them; errors of `loan` and of `send` above.
+  [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope = {});
+  [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope,
+                                  Deadline deadline);
+  [[nodiscard]] Result<void> try_send(std::span<const std::byte> bytes, Envelope envelope = {});
+
+  /// Sends several loans with one publication: the receiver sees them all at once. The number
+  /// sent, from the front: fewer than all when the lane is full (those sent are empty, the others
+  /// untouched). An error when not even the first could be sent; `would_block` for a full lane.
+  /// Never blocks.
+  [[nodiscard]] Result<std::size_t> try_send_batch(std::span<Loan> loans, Envelope envelope = {});
+
+  /// The next message. Blocks until there is one; `timed_out`, `peer_died`, `host_died`,
+  /// `closed` (the other end closed it in good order and everything was received),
+  /// `peer_corrupt` (what is there was not written by a correct peer; the channel stays so),
+  /// `concurrent_use`.
+  [[nodiscard]] Result<Message> receive();
+  [[nodiscard]] Result<Message> receive(Deadline deadline);
+  [[nodiscard]] Result<Message> try_receive();
+
+  /// Lends up to `limit` waiting messages to `visit` in place, in order, and frees each behind it.
+  /// Blocks until there is at least one; the number visited. Errors of `receive`.
+  [[nodiscard]] Result<std::size_t> receive_batch(
+      const std::function<void(const MessageView&)>& visit, std::size_t limit);
+  [[nodiscard]] Result<std::size_t> receive_batch(
+      const std::function<void(const MessageView&)>& visit, std::size_t limit, Deadline deadline);
+  [[nodiscard]] Result<std::size_t> try_receive_batch(
+      const std::function<void(const MessageView&)>& visit, std::size_t limit);
+
+  /// A sender for any number of threads of this process: takes turns by a mutex. It keeps the
+  /// channel's inside alive. Send through it only, from then on, or get `concurrent_use`.
+  [[nodiscard]] SharedSender shared();
+
+  /// Tells the other end that nothing follows; it receives what was sent before, then `closed`.
+  /// Sending here is `closed` from now on, receiving goes on. Never blocks; again: no effect.
+  [[nodiscard]] Result<void> close();
+
+  /// For an event loop: poll this descriptor for reading. It becomes readable when a message can
+  /// be received or the channel has ended, provided `arm_event` was called since.
+  [[nodiscard]] int event_fd() const noexcept;
+  /// Arms `event_fd`. False when there is something to receive (or the end to see) already: then
+  /// receive first. To be called by the receiving thread before each poll. `concurrent_use`.
+  [[nodiscard]] Result<bool> arm_event();
+
+ private:
+  friend class Plugin;
+  friend class Session;
+  friend class detail::SessionCore;
+  explicit Channel(std::shared_ptr<detail::ChannelCore> core) noexcept;
+  std::shared_ptr<detail::ChannelCore> core_;
+};
+
+/// Sends on a channel from any number of threads; see `Channel::shared`. Copyable. A thread whose
+/// turn does not come before the deadline gets `timed_out`.
+class SharedSender {
+ public:
+  [[nodiscard]] Result<Loan> loan(std::size_t bytes);
+  [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline);
+  [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {});
+  [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline);
+  [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope = {});
+  [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope,
+                                  Deadline deadline);
+
+ private:
+  friend class Channel;
+  explicit SharedSender(std::shared_ptr<detail::ChannelCore> core) noexcept;
+  std::shared_ptr<detail::ChannelCore> core_;
+};
+
+}  // namespace mews

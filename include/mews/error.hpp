@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <utility>
+
+namespace mews {
+
+/// What went wrong, for a program to decide by. `to_string` names it.
+enum class ErrorCode : std::uint8_t {
+  // waiting
+  would_block,  ///< a `try_` call found nothing to take or no room; nothing changed
+  timed_out,    ///< the deadline passed; the detail says who holds what
+  // life and death
+  peer_died,       ///< the process at the other end is gone
+  host_died,       ///< the host is gone, and with it the arena's future
+  closed,          ///< the other end closed the channel in good order, or this end did
+  peer_corrupt,    ///< the other end wrote what no correct peer writes; it is cut off
+  concurrent_use,  ///< a second thread is in the same role of the same channel right now
+  // memory
+  payload_too_large,  ///< no configuration of this arena can hold it
+  no_slab,            ///< every slab that may serve the request is taken
+  out_of_memory,      ///< the system gives no page, or no address space
+  // attaching
+  no_such_arena,      ///< nothing of that name, or no arena was passed to this process
+  permission_denied,  ///< the system, or the same-user rule, says no
+  not_an_arena,       ///< wrong magic: this memory is something else
+  version_mismatch,   ///< made by a library with another layout version
+  not_ready,          ///< its creator had not finished by the deadline
+  bad_geometry,       ///< the header contradicts itself or the mapping; the detail names the field
+  too_many_peers,     ///< every peer entry is taken
+  already_exists,     ///< a living host already owns that name
+  // asking
+  invalid_argument,  ///< the detail says which and why
+  spawn_failed,      ///< the program could not be started; errno and path are given
+  os_error,          ///< a system call failed; errno and call are given
+};
+
+/// The enumerator's name, e.g. "timed_out". Never null, never empty.
+[[nodiscard]] std::string_view to_string(ErrorCode code) noexcept;
+
+/// A failure that a caller can act on, and that prints as one sentence.
+///
+/// Cheap where failing is ordinary: `would_block` allocates nothing.
+class Error {
+ public:
+  explicit Error(ErrorCode code) noexcept : code_(code) {}
+  Error(ErrorCode code, std::string detail) noexcept : code_(code), detail_(std::move(detail)) {}
+  Error(ErrorCode code, int os_errno, std::string detail) noexcept
+      : code_(code), os_errno_(os_errno), detail_(std::move(detail)) {}
+
+  /// A failed system call: `call` is its name, `subject` what it was applied to.
+  [[nodiscard]] static Error os(int os_errno, std::string_view call, std::string_view subject = {});
+
+  [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+  /// The system's errno where one was behind it, otherwise 0.
+  [[nodiscard]] int os_errno() const noexcept { return os_errno_; }
+  /// What is particular to this case; may be empty.
+  [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
+  /// One sentence: what failed, on what, and where it helps, what to do.
+  [[nodiscard]] std::string message() const;
+
+ private:
+  ErrorCode code_;
+  int os_errno_ = 0;
+  std::string detail_;
+};
+
+/// A value, or the reason why there is none.
+template <class T>
+using Result = tl::expected<T, Error>;
+
+/// `return fail(ErrorCode::closed);` in a function that returns a `Result`.
+template <class... Args>
+[[nodiscard]] tl::unexpected<Error> fail(Args&&... args) {
+  return tl::unexpected<Error>(Error(std::forward<Args>(args)...));
+}
+
+}  // namespace mews

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+#include "mews/base/atomic.hpp"
+
+/// The truth word: one 64-bit word per slab says all that is true about the slab.
+///
+///   63            32 31   28 27        15 14         3 2     0
+///  +----------------+-------+------------+------------+-------+
+///  |   generation   | backed|    lane    |   holder   | phase |
+///  +----------------+-------+------------+------------+-------+
+///
+/// field       bits    meaning
+/// phase       0..2    free 0, held 1, in_flight 2
+/// holder      3..14   peer index of the holder (held) or the sender (in_flight), else 0
+/// lane        15..27  lane index (in_flight), else 0
+/// backed      28..31  eighths of the slab, from its start, that have memory behind them (0..8)
+/// generation  32..63  +1 at every free -> held
+///
+/// transition                   by                                     how
+/// free -> held                 the allocating peer                    CAS, generation + 1
+/// held -> in_flight            the sender, before the record is out   CAS
+/// in_flight -> held            the receiver, before the head moves    CAS; failure = bad record
+/// held -> free                 the holder                             CAS, then wake waiters
+/// held -> held, more backed    the holder                             CAS
+/// held / in_flight -> free     the host, for a peer known to be dead  CAS
+///
+/// Zero is "free, never backed": a fresh arena needs no initialisation. Every transition is one
+/// compare-exchange on the whole word; the generation makes a stale expectation fail (it wraps
+/// after 2^32 reuses of one slab within one stalled operation).
+namespace mews::layout {
+
+enum class Phase : std::uint8_t { free = 0, held = 1, in_flight = 2 };
+
+struct TruthWord {
+  Phase phase = Phase::free;
+  std::uint16_t holder = 0;
+  std::uint16_t lane = 0;
+  std::uint8_t backed_eighths = 0;
+  std::uint32_t generation = 0;
+
+  friend constexpr bool operator==(const TruthWord&, const TruthWord&) noexcept = default;
+
+  [[nodiscard]] constexpr std::uint64_t pack() const noexcept {
+    return std::uint64_t{static_cast<std::uint8_t>(phase)} | (std::uint64_t{holder} & 0xfff) << 3 |
+           (std::uint64_t{lane} & 0x1fff) << 15 | (std::uint64_t{backed_eighths} & 0xf) << 28 |
+           std::uint64_t{generation} << 32;
+  }
+
+  [[nodiscard]] static constexpr TruthWord unpack(std::uint64_t word) noexcept {
+    return {.phase = static_cast<Phase>(word & 0x7),
+            .holder = static_cast<std::uint16_t>(word >> 3 & 0xfff),
+            .lane = static_cast<std::uint16_t>(word >> 15 & 0x1fff),
+            .backed_eighths = static_cast<std::uint8_t>(word >> 28 & 0xf),
+            .generation = static_cast<std::uint32_t>(word >> 32)};
+  }
+
+  [[nodiscard]] constexpr TruthWord held_by(std::uint16_t peer) const noexcept {
+    return {.phase = Phase::held,
+            .holder = peer,
+            .lane = 0,
+            .backed_eighths = backed_eighths,
+            .generation = phase == Phase::free ? generation + 1 : generation};
+  }
+  [[nodiscard]] constexpr TruthWord in_flight_on(std::uint16_t lane_index) const noexcept {
+    return {.phase = Phase::in_flight,
+            .holder = holder,
+            .lane = lane_index,
+            .backed_eighths = backed_eighths,
+            .generation = generation};
+  }
+  [[nodiscard]] constexpr TruthWord freed() const noexcept {
+    return {.phase = Phase::free,
+            .holder = 0,
+            .lane = 0,
+            .backed_eighths = backed_eighths,
+            .generation = generation};
+  }
+  [[nodiscard]] constexpr TruthWord backed_by(std::uint8_t eighths) const noexcept {
+    auto word = *this;
+    word.backed_eighths = eighths;
+    return word;
+  }
+};
+
+inline constexpr std::uint8_t kFullyBacked = 8;
+
+using AtomicTruthWord = base::Atomic<std::uint64_t>;
+
+static_assert(sizeof(AtomicTruthWord) == 8 && AtomicTruthWord::is_always_lock_free);
+static_assert(TruthWord{}.pack() == 0);
+static_assert(TruthWord::unpack(0xfedcba9876543211).pack() == 0xfedcba9876543211);
+
+}  // namespace mews::layout

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "mews/ids.hpp"
+#include "mews/mem/slab_pool.hpp"
+
+namespace mews::mem {
+
+/// What a dead peer left behind.
+struct Reclaimed {
+  std::uint32_t held = 0;       ///< slabs it held
+  std::uint32_t in_flight = 0;  ///< slabs sent to it, or half sent by it
+  std::uint32_t chunks = 0;     ///< home chunks that nobody owns now
+};
+
+/// A peer that is known to be dead, with its two lanes.
+struct DeadPeer {
+  PeerId peer{};
+  LaneId from_it{};  ///< its lane to the host
+  LaneId to_it{};    ///< the host's lane to it
+  /// Payloads of the records it published and nobody has received yet: these are still delivered.
+  std::span<const SlabPool::Claim> published;
+};
+
+/// Frees every slab that `dead` held, that was on its way to it, or that it was about to send;
+/// leaves what it had published, and what others received from it.
+///
+/// Host only, once the kernel says that the process is gone, and after the host's senders can see
+/// that it is. One scan over the truth words ever used, each repaired by one compare-exchange: a
+/// repair that is interrupted is simply done again. The caller rings the freed bells.
+Reclaimed reclaim(const Arena& arena, const DeadPeer& dead);
+
+}  // namespace mews::mem

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "mews/base/deadline.hpp"
+
+namespace mews {
+
+/// One row of the arena's size-class table: `slab_count` slabs of `slab_bytes` (a power of two).
+/// Only touched slabs cost memory, so counts may be generous.
+struct SizeClass {
+  std::uint64_t slab_bytes;
+  std::uint32_t slab_count;
+};
+
+/// 1 KiB to 16 MiB in steps of four, together 5.5 GiB of address space.
+[[nodiscard]] std::vector<SizeClass> default_size_classes();
+
+/// Where an arena's memory lives.
+enum class Backing : std::uint8_t {
+  anonymous,  ///< a sealed memfd: nothing is left behind, whoever dies
+  named,      ///< POSIX shared memory, which other programs can attach to by its name
+};
+
+/// Who notices that another process has died.
+enum class Watcher : std::uint8_t {
+  thread,  ///< one thread of the session's own; asleep until the kernel reports something
+  none,    ///< the program polls `Session::watch_fd` and calls `Session::process_events`
+};
+
+/// What both ends choose for themselves.
+struct LocalOptions {
+  /// Deadline of every blocking call that is not given one.
+  std::chrono::nanoseconds default_timeout = std::chrono::seconds(30);
+  /// Longest time to look before sleeping. A wake-up across processors costs 25 to 60
+  /// microseconds (measured on a virtual machine). Zero: sleep at once. Ignored, as zero, where
+  /// there is one processor, and cut to a tenth where there are more peers than processors.
+  std::chrono::nanoseconds spin_limit = std::chrono::microseconds(50);
+  Watcher watcher = Watcher::thread;
+};
+
+/// How to make an arena. The host decides; plugins read it from the arena's header.
+struct CreateOptions {
+  std::string name = "mews";  ///< 1 to 39 bytes without '/'; for `named` also the memory's name
+  Backing backing = Backing::anonymous;
+  std::vector<SizeClass> size_classes = default_size_classes();  ///< ascending, at most 16
+  std::uint32_t max_plugins = 63;                                ///< at once, 1 to 2047
+  std::uint32_t ring_cells = 1024;  ///< 64-byte cells per lane, a power of two from 32
+  /// Larger classes that a request may use when its own is full.
+  std::uint32_t fallback_classes = 1;
+  LocalOptions local = {};
+};
+
+/// How to find an arena. Left empty: by what the host that spawned this process has passed on.
+struct AttachOptions {
+  std::string socket = {};  ///< address that a host listens at, see `Session::listen`
+  std::string name = {};    ///< of a `named` arena
+  std::string as = {};      ///< this plugin's name, for the host to see (socket and name)
+  std::chrono::nanoseconds timeout = std::chrono::seconds(10);  ///< for the host to be ready
+  LocalOptions local = {};
+};
+
+/// How a plugin process ended.
+struct PluginExit {
+  std::string name;
+  bool is_signal = false;  ///< killed by a signal, otherwise it exited
+  int number = 0;          ///< the signal or the exit code; -1 where only its parent can know
+  bool will_restart = false;
+  std::string description;  ///< "fonts: signal 9 (Killed), restart in 10 ms"
+};
+
+enum class Restart : std::uint8_t { never, on_crash };
+
+/// How to start a plugin and what to do when it ends.
+struct PluginOptions {
+  std::vector<std::string> environment = {};  ///< "NAME=value" to add to the host's
+  Restart restart = Restart::never;  ///< on_crash: unless it exited with 0 or was told to go
+  /// Before the first restart.
+  std::chrono::milliseconds restart_delay{0};
+  std::chrono::milliseconds restart_delay_limit = std::chrono::seconds(5);  ///< doubled up to this
+  /// Called on the watcher's thread (or in `process_events`) after everything the process had
+  /// has been taken back. Must not block and must not destroy the session or a plugin.
+  std::function<void(const PluginExit&)> on_exit = {};
+};
+
+/// What travels with a payload.
+struct Envelope {
+  std::uint32_t type = 0;         ///< the sender's own message type
+  std::uint64_t correlation = 0;  ///< the sender's own id, by which replies find their request
+};
+
+}  // namespace mews

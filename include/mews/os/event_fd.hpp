@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "mews/error.hpp"
+#include "mews/os/unique_fd.hpp"
+
+namespace mews::os {
+
+/// A new eventfd: non-blocking, close-on-exec, zero.
+[[nodiscard]] Result<UniqueFd> make_event_fd();
+
+/// Makes `fd` readable. Never blocks; a full counter is readable already.
+void signal_event_fd(int fd) noexcept;
+
+/// Makes `fd` unreadable again. Never blocks.
+void drain_event_fd(int fd) noexcept;
+
+}  // namespace mews::os

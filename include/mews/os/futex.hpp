@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+#include "mews/base/atomic.hpp"
+#include "mews/base/deadline.hpp"
+
+/// The kernel's sleep on a word that processes share.
+///
+/// `std::atomic::wait` is not this: in libstdc++ it sleeps on a word private to the process.
+namespace mews::os {
+
+enum class FutexWait : std::uint8_t {
+  woken,      ///< by a wake, a signal or for no reason: look again
+  changed,    ///< the word did not hold `expected` any more
+  timed_out,  ///< the deadline passed
+};
+
+/// Sleeps while `word` holds `expected`, until woken or the deadline. Any thread. No errors: what
+/// the kernel may say besides (a signal) reads as `woken`.
+FutexWait futex_wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected,
+                     Deadline deadline) noexcept;
+
+/// Wakes up to `sleepers` threads, of any process, that sleep on `word`. Never blocks.
+void futex_wake(const base::Atomic<std::uint32_t>& word, int sleepers) noexcept;
+
+#if defined(MEWS_STEPPED)
+/// Stands in for the kernel in the model checker; null means the real futex.
+struct FutexModel {
+  virtual FutexWait wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected) = 0;
+  virtual void wake(const base::Atomic<std::uint32_t>& word, int sleepers) = 0;
+
+ protected:
+  ~FutexModel() = default;
+};
+inline FutexModel* futex_model = nullptr;
+#endif
+
+}  // namespace mews::os

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "mews/error.hpp"
+#include "mews/os/unique_fd.hpp"
+
+namespace mews::os {
+
+/// A descriptor of memory that processes can share: anonymous (memfd) or named (POSIX).
+///
+/// Sparse: its size is a limit, memory is taken page by page (`commit_pages`). Only anonymous
+/// memory can be sealed; whoever may open a named one can also truncate it, and then accesses fail
+/// with SIGBUS. Names have 1 to 200 characters and no '/', otherwise `invalid_argument`.
+class MemoryFile {
+ public:
+  /// New, zeroed, sparse memory without a name in any file system, sealed against growing,
+  /// shrinking and further seals: no process can make another's access fail. Close-on-exec.
+  [[nodiscard]] static Result<MemoryFile> create_anonymous(const std::string& label,
+                                                           std::uint64_t bytes);
+  /// New, zeroed, sparse memory at /dev/shm/`name`, readable and writable by this user only.
+  /// `already_exists` when there is one.
+  [[nodiscard]] static Result<MemoryFile> create_named(const std::string& name,
+                                                       std::uint64_t bytes);
+  /// The existing memory of that name: `no_such_arena`, or `permission_denied` (also when it is
+  /// another user's, whatever its mode allows).
+  [[nodiscard]] static Result<MemoryFile> open_named(const std::string& name);
+  /// Removes the name; who has it open keeps the memory. Missing is not an error.
+  static void unlink_named(const std::string& name) noexcept;
+  /// Takes over a descriptor that came from another process.
+  [[nodiscard]] static MemoryFile adopt(UniqueFd fd) noexcept { return MemoryFile(std::move(fd)); }
+
+  /// Its size in bytes now.
+  [[nodiscard]] Result<std::uint64_t> bytes() const;
+  /// Whether the seals against growing and shrinking are set.
+  [[nodiscard]] bool is_sealed() const noexcept;
+  /// Bytes of physical memory behind it, in all processes together.
+  [[nodiscard]] Result<std::uint64_t> resident_bytes() const;
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+
+ private:
+  explicit MemoryFile(UniqueFd fd) noexcept : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+}  // namespace mews::os

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mews/base/deadline.hpp"
+#include "mews/error.hpp"
+#include "mews/os/unique_fd.hpp"
+
+/// Other processes: watch, start, stop.
+namespace mews::os {
+
+/// A descriptor that becomes readable when the process is gone (a zombie is; a stopped process is
+/// not; who else holds its descriptors does not matter). `os_error` with ESRCH: no such process.
+[[nodiscard]] Result<UniqueFd> open_pidfd(pid_t pid);
+
+/// Whether the process behind `pidfd` is gone. Never blocks. `pidfd` must be open.
+[[nodiscard]] bool has_exited(int pidfd) noexcept;
+
+/// /proc/`pid`/stat field 22: with the pid it names one process for as long as the system runs.
+/// Nothing when there is no such process.
+[[nodiscard]] std::optional<std::uint64_t> process_start_time(pid_t pid);
+
+/// How a child ended.
+struct ExitStatus {
+  bool is_signal = false;  ///< killed by a signal, otherwise it exited
+  int number = 0;          ///< the signal or the exit code
+  [[nodiscard]] bool is_success() const noexcept { return !is_signal && number == 0; }
+  /// "exit code 3", "signal 9 (Killed)"
+  [[nodiscard]] std::string describe() const;
+};
+
+/// Takes the exit status of the child behind `pidfd` and lets the system forget it. Nothing when
+/// it still runs or is not (any more) a child of this process. Never blocks.
+[[nodiscard]] std::optional<ExitStatus> reap(int pidfd) noexcept;
+
+/// Waits until the process behind `pidfd` is gone; false when the deadline passes first.
+bool wait_for_exit(int pidfd, Deadline deadline) noexcept;
+
+/// Sends a signal to exactly the process behind `pidfd`, never to a later one with its number.
+[[nodiscard]] Result<void> send_signal(int pidfd, int signal_number);
+
+struct SpawnOptions {
+  std::vector<std::string> arguments;    ///< [0] is the program, looked up in PATH without a slash
+  std::vector<std::string> environment;  ///< "NAME=value" to add to or replace in this process's
+  /// Open descriptors that keep their numbers in the child. Every other one that is close-on-exec
+  /// (all that mews makes are) closes; those the application left inheritable are its own business.
+  std::vector<int> inherited_fds;
+};
+
+struct Child {
+  pid_t pid = -1;
+  UniqueFd pidfd;
+};
+
+/// Starts a program. `spawn_failed` with errno and path when it cannot be executed; then there is
+/// no child. `invalid_argument` for an empty program, a closed descriptor or a variable without
+/// '='. Signal mask and dispositions of the child are the defaults. Any thread, as long as none
+/// changes the environment meanwhile. Blocks until the child has begun to execute the program.
+[[nodiscard]] Result<Child> spawn(const SpawnOptions& options);
+
+}  // namespace mews::os

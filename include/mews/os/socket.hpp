@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "mews/base/deadline.hpp"
+#include "mews/error.hpp"
+#include "mews/os/unique_fd.hpp"
+
+/// Unix sockets (SOCK_SEQPACKET) that carry one small packet with descriptors. An address that
+/// starts with '@' is in the abstract namespace: it needs no file and vanishes with its socket.
+namespace mews::os {
+
+/// Who is at the other end, by the kernel's word (SO_PEERCRED).
+struct PeerCredentials {
+  pid_t pid;
+  uid_t uid;
+};
+
+struct Packet {
+  std::vector<std::byte> bytes;
+  std::vector<UniqueFd> fds;
+};
+
+/// A listening socket, close-on-exec, non-blocking. A path is created with mode 0600, whatever the
+/// umask is; one that is left of a dead listener is replaced; one that a living listener has, or
+/// that is no socket, is `already_exists`. Blocks for at most about 2 seconds (`timed_out`) while
+/// another process holds the flock of the directory, which makes the replacement safe.
+[[nodiscard]] Result<UniqueFd> listen_unix(const std::string& address);
+
+/// The next connection: `timed_out` when none comes, `os_error` (EBADF/EINVAL) when closed.
+[[nodiscard]] Result<UniqueFd> accept_unix(int listener, Deadline deadline);
+
+/// `no_such_arena` when nobody listens there, `permission_denied`, `timed_out`.
+[[nodiscard]] Result<UniqueFd> connect_unix(const std::string& address, Deadline deadline);
+
+[[nodiscard]] Result<PeerCredentials> peer_credentials(int socket);
+
+/// Sends one packet of 1 to 4096 bytes with at most 16 descriptors. No SIGPIPE. `closed` when the
+/// other end hung up, `timed_out` when it does not receive.
+[[nodiscard]] Result<void> send_packet(int socket, std::span<const std::byte> bytes,
+                                       std::span<const int> fds, Deadline deadline);
+
+/// Receives one packet; the descriptors are close-on-exec. `closed` when the other end hung up,
+/// `timed_out`, `peer_corrupt` when it was truncated, `os_error` (EMFILE) when this process may not
+/// open as many descriptors. Descriptors of a packet that is refused are closed.
+[[nodiscard]] Result<Packet> receive_packet(int socket, Deadline deadline);
+
+}  // namespace mews::os

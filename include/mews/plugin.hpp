@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "mews/channel.hpp"
+#include "mews/ids.hpp"
+
+namespace mews {
+
+namespace detail {
+class PluginCore;
+struct PluginProcess;
+}  // namespace detail
+
+/// The host's handle on one plugin process.
+///
+/// Dropping it closes the channel; the process itself is still watched, and taken back when it
+/// ends. Move-only; functions other than `channel()` may be called by any thread.
+class Plugin {
+ public:
+  Plugin(Plugin&&) noexcept;
+  Plugin& operator=(Plugin&&) noexcept;
+  ~Plugin();
+
+  [[nodiscard]] const std::string& name() const noexcept;
+  [[nodiscard]] PeerId peer() const noexcept;
+  /// The process's id now; after a death the last one's.
+  [[nodiscard]] pid_t pid() const noexcept;
+  /// The channel to the process that was running when this handle was made or last renewed.
+  [[nodiscard]] Channel& channel() noexcept;
+
+  /// Whether the process that `channel()` leads to is running.
+  [[nodiscard]] bool is_alive() const noexcept;
+  /// How that process ended; nothing while it runs.
+  [[nodiscard]] std::optional<PluginExit> exit() const;
+  /// Blocks until it has ended and all that it had has been taken back; `timed_out`.
+  [[nodiscard]] Result<PluginExit> wait_exit(Deadline deadline);
+
+  /// After a death under `Restart::on_crash`: waits for the next process and turns `channel()` to
+  /// it. What the dead one had sent and was not received is dropped. `timed_out`; `peer_died` when
+  /// there will be no next process.
+  [[nodiscard]] Result<void> renew(Deadline deadline);
+
+  /// Sends a signal to exactly this process.
+  [[nodiscard]] Result<void> kill(int signal_number);
+
+ private:
+  friend class Session;
+  Plugin(std::shared_ptr<detail::PluginCore> core, std::shared_ptr<detail::PluginProcess> process,
+         std::shared_ptr<detail::ChannelCore> channel);
+  std::shared_ptr<detail::PluginCore> core_;
+  std::shared_ptr<detail::PluginProcess> process_;
+  std::unique_ptr<Channel> channel_;
+};
+
+}  // namespace mews

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "mews/layout/cell.hpp"
+#include "mews/layout/lane_state.hpp"
+
+namespace mews::ring {
+
+enum class Look : std::uint8_t {
+  record,   ///< the descriptor was filled in
+  empty,    ///< nothing is published
+  corrupt,  ///< what is there, no correct producer writes
+};
+
+/// Copies and checks the record that starts at `position`: cells, kind, and that it lies within
+/// the ring. Nothing of it is read a second time, so a producer that scribbles meanwhile can only
+/// make it wrong, not unsafe. The payload handle is checked by `mem::SlabPool::take`.
+[[nodiscard]] inline Look look_at(std::span<const layout::Cell> cells, std::uint64_t position,
+                                  layout::Descriptor& out) {
+  const auto at = position & (cells.size() - 1);
+  const auto& cell = cells[at];
+  // [A1] acquire: the record, and the slab it names, before our use of them; partner [R1].
+  const auto mark = cell.mark.load(std::memory_order_acquire);
+  if (!layout::is_mark_of(mark, position)) return Look::empty;
+  out.cells = static_cast<std::uint8_t>(mark & 0xf);
+  out.kind = static_cast<layout::RecordKind>(mark >> 4 & 0xf);
+  out.slab_class = static_cast<std::uint8_t>(mark >> 8 & 0xff);
+  if (out.cells == 0 || out.cells > layout::kMaxRecordCells || out.cells > cells.size() - at) {
+    return Look::corrupt;
+  }
+  if (out.kind == layout::RecordKind::filler) return Look::record;
+  if (out.kind != layout::RecordKind::message && out.kind != layout::RecordKind::close) {
+    return Look::corrupt;
+  }
+  const auto extent = cell.extent;
+  out.correlation = cell.correlation;
+  out.bytes = extent & layout::kMaxPayloadBytes;
+  out.slab_index = static_cast<std::uint32_t>(extent >> 40);
+  out.type = cell.type;
+  out.generation = cell.generation;
+  if (out.slab_class != layout::kNoClass) return out.cells == 1 ? Look::record : Look::corrupt;
+  const bool fits =
+      out.bytes <= layout::kMaxInlineBytes && layout::record_cells(out.bytes) == out.cells;
+  return fits ? Look::record : Look::corrupt;
+}
+
+/// The reading end of a lane; its counterpart and the table of words are in lane_producer.hpp.
+///
+/// One thread at a time, but `position` may be read by any. Wait-free; nothing blocks.
+class LaneConsumer {
+ public:
+  /// `cells` is the whole ring. The lane is fresh.
+  LaneConsumer(layout::LaneState& state, std::span<layout::Cell> cells) noexcept
+      : state_(&state), cells_(cells) {}
+
+  /// Whether a record is there; a single load. For spinning.
+  [[nodiscard]] bool has_record() const {
+    const auto position = position_.load(std::memory_order_relaxed);
+    // Acquire: the caller may conclude from it that what preceded the record is visible.
+    const auto mark = cells_[position & (cells_.size() - 1)].mark.load(std::memory_order_acquire);
+    return layout::is_mark_of(mark, position);
+  }
+
+  /// The next record that is not a filler. Reading it again before `advance` gives the same.
+  [[nodiscard]] Look look(layout::Descriptor& out) {
+    for (int fillers = 0; fillers <= kMostFillers; ++fillers) {
+      const auto look = look_at(cells_, position_.load(std::memory_order_relaxed), out);
+      if (look != Look::record || out.kind != layout::RecordKind::filler) return look;
+      advance(out);
+    }
+    return Look::corrupt;
+  }
+
+  /// The inline payload of the record that `look` has just given; valid until `advance`.
+  [[nodiscard]] std::span<const std::byte> inline_payload(
+      const layout::Descriptor& record) const noexcept {
+    const auto at = position_.load(std::memory_order_relaxed) & (cells_.size() - 1);
+    return {cells_[at].payload, static_cast<std::size_t>(record.bytes)};
+  }
+
+  /// The same, copied to `out`, which has room for the largest. In whole cells: copies of a size
+  /// that the compiler knows, where a `memcpy` of any size is a call.
+  void copy_inline(const layout::Descriptor& record,
+                   std::span<std::byte, layout::kMaxInlineBytes> out) const noexcept {
+    const auto at = position_.load(std::memory_order_relaxed) & (cells_.size() - 1);
+    const auto* from = cells_[at].payload;
+    constexpr std::size_t kInFirst = sizeof(layout::Cell::payload);
+    std::memcpy(out.data(), from, kInFirst);
+    const auto bytes = record.cells * layout::kCellBytes - layout::kDescriptorBytes;
+    for (std::size_t done = kInFirst; done < bytes; done += layout::kCellBytes) {
+      std::memcpy(out.data() + done, from + done, layout::kCellBytes);
+    }
+  }
+
+  /// Goes on to the next record: the caller is done with this one's cells.
+  void advance(const layout::Descriptor& record) noexcept {
+    // Release: whoever reads a position knows that the records before it were dealt with.
+    position_.store(position_.load(std::memory_order_relaxed) + record.cells,
+                    std::memory_order_release);
+  }
+
+  /// Lets the producer have the cells back, if a quarter of the ring has come together or the
+  /// lane has run `dry`; true when it did, and a waiting producer must be rung.
+  [[nodiscard]] bool release_cells(Look last_look) {
+    const auto position = position_.load(std::memory_order_relaxed);
+    const auto owed = position - released_;
+    if (owed == 0 || (last_look == Look::record && owed < cells_.size() / 4)) return false;
+    // [R2] release: our reads of the cells before the producer's rewriting; partner [A2].
+    state_->head.store(position, std::memory_order_release);
+    released_ = position;
+    return true;
+  }
+
+  /// Next cell to read. Any thread: after the producer's death, what is published from here on is
+  /// what has not been delivered.
+  [[nodiscard]] std::uint64_t position() const noexcept {
+    return position_.load(std::memory_order_acquire);
+  }
+
+ private:
+  /// A record has at most 7 words that can pass for a mark, each at one position: 7 fillers, and as
+  /// many again at the ring's end. Who sends more would keep the reader busy for ever.
+  static constexpr int kMostFillers = 16;
+
+  layout::LaneState* state_;
+  std::span<layout::Cell> cells_;
+  std::atomic<std::uint64_t> position_{0};
+  std::uint64_t released_ = 0;
+};
+
+/// Calls `visit(descriptor)` for each message published from `position` on, until one that is not
+/// published, or is nonsense. For a lane whose producer is dead; the consumer may be at work.
+template <class Visit>
+void walk_published(std::span<const layout::Cell> cells, std::uint64_t position, Visit&& visit) {
+  const auto end = position + cells.size();
+  layout::Descriptor record;
+  while (position < end && look_at(cells, position, record) == Look::record) {
+    if (record.kind == layout::RecordKind::message) visit(record);
+    position += record.cells;
+  }
+}
+
+}  // namespace mews::ring

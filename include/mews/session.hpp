@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mews/channel.hpp"
+#include "mews/error.hpp"
+#include "mews/options.hpp"
+#include "mews/plugin.hpp"
+#include "mews/stats.hpp"
+
+namespace mews {
+
+/// One process's membership in an arena: the host's, which made it, or a plugin's.
+///
+/// Move-only. `spawn`, `admit`, `connect`, `stats` and `shutdown` may be called by any thread.
+/// Destroy it after its channels and plugins. A loan or message that outlives it stays valid: the
+/// mapping is then kept until the process ends.
+class Session {
+ public:
+  /// Makes an arena; this process is its host. `invalid_argument` names the option;
+  /// `already_exists` (a living host has that name), `out_of_memory`, `os_error`.
+  [[nodiscard]] static Result<Session> create(CreateOptions options = {});
+
+  /// Joins an arena as a plugin; needs no configuration. By default the one whose host spawned
+  /// this process; by socket or by name as the options say. Blocks until the host has admitted
+  /// it, at most `options.timeout`. `no_such_arena`, `permission_denied`, `not_an_arena`,
+  /// `version_mismatch`, `bad_geometry`, `not_ready`, `too_many_peers`, `host_died`.
+  [[nodiscard]] static Result<Session> attach(const AttachOptions& options = {});
+
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  /// Host: as `shutdown` with two seconds. Plugin: closes its channel.
+  ~Session();
+
+  [[nodiscard]] bool is_host() const noexcept;
+
+  /// Plugin only: its channel to the host. A host's channels are its plugins'.
+  [[nodiscard]] Channel& channel() noexcept;
+
+  /// Host only. Starts `command` ([0] is looked up in PATH unless it has a slash) as a plugin of
+  /// that name. The channel can be used at once. `spawn_failed` with path and errno,
+  /// `too_many_peers`, `invalid_argument`.
+  [[nodiscard]] Result<Plugin> spawn(const std::string& name,
+                                     const std::vector<std::string>& command,
+                                     PluginOptions options = {});
+
+  /// Host only. Lets programs of the same user join at a Unix socket: a path (mode 0600), or with
+  /// '@' in front a name that needs no file. A named arena listens by itself.
+  [[nodiscard]] Result<void> listen(const std::string& address);
+
+  /// Host only. The next program that wants to join. Blocks until then. `timed_out`,
+  /// `invalid_argument` (not listening), `permission_denied` (another user tried),
+  /// `too_many_peers`.
+  [[nodiscard]] Result<Plugin> admit(Deadline deadline);
+
+  /// Host only. A plugin within this process: its handle, and its session for another thread.
+  [[nodiscard]] Result<std::pair<Plugin, Session>> connect(const std::string& name);
+
+  /// Host only. Closes every channel and waits for the spawned processes to exit; who is still
+  /// there at the deadline gets SIGTERM, and a second later SIGKILL. Returns when all are gone
+  /// and taken back; the names of those that had to be killed.
+  std::vector<std::string> shutdown(Deadline deadline);
+
+  /// Figures of the whole arena as they are now; costs a scan over the slabs ever used.
+  [[nodiscard]] Stats stats() const;
+
+  /// Readable when another process has died or something else wants attention.
+  [[nodiscard]] int watch_fd() const noexcept;
+  /// Does what the watcher thread would do; never blocks. For `Watcher::none`; otherwise harmless.
+  void process_events();
+
+ private:
+  struct State;
+  explicit Session(std::unique_ptr<State> state) noexcept;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace mews

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <climits>
+#include <cstdint>
+
+#include "mews/base/atomic.hpp"
+#include "mews/base/deadline.hpp"
+#include "mews/os/futex.hpp"
+#include "mews/os/membarrier.hpp"
+
+namespace mews::sync {
+
+/// How a sleeper asks to be woken.
+enum class Sleeper : std::uint32_t {
+  futex = 1,       ///< sleeps in `Doorbell::sleep`
+  event_loop = 2,  ///< sleeps in poll on an eventfd, which the ringer is to signal
+};
+
+/// What keeps the ringer's look at the bell behind its publication.
+enum class RingFence : std::uint8_t {
+  light,           ///< the sleeper's heavy fence; both processes must be registered for it
+  full,            ///< a full fence of the ringer's
+  after_exchange,  ///< the publication was itself a seq_cst read-modify-write
+};
+
+/// One shared word by which one side sleeps until the other has published something.
+///
+///    31                2   1   0
+///   +-------------------+---+---+
+///   |     sequence      | e | f |   f: somebody sleeps on the futex; e: in an event loop
+///   +-------------------+---+---+
+///
+/// The sleeper: arms [S1], fences, *looks again*, sleeps. The ringer: publishes, fences, looks at
+/// the bits [R1], and only if one is set clears them, advances the sequence [R2] and wakes. Of the
+/// two looks at least one sees the other side's write: no wake-up is lost, and a ringer whom
+/// nobody waits for makes no system call.
+///
+/// word  writer            readers            publish / observe            protects
+/// word  sleeper, ringer   sleeper, ringer    [S1] / [R1], fence on each   nothing: says "look
+/// again"
+///
+/// Death: of a sleeper leaves a bit set, which the next ring clears at the price of one needless
+/// wake. Of a ringer between [R2] and the wake leaves the sleeper asleep: whoever watches that
+/// process rings again once it is known dead.
+class Doorbell {
+ public:
+  explicit Doorbell(base::Atomic<std::uint32_t>& word) noexcept : word_(&word) {}
+
+  /// Announces a sleeper; the caller must then look again for what it waits for, and only if it is
+  /// still missing pass the ticket to `sleep`. Costs a `heavy_fence`.
+  [[nodiscard]] std::uint32_t arm(Sleeper sleeper) const {
+    const auto bit = static_cast<std::uint32_t>(sleeper);
+    // [S1] relaxed: the fence orders it before the second look; partner [R1].
+    const auto before = word_->fetch_or(bit, std::memory_order_relaxed);
+    os::heavy_fence();
+    return before | bit;
+  }
+
+  /// Sleeps until rung after `arm` gave out `ticket`, or the deadline. May return early.
+  os::FutexWait sleep(std::uint32_t ticket, Deadline deadline) const {
+    return os::futex_wait(*word_, ticket, deadline);
+  }
+
+  /// After publishing: wakes whoever armed the bell. True when an event loop has to be signalled
+  /// by its eventfd as well.
+  [[nodiscard]] bool ring(RingFence fence) const {
+    // On x86 a read-modify-write is a full fence already.
+    constexpr bool kExchangeIsFence =
+#if defined(__x86_64__) || defined(__i386__)
+        true;
+#else
+        false;
+#endif
+    if (fence == RingFence::light || (fence == RingFence::after_exchange && kExchangeIsFence)) {
+      base::compiler_fence();
+    } else {
+      base::full_fence();
+    }
+    // [R1] relaxed: ordered after the publication by the fence on one side or the other.
+    const auto seen = word_->load(std::memory_order_relaxed);
+    return (seen & kArmed) != 0 && wake(seen);
+  }
+
+  /// Wakes whoever sleeps, armed or not: for what a waiter looks at besides shared memory, and for
+  /// the ringer that died between clearing the bits and waking.
+  [[nodiscard]] bool ring_always() const {
+    base::full_fence();
+    const auto has_event_loop = wake(word_->load(std::memory_order_relaxed));
+    os::futex_wake(*word_, INT_MAX);
+    return has_event_loop;
+  }
+
+ private:
+  static constexpr std::uint32_t kArmed = 3;
+  static constexpr std::uint32_t kOneRing = 4;
+
+  [[gnu::noinline]] bool wake(std::uint32_t seen) const {
+    // [R2] relaxed: the kernel compares the word under its own lock. ABA: the sequence.
+    while (!word_->compare_exchange_strong(seen, (seen & ~kArmed) + kOneRing,
+                                           std::memory_order_relaxed, std::memory_order_relaxed)) {
+    }
+    if ((seen & static_cast<std::uint32_t>(Sleeper::futex)) != 0) os::futex_wake(*word_, INT_MAX);
+    return (seen & static_cast<std::uint32_t>(Sleeper::event_loop)) != 0;
+  }
+
+  base::Atomic<std::uint32_t>* word_;
+};
+
+}  // namespace mews::sync

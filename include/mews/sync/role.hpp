@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "mews/base/atomic.hpp"
+#include "mews/os/membarrier.hpp"
+
+namespace mews::sync {
+
+/// Catches a second thread in a part of the code that only one may be in, at (almost) no cost to
+/// a thread that is alone there.
+///
+/// A locked operation per message would wait until the message's stores have left for the other
+/// core (60 ns, measured). So the role is *biased* to the thread that uses it: that thread only
+/// stores a flag of its own and checks that the bias is still there. Another thread takes the bias
+/// away, runs a `heavy_fence`, and then sees that flag if the first is inside. Each bias has a slot
+/// of its own, so that a flag has one writer for ever. Where there is no asymmetric fence, every
+/// entry is an exchange.
+///
+/// word          writer              readers   publish / observe             protects
+/// slots_[].busy its owner thread    revoker   [B1] / [V2] after heavy_fence the bias
+/// current_      who holds exclusive all       [V1] / [B2]                   the bias
+/// exclusive_    any thread          any       acquire / release             the role's state
+///
+/// Process-private. Never blocks, except while another thread revokes a bias (microseconds).
+class Role {
+ public:
+  Role() = default;
+  Role(const Role&) = delete;
+  Role& operator=(const Role&) = delete;
+
+  /// True when the calling thread is now alone in the role and owes a `leave`.
+  [[nodiscard]] bool try_enter() noexcept {
+    const auto slot = current_.load(std::memory_order_relaxed);
+    if (slot != kUnbiased && slots_[slot].owner.load(std::memory_order_relaxed) == token()) {
+      // Relaxed: only this thread writes it. True: it is inside already.
+      if (slots_[slot].busy.load(std::memory_order_relaxed)) return false;
+      // [B1] relaxed: the revoker's heavy fence orders it before [B2] as seen by the revoker.
+      slots_[slot].busy.store(true, std::memory_order_relaxed);
+      base::compiler_fence();
+      // [B2] acquire: what an earlier holder of the role wrote.
+      if (current_.load(std::memory_order_acquire) == slot) {
+        entered_ = slot;
+        return true;
+      }
+      slots_[slot].busy.store(false, std::memory_order_release);
+    }
+    return try_enter_unbiased();
+  }
+
+  void leave() noexcept {
+    const auto slot = entered_;
+    if (slot != kUnbiased) {
+      // Release: the role's state before the next holder, who reads this in [V2].
+      slots_[slot].busy.store(false, std::memory_order_release);
+    } else {
+      exclusive_.store(false, std::memory_order_release);
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kUnbiased = ~0u;
+  static constexpr std::uint32_t kSlots = 8;
+  static constexpr std::uint32_t kBiasAfter = 16;  ///< entries in a row by one thread
+
+  struct Slot {
+    std::atomic<const void*> owner{nullptr};
+    std::atomic<bool> busy{false};
+  };
+
+  [[nodiscard]] static const void* token() noexcept {
+    static thread_local const char here = 0;
+    return &here;
+  }
+
+  [[gnu::noinline]] bool try_enter_unbiased() noexcept;
+
+  std::array<Slot, kSlots> slots_{};
+  std::atomic<std::uint32_t> current_{kUnbiased};
+  std::atomic<bool> exclusive_{false};
+  // Written only inside the role:
+  std::uint32_t entered_ = kUnbiased;
+  std::uint32_t used_slots_ = 0;
+  std::uint32_t entries_in_a_row_ = 0;
+  const void* last_ = nullptr;
+};
+
+/// Holds a role for a scope.
+class RoleHold {
+ public:
+  explicit RoleHold(Role& role) noexcept : role_(role.try_enter() ? &role : nullptr) {}
+  RoleHold(const RoleHold&) = delete;
+  RoleHold& operator=(const RoleHold&) = delete;
+  ~RoleHold() {
+    if (role_ != nullptr) role_->leave();
+  }
+  [[nodiscard]] explicit operator bool() const noexcept { return role_ != nullptr; }
+
+ private:
+  Role* role_;
+};
+
+}  // namespace mews::sync

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+#include "channel_core.hpp"
+
+#include "mews/os/event_fd.hpp"
+
+namespace mews::detail {
+
+ChannelCore::ChannelCore(std::shared_ptr<SessionCore> session, PeerId plugin, ChannelEvents events)
+    : session_(std::move(session)),
+      other_(session_->self() == kHostPeer ? plugin : kHostPeer),
+      out_(session_->self() == kHostPeer ? lane_to_plugin(channel_of(plugin))
+                                         : lane_to_host(channel_of(plugin))),
+      in_(session_->self() == kHostPeer ? lane_to_host(channel_of(plugin))
+                                        : lane_to_plugin(channel_of(plugin))),
+      events_(std::move(events)),
+      out_data_(session_->arena().lane(out_).data_bell),
+      out_space_(session_->arena().lane(out_).space_bell),
+      in_data_(session_->arena().lane(in_).data_bell),
+      in_space_(session_->arena().lane(in_).space_bell),
+      producer_(session_->arena().lane(out_), session_->arena().cells(out_)),
+      send_spin_(session_->spin_limit()),
+      consumer_(session_->arena().lane(in_), session_->arena().cells(in_)),
+      receive_spin_(session_->spin_limit()) {}
+
+void ChannelCore::loan(Result<Loan>& out, std::size_t bytes, Patience patience) {
+  auto& payload = out->payload_;
+  if (bytes <= layout::kMaxInlineBytes) {
+    payload.become_inline(bytes);
+    return;
+  }
+  auto claimed = session_->claim(payload.slab(), bytes, patience);
+  if (!claimed) {
+    out = tl::unexpected(std::move(claimed.error()));
+    return;
+  }
+  session_->count_out();
+  payload.become_slab(*session_, bytes);
+}
+
+void ChannelCore::ring(const sync::Doorbell& bell) {
+  if (bell.ring(fence())) os::signal_event_fd(events_.other.get());
+}
+
+// The light fence is right once the other process says that it is registered too. Until it has
+// attached, nobody sleeps there and the full fence costs little.
+sync::RingFence ChannelCore::fence() noexcept {
+  if (is_light_.load(std::memory_order_relaxed)) return sync::RingFence::light;
+  // Acquire: its registration came before.
+  const bool is_light = os::has_light_fence() &&
+                        session_->arena().peer(other_).fences.load(std::memory_order_acquire) == 1;
+  is_light_.store(is_light, std::memory_order_relaxed);
+  return sync::RingFence::full;
+}
+
+void ChannelCore::end(ErrorCode why, std::string how) noexcept {
+  std::call_once(end_once_, [&] {
+    end_how_ = std::move(how);
+    // seq_cst: before the bells and before the host's reclaiming scan; its partners are the
+    // waiters' looks after arming and the sender's look after held -> in_flight.
+    ended_.store(static_cast<int>(why), std::memory_order_seq_cst);
+  });
+  (void)in_data_.ring_always();
+  (void)out_space_.ring_always();
+  // Whatever the bell says: the other end may have died after it cleared the event loop's bit and
+  // before it signalled.
+  os::signal_event_fd(events_.own.get());
+}
+
+std::optional<ErrorCode> ChannelCore::ended() const noexcept {
+  const auto code = ended_.load(std::memory_order_seq_cst);
+  return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
+}
+
+tl::unexpected<Error> ChannelCore::failure(ErrorCode code) const {
+  return ended() == code ? fail(code, end_how_) : fail(code);
+}
+
+std::vector<mem::SlabPool::Claim> ChannelCore::published() const {
+  std::vector<mem::SlabPool::Claim> claims;
+  ring::walk_published(session_->arena().cells(in_), consumer_.position(),
+                       [&](const layout::Descriptor& record) {
+                         if (record.slab_class == layout::kNoClass) return;
+                         claims.push_back({.size_class = record.slab_class,
+                                           .index = record.slab_index,
+                                           .generation = record.generation,
+                                           .bytes = record.bytes});
+                       });
+  return claims;
+}
+
+}  // namespace mews::detail

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include "channel_core.hpp"
+#include "mews/os/event_fd.hpp"
+#include "texts.hpp"
+
+// The way of a message in: role, record, slab in_flight -> held, on to the next record, cells
+// given back. What the other process wrote is copied once, checked, then used.
+namespace mews::detail {
+
+using layout::Descriptor;
+
+void ChannelCore::give_back_cells(ring::Look last_look) {
+  if (consumer_.release_cells(last_look)) ring(in_space_);
+}
+
+std::optional<ErrorCode> ChannelCore::next(Descriptor& record) {
+  if (receive_failed_) return receive_failed_;
+  // Before the look: what was published before the end is seen by the look. Acquire: as the end.
+  const bool has_ended = ended_.load(std::memory_order_acquire) >= 0;
+  const auto look = consumer_.look(record);
+  if (look == ring::Look::empty) {
+    give_back_cells(look);
+    return has_ended ? ended() : ErrorCode::would_block;
+  }
+  if (look == ring::Look::corrupt) {
+    receive_failed_ = ErrorCode::peer_corrupt;
+  } else if (record.kind == layout::RecordKind::close) {
+    consumer_.advance(record);
+    give_back_cells(ring::Look::empty);
+    receive_failed_ = ErrorCode::closed;
+  }
+  return receive_failed_;
+}
+
+std::optional<ErrorCode> ChannelCore::take_payload(const Descriptor& record, Payload& payload) {
+  if (record.slab_class == layout::kNoClass) {
+    payload.become_inline(record.bytes);
+    consumer_.copy_inline(record, payload.inline_buffer());
+    return {};
+  }
+  const mem::SlabPool::Claim claim{.size_class = record.slab_class,
+                                   .index = record.slab_index,
+                                   .generation = record.generation,
+                                   .bytes = record.bytes};
+  if (!session_->pool().take_into(payload.slab(), claim, in_, other_)) {
+    receive_failed_ = ErrorCode::peer_corrupt;
+    return receive_failed_;
+  }
+  session_->count_out();
+  payload.become_slab(*session_, record.bytes);
+  return {};
+}
+
+std::optional<ErrorCode> ChannelCore::take(Message& message) {
+  Descriptor record;
+  if (const auto failed = next(record)) return failed;
+  if (const auto failed = take_payload(record, message.payload_)) return failed;
+  message.envelope_ = {.type = record.type, .correlation = record.correlation};
+  consumer_.advance(record);
+  give_back_cells(ring::Look::record);
+  return {};
+}
+
+std::optional<ErrorCode> ChannelCore::visit_all(const Visit& visit, std::size_t limit,
+                                                std::size_t& count) {
+  for (count = 0; count < limit; ++count) {
+    Descriptor record;
+    if (const auto failed = next(record)) return count > 0 ? Code() : failed;
+    const Envelope envelope{.type = record.type, .correlation = record.correlation};
+    if (record.slab_class == layout::kNoClass) {
+      visit({consumer_.inline_payload(record), envelope});
+      consumer_.advance(record);
+    } else {
+      Message message;
+      if (const auto failed = take_payload(record, message.payload_)) {
+        return count > 0 ? Code() : failed;
+      }
+      consumer_.advance(record);
+      visit({message.bytes(), envelope});
+    }
+    give_back_cells(ring::Look::record);
+  }
+  return {};
+}
+
+bool ChannelCore::has_something() const noexcept {
+  return consumer_.has_record() || ended_.load(std::memory_order_relaxed) >= 0;
+}
+
+Result<void> ChannelCore::wait_for_record(Deadline deadline) {
+  const auto began = Deadline::Clock::now();
+  if (receive_spin_.spin([this] { return has_something(); }, deadline)) return {};
+  for (;;) {
+    const auto ticket = in_data_.arm(sync::Sleeper::futex);
+    if (has_something()) return {};
+    if (deadline.has_passed()) {
+      return fail(ErrorCode::timed_out,
+                  fmt::format("nothing came from {} for {}", session_->peer_name(other_),
+                              duration_text(Deadline::Clock::now() - began)));
+    }
+    receive_spin_.set_limit(session_->spin_limit());
+    in_data_.sleep(ticket, deadline);
+  }
+}
+
+template <class Attempt>
+Result<void> ChannelCore::receive_by(Patience patience, Attempt&& attempt) {
+  return in_role(receive_role_, patience, attempt,
+                 [this](Deadline deadline) { return wait_for_record(deadline); });
+}
+
+void ChannelCore::receive(Result<Message>& out, Patience patience) {
+  auto received = receive_by(patience, [&] { return take(*out); });
+  if (!received) out = tl::unexpected(std::move(received.error()));
+}
+
+Result<std::size_t> ChannelCore::receive_batch(const Visit& visit, std::size_t limit,
+                                               Patience patience) {
+  if (limit == 0) return fail(ErrorCode::invalid_argument, "a batch of at most 0 messages");
+  std::size_t count = 0;
+  auto received = receive_by(patience, [&] { return visit_all(visit, limit, count); });
+  if (!received) return tl::unexpected(std::move(received.error()));
+  return count;
+}
+
+Result<bool> ChannelCore::arm_event() {
+  const sync::RoleHold role(receive_role_);
+  if (!role) return fail(ErrorCode::concurrent_use);
+  os::drain_event_fd(events_.own.get());
+  (void)in_data_.arm(sync::Sleeper::event_loop);
+  return !has_something() && !receive_failed_ && !ended();
+}
+
+}  // namespace mews::detail

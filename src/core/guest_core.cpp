@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "guest_core.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "mews/os/event_fd.hpp"
+#include "mews/os/membarrier.hpp"
+#include "mews/os/process.hpp"
+
+namespace mews::detail {
+namespace {
+
+using layout::PeerState;
+
+// The seat must be the one that was offered, and nobody else's: each role is taken by an exchange.
+Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation) {
+  if (invitation.peer == kHostPeer || invitation.peer.value() >= arena.geometry().peer_capacity) {
+    return fail(ErrorCode::bad_geometry,
+                fmt::format("seat {} is not one of {} plugins'", invitation.peer.value(),
+                            arena.geometry().peer_capacity - 1));
+  }
+  auto& entry = arena.peer(invitation.peer);
+  auto state = static_cast<std::uint32_t>(PeerState::invited);
+  // Acquire: the entry as the host wrote it. ABA: the epoch is compared after.
+  if (!entry.state.compare_exchange_strong(state, static_cast<std::uint32_t>(PeerState::attached),
+                                           std::memory_order_acquire, std::memory_order_relaxed) ||
+      entry.epoch.load(std::memory_order_relaxed) != invitation.epoch) {
+    return fail(ErrorCode::closed, "the invitation was used already, or withdrawn");
+  }
+  const auto role = invitation.peer.value() + 1;
+  const auto channel = channel_of(invitation.peer);
+  std::uint32_t vacant = 0;
+  // Relaxed: the exchange alone decides who has the role.
+  if (!arena.lane(lane_to_host(channel))
+           .producer_role.compare_exchange_strong(vacant, role, std::memory_order_relaxed,
+                                                  std::memory_order_relaxed) ||
+      !arena.lane(lane_to_plugin(channel))
+           .consumer_role.compare_exchange_strong(vacant, role, std::memory_order_relaxed,
+                                                  std::memory_order_relaxed)) {
+    return fail(ErrorCode::concurrent_use,
+                fmt::format("peer {} has this end of the channel already", vacant - 1));
+  }
+  entry.pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_relaxed);
+  entry.start_time.store(os::process_start_time(::getpid()).value_or(0), std::memory_order_relaxed);
+  // Release: the host that reads it may use the light fence towards us.
+  entry.fences.store(os::register_light_fence() ? 1 : 0, std::memory_order_release);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
+                                                   std::shared_ptr<const mem::Arena> arena,
+                                                   os::UniqueFd leave_event,
+                                                   const LocalOptions& local, Deadline deadline) {
+  if (!arena) {
+    auto attached =
+        mem::Arena::attach(os::MemoryFile::adopt(std::move(invitation.arena)), deadline);
+    if (!attached) return tl::unexpected(std::move(attached.error()));
+    arena = std::make_shared<const mem::Arena>(std::move(*attached));
+  }
+  if (auto seated = take_seat(*arena, invitation); !seated) {
+    return tl::unexpected(std::move(seated.error()));
+  }
+  std::unique_ptr<GuestCore> guest(new GuestCore);
+  guest->session_ = SessionCore::make(std::move(arena), invitation.peer, local);
+  guest->channel_ =
+      std::make_shared<ChannelCore>(guest->session_, invitation.peer,
+                                    ChannelEvents{.own = std::move(invitation.own_event),
+                                                  .other = std::move(invitation.host_event)});
+  guest->host_pidfd_ = std::move(invitation.host_pidfd);
+  guest->leave_event_ = std::move(leave_event);
+  auto watch = Watch::make(local.watcher);
+  if (!watch) return tl::unexpected(std::move(watch.error()));
+  guest->watch_ = std::move(*watch);
+  auto watching = guest->watch_->add(guest->host_pidfd_.get(), [raw = guest.get()] {
+    raw->session_->end(ErrorCode::host_died);
+    raw->channel_->end(ErrorCode::host_died, {});
+  });
+  if (!watching) return tl::unexpected(std::move(watching.error()));
+  return guest;
+}
+
+GuestCore::~GuestCore() {
+  if (watch_) watch_->stop();
+  if (!channel_) return;
+  (void)channel_->close();
+  channel_.reset();
+  // While a loan or message is out, the seat stays ours: the host must not take the slabs back.
+  if (session_->has_slabs_out()) return;
+  session_->arena()
+      .peer(session_->self())
+      .state.store(static_cast<std::uint32_t>(PeerState::left), std::memory_order_release);
+  if (leave_event_) os::signal_event_fd(leave_event_.get());
+}
+
+}  // namespace mews::detail

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+
+#include "channel_core.hpp"
+#include "invitation.hpp"
+#include "session_core.hpp"
+#include "watcher.hpp"
+
+namespace mews::detail {
+
+/// The plugin's side: one seat, one channel, and an eye on the host.
+class GuestCore {
+ public:
+  /// Takes the seat of `invitation`. `arena` is null unless guest and host share a mapping.
+  [[nodiscard]] static Result<std::unique_ptr<GuestCore>> join(
+      Invitation invitation, std::shared_ptr<const mem::Arena> arena, os::UniqueFd leave_event,
+      const LocalOptions& local, Deadline deadline);
+  GuestCore(const GuestCore&) = delete;
+  GuestCore& operator=(const GuestCore&) = delete;
+  ~GuestCore();
+
+  [[nodiscard]] const std::shared_ptr<ChannelCore>& channel() const noexcept { return channel_; }
+  [[nodiscard]] const std::shared_ptr<SessionCore>& session() const noexcept { return session_; }
+  [[nodiscard]] Watch& watch() noexcept { return *watch_; }
+
+ private:
+  GuestCore() = default;
+
+  std::shared_ptr<SessionCore> session_;
+  std::shared_ptr<ChannelCore> channel_;
+  os::UniqueFd host_pidfd_;
+  os::UniqueFd leave_event_;  ///< only where host and guest are one process
+  std::unique_ptr<Watch> watch_;
+};
+
+}  // namespace mews::detail

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "channel_core.hpp"
+#include "invitation.hpp"
+#include "mews/options.hpp"
+#include "session_core.hpp"
+#include "watcher.hpp"
+
+namespace mews::detail {
+
+/// One process in a plugin's seat, from invitation to recovery. Fields after `channel` are guarded
+/// by the host's mutex.
+struct PluginProcess {
+  PeerId peer{};
+  pid_t pid = -1;
+  os::UniqueFd watched;  ///< readable once it is gone: a pidfd, or an eventfd within one process
+  os::UniqueFd plugin_event;
+  os::UniqueFd host_event;
+  std::shared_ptr<ChannelCore> channel;
+  std::uint64_t watch_id = 0;
+  Deadline::Clock::time_point began{};
+  std::optional<PluginExit> exit;  ///< set once all that it had has been taken back
+};
+
+/// A plugin by name, through the processes that play it. Guarded by the host's mutex.
+class HostCore;
+class PluginCore {
+ public:
+  std::string name;
+  std::vector<std::string> command;  ///< empty: not a child of ours
+  PluginOptions options;
+  std::weak_ptr<HostCore> host;
+  std::shared_ptr<PluginProcess> current;
+  bool is_restarting = false;
+  std::chrono::milliseconds delay{0};
+  os::UniqueFd restart_timer;
+  std::uint64_t timer_id = 0;
+};
+
+/// The host's side: seats, processes, deaths, restarts. Any thread.
+class HostCore : public std::enable_shared_from_this<HostCore> {
+ public:
+  [[nodiscard]] static Result<std::shared_ptr<HostCore>> create(const CreateOptions& options);
+  ~HostCore();
+
+  /// A plugin with the process that plays it now. The channel is here by itself, because a process
+  /// that dies at once lets go of its own.
+  struct Cast {
+    std::shared_ptr<PluginCore> plugin;
+    std::shared_ptr<PluginProcess> process;
+    std::shared_ptr<ChannelCore> channel;
+  };
+  [[nodiscard]] Result<Cast> spawn(const std::string& name, const std::vector<std::string>& command,
+                                   PluginOptions options);
+  [[nodiscard]] Result<void> listen(const std::string& address);
+  [[nodiscard]] Result<Cast> admit(Deadline deadline);
+  struct Local {
+    Cast cast;
+    Invitation invitation;
+    os::UniqueFd leave_event;  ///< the guest signals it when it goes
+  };
+  [[nodiscard]] Result<Local> connect(const std::string& name);
+
+  std::vector<std::string> shutdown(Deadline deadline);
+  [[nodiscard]] Watch& watch() noexcept { return *watch_; }
+  [[nodiscard]] const std::shared_ptr<SessionCore>& session() const noexcept { return session_; }
+  [[nodiscard]] const LocalOptions& local() const noexcept { return local_; }
+
+  // For Plugin.
+  [[nodiscard]] std::optional<PluginExit> exit_of(const PluginProcess& process);
+  [[nodiscard]] Result<PluginExit> wait_exit(const PluginProcess& process, Deadline deadline);
+  [[nodiscard]] Result<Cast> wait_next(const std::shared_ptr<PluginCore>& plugin,
+                                       const std::shared_ptr<PluginProcess>& last,
+                                       Deadline deadline);
+  /// Takes back what dead processes had sent and nobody can receive any more.
+  void collect();
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+
+  HostCore(std::shared_ptr<SessionCore> session, std::unique_ptr<Watch> watch,
+           os::UniqueFd own_pidfd, const CreateOptions& options);
+
+  // Seats (host_seats.cpp); mutex held.
+  [[nodiscard]] Result<void> check_room() const;
+  [[nodiscard]] Result<std::shared_ptr<PluginProcess>> invite(const std::string& name);
+  [[nodiscard]] Seat seat_of(const PluginProcess& process) const noexcept;
+  void reset_seat(PeerId peer) noexcept;
+  void collect_seats();
+  void vacate(const PluginProcess& process) noexcept;
+
+  /// The next caller at the socket; `closed` or ESRCH when it has gone again.
+  [[nodiscard]] Result<Cast> admit_next(int listener, Deadline deadline);
+
+  // Life and death (host_life.cpp).
+  [[nodiscard]] static Cast cast_of(const std::shared_ptr<PluginCore>& plugin) {
+    return {plugin, plugin->current, plugin->current->channel};
+  }
+  [[nodiscard]] Result<void> start(const std::shared_ptr<PluginCore>& plugin);
+  [[nodiscard]] Result<void> watch_process(const std::shared_ptr<PluginCore>& plugin,
+                                           const std::shared_ptr<PluginProcess>& process);
+  void on_gone(const std::shared_ptr<PluginCore>& plugin,
+               const std::shared_ptr<PluginProcess>& process);
+  void take_back(PluginProcess& process, const std::string& how);
+  [[nodiscard]] PluginExit exit_text(const PluginCore& plugin, const PluginProcess& process);
+  void plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExit& exit,
+                    Deadline::Clock::duration lived);
+  void restart(const std::shared_ptr<PluginCore>& plugin);
+  /// Waits with `lock` held in between; true when `is_done` came true before the deadline.
+  template <class IsDone>
+  bool wait(Lock& lock, Deadline deadline, IsDone&& is_done);
+  [[nodiscard]] bool has_children() const;
+  void signal_children(int signal_number, std::vector<std::string>* names);
+
+  const std::shared_ptr<SessionCore> session_;
+  const LocalOptions local_;
+  const std::uint32_t max_plugins_;
+  const os::UniqueFd own_pidfd_;
+  std::string named_;  ///< the shared memory's name, to be removed at the end
+  std::unique_ptr<Watch> watch_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  os::UniqueFd listener_;
+  std::vector<bool> taken_;  ///< per peer entry
+  std::vector<bool> used_;   ///< per peer entry: to be wiped before it is given out again
+  std::vector<std::shared_ptr<PluginCore>> plugins_;
+  std::vector<std::shared_ptr<PluginProcess>> retired_;  ///< dead, their channels still in hands
+  bool is_shutting_down_ = false;
+};
+
+}  // namespace mews::detail

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "host_core.hpp"
+#include "mews/mem/reclaim.hpp"
+#include "mews/os/event_fd.hpp"
+#include "mews/os/process.hpp"
+#include "names.hpp"
+#include "texts.hpp"
+
+// Processes come, go, and come again. A death is known from the kernel, by a descriptor that
+// becomes readable; everything that follows is done by whoever dispatches the watch.
+namespace mews::detail {
+namespace {
+
+constexpr std::chrono::milliseconds kFirstDelay{10};
+constexpr std::chrono::seconds kAfterTerm{1};
+constexpr std::chrono::seconds kAfterKill{5};
+
+Result<os::UniqueFd> timer_in(std::chrono::milliseconds delay) {
+  os::UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!timer) return tl::unexpected(Error::os(errno, "timerfd_create"));
+  itimerspec when{};
+  when.it_value.tv_sec = delay.count() / 1000;
+  when.it_value.tv_nsec = std::max<long>(1, delay.count() % 1000 * 1'000'000);
+  if (::timerfd_settime(timer.get(), 0, &when, nullptr) != 0) {
+    return tl::unexpected(Error::os(errno, "timerfd_settime"));
+  }
+  return timer;
+}
+
+}  // namespace
+
+Result<HostCore::Cast> HostCore::spawn(const std::string& name,
+                                       const std::vector<std::string>& command,
+                                       PluginOptions options) {
+  if (auto bad = check_name(name)) return tl::unexpected(std::move(*bad));
+  if (command.empty() || command[0].empty()) {
+    return fail(ErrorCode::invalid_argument, fmt::format("plugin {} has no command", name));
+  }
+  auto plugin = std::make_shared<PluginCore>();
+  plugin->name = name;
+  plugin->command = command;
+  plugin->options = std::move(options);
+  plugin->host = weak_from_this();
+  plugin->delay = plugin->options.restart_delay;
+  const Lock lock(mutex_);
+  if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
+  if (auto started = start(plugin); !started) return tl::unexpected(std::move(started.error()));
+  plugins_.push_back(plugin);
+  return cast_of(plugin);
+}
+
+Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) {
+  auto process = invite(plugin->name);
+  if (!process) return tl::unexpected(std::move(process.error()));
+  const auto seat = seat_of(**process);
+  os::SpawnOptions spawning;
+  spawning.arguments = plugin->command;
+  spawning.environment = plugin->options.environment;
+  spawning.environment.push_back(to_environment(seat));
+  spawning.inherited_fds = {seat.arena, seat.host_pidfd, seat.plugin_event, seat.host_event};
+  auto child = os::spawn(spawning);
+  if (!child) {
+    vacate(**process);
+    return tl::unexpected(std::move(child.error()));
+  }
+  (*process)->pid = child->pid;
+  (*process)->watched = std::move(child->pidfd);
+  plugin->current = *process;
+  return watch_process(plugin, *process);
+}
+
+Result<void> HostCore::watch_process(const std::shared_ptr<PluginCore>& plugin,
+                                     const std::shared_ptr<PluginProcess>& process) {
+  auto id =
+      watch_->add(process->watched.get(), [this, plugin, process] { on_gone(plugin, process); });
+  if (!id) return tl::unexpected(std::move(id.error()));
+  process->watch_id = *id;
+  return {};
+}
+
+void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
+                       const std::shared_ptr<PluginProcess>& process) {
+  Lock lock(mutex_);
+  if (process->exit) return;
+  watch_->remove(process->watch_id);
+  auto exit = exit_text(*plugin, *process);
+  take_back(*process, exit.description);
+  plan_restart(plugin, exit, Deadline::Clock::now() - process->began);
+  process->exit = exit;
+  retired_.push_back(process);
+  collect_seats();
+  const bool is_due_now = exit.will_restart && plugin->delay.count() == 0;
+  if (!exit.will_restart) std::erase(plugins_, plugin);
+  lock.unlock();
+  changed_.notify_all();
+  if (plugin->options.on_exit) plugin->options.on_exit(exit);
+  if (is_due_now) restart(plugin);
+}
+
+// Order matters: first nobody sends to it any more, then what it left behind is freed, then those
+// who wait for slabs look again.
+void HostCore::take_back(PluginProcess& process, const std::string& how) {
+  const auto& arena = session_->arena();
+  const auto before = arena.peer(process.peer)
+                          .state.exchange(static_cast<std::uint32_t>(layout::PeerState::dead),
+                                          std::memory_order_relaxed);
+  const bool has_left = before == static_cast<std::uint32_t>(layout::PeerState::left);
+  process.channel->end(has_left ? ErrorCode::closed : ErrorCode::peer_died, how);
+  const auto published = process.channel->published();
+  const auto channel = channel_of(process.peer);
+  mem::reclaim(arena, {.peer = process.peer,
+                       .from_it = lane_to_host(channel),
+                       .to_it = lane_to_plugin(channel),
+                       .published = published});
+  session_->ring_all_freed();
+}
+
+PluginExit HostCore::exit_text(const PluginCore& plugin, const PluginProcess& process) {
+  PluginExit exit{.name = plugin.name,
+                  .is_signal = false,
+                  .number = -1,
+                  .will_restart = false,
+                  .description = plugin.name + ": gone"};
+  if (const auto status = os::reap(process.watched.get())) {
+    exit.is_signal = status->is_signal;
+    exit.number = status->number;
+    exit.description = fmt::format("{}: {}", plugin.name, status->describe());
+  }
+  return exit;
+}
+
+void HostCore::plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExit& exit,
+                            Deadline::Clock::duration lived) {
+  const auto& options = plugin->options;
+  if (is_shutting_down_ || options.restart == Restart::never || plugin->command.empty()) return;
+  if (!exit.is_signal && exit.number == 0) return;
+  exit.will_restart = true;
+  plugin->is_restarting = true;
+  // One that ran for a while starts over; one that keeps dying waits twice as long each time.
+  if (lived > std::max<Deadline::Clock::duration>(options.restart_delay_limit, kFirstDelay)) {
+    plugin->delay = options.restart_delay;
+  }
+  exit.description += plugin->delay.count() == 0
+                          ? ", restart at once"
+                          : fmt::format(", restart in {}", duration_text(plugin->delay));
+  if (plugin->delay.count() == 0) return;
+  auto timer = timer_in(plugin->delay);
+  if (timer) plugin->restart_timer = std::move(*timer);
+  auto id = watch_->add(plugin->restart_timer.get(), [this, plugin] { restart(plugin); });
+  if (id) plugin->timer_id = *id;
+  exit.will_restart = plugin->is_restarting = timer && id;
+}
+
+void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
+  {
+    const Lock lock(mutex_);
+    if (plugin->restart_timer) {
+      watch_->remove(plugin->timer_id);
+      plugin->restart_timer.reset();
+    }
+    plugin->is_restarting = false;
+    if (is_shutting_down_) {
+      std::erase(plugins_, plugin);
+    } else {
+      plugin->delay =
+          std::min(plugin->options.restart_delay_limit, std::max(kFirstDelay, 2 * plugin->delay));
+      if (!start(plugin)) std::erase(plugins_, plugin);
+    }
+  }
+  changed_.notify_all();
+}
+
+template <class IsDone>
+bool HostCore::wait(Lock& lock, Deadline deadline, IsDone&& is_done) {
+  if (watch_->has_thread()) {
+    if (!deadline.is_forever()) return changed_.wait_until(lock, deadline.at(), is_done);
+    changed_.wait(lock, is_done);
+    return true;
+  }
+  while (!is_done()) {
+    if (deadline.has_passed()) return false;
+    lock.unlock();
+    pollfd watched{.fd = watch_->fd(), .events = POLLIN, .revents = 0};
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+        std::min<Deadline::Clock::duration>(deadline.left(), std::chrono::hours(1)));
+    ::poll(&watched, 1, static_cast<int>(left.count()));
+    watch_->dispatch();
+    lock.lock();
+  }
+  return true;
+}
+
+std::optional<PluginExit> HostCore::exit_of(const PluginProcess& process) {
+  const Lock lock(mutex_);
+  return process.exit;
+}
+
+Result<PluginExit> HostCore::wait_exit(const PluginProcess& process, Deadline deadline) {
+  Lock lock(mutex_);
+  if (wait(lock, deadline, [&] { return process.exit.has_value(); })) return *process.exit;
+  return fail(ErrorCode::timed_out, fmt::format("process {} is still running", process.pid));
+}
+
+Result<HostCore::Cast> HostCore::wait_next(const std::shared_ptr<PluginCore>& plugin,
+                                           const std::shared_ptr<PluginProcess>& last,
+                                           Deadline deadline) {
+  Lock lock(mutex_);
+  // The next one may have died in turn, and its channel may be gone with it.
+  const auto has_next = [&] { return plugin->current != last && plugin->current->channel; };
+  // A death that has not been noticed yet is waited for as well.
+  const bool is_over = wait(lock, deadline, [&] {
+    return has_next() || (plugin->current->exit && !plugin->is_restarting);
+  });
+  if (has_next()) return cast_of(plugin);
+  if (!is_over) return fail(ErrorCode::timed_out, plugin->name + " was not started again");
+  return fail(ErrorCode::peer_died,
+              plugin->current->exit->description + ", and will not be started again");
+}
+
+bool HostCore::has_children() const {
+  return std::any_of(plugins_.begin(), plugins_.end(), [](const auto& plugin) {
+    return !plugin->command.empty() && !plugin->current->exit;
+  });
+}
+
+void HostCore::signal_children(int signal_number, std::vector<std::string>* names) {
+  for (const auto& plugin : plugins_) {
+    if (plugin->command.empty() || plugin->current->exit) continue;
+    // A failure means that it is gone already, which the watch reports.
+    (void)os::send_signal(plugin->current->watched.get(), signal_number);
+    if (names != nullptr) names->push_back(plugin->name);
+  }
+}
+
+std::vector<std::string> HostCore::shutdown(Deadline deadline) {
+  std::vector<std::string> killed;
+  Lock lock(mutex_);
+  is_shutting_down_ = true;
+  for (const auto& plugin : plugins_) {
+    // Its own sender may be at work in another thread; SIGTERM follows in any case.
+    if (plugin->current->channel) (void)plugin->current->channel->close();
+  }
+  const auto is_over = [this] { return !has_children(); };
+  if (wait(lock, deadline, is_over)) return killed;
+  signal_children(SIGTERM, nullptr);
+  if (wait(lock, kAfterTerm, is_over)) return killed;
+  signal_children(SIGKILL, &killed);
+  wait(lock, kAfterKill, is_over);
+  return killed;
+}
+
+}  // namespace mews::detail

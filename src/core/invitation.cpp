@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "invitation.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include "mews/layout/limits.hpp"
+#include "mews/layout/peer_entry.hpp"
+#include "mews/os/socket.hpp"
+#include "texts.hpp"
+
+namespace mews::detail {
+namespace {
+
+struct Hello {
+  std::uint64_t magic;
+  std::uint32_t layout_major;
+  char name[layout::kPeerNameBytes];
+  std::uint32_t reserved;
+};
+
+struct Offer {
+  std::uint64_t magic;
+  std::uint32_t layout_major;
+  std::uint32_t refusal;  ///< 0: welcome; otherwise 1 + an ErrorCode
+  std::uint32_t peer;
+  std::uint32_t epoch;
+};
+constexpr std::size_t kOfferFds = 4;
+
+template <class T>
+std::span<const std::byte> bytes_of(const T& value) {
+  return std::as_bytes(std::span(&value, 1));
+}
+
+template <class T>
+Result<T> read_packet(const os::Packet& packet, const char* what) {
+  T value{};
+  if (packet.bytes.size() != sizeof value) {
+    return fail(ErrorCode::not_an_arena,
+                fmt::format("{} has {} bytes, not {}", what, packet.bytes.size(), sizeof value));
+  }
+  std::memcpy(&value, packet.bytes.data(), sizeof value);
+  if (value.magic != layout::kMagic) {
+    return fail(ErrorCode::not_an_arena, fmt::format("{} is not mews's", what));
+  }
+  if (value.layout_major != layout::kLayoutMajor) {
+    return fail(ErrorCode::version_mismatch,
+                fmt::format("{} is of layout {}, this library knows {}", what, value.layout_major,
+                            layout::kLayoutMajor));
+  }
+  return value;
+}
+
+/// Why there is no seat, when the socket says only that nothing more comes.
+Error no_seat(Error error) {
+  switch (error.code()) {
+    case ErrorCode::timed_out:
+      return Error(ErrorCode::timed_out, "the host listens but did not call admit()");
+    case ErrorCode::closed:
+      return Error(ErrorCode::host_died, "it hung up before it had given a seat");
+    default:
+      return error;
+  }
+}
+
+}  // namespace
+
+std::string to_environment(const Seat& seat) {
+  return fmt::format("{}={}:{}:{}:{}:{}:{}", kInvitationVariable, seat.arena, seat.host_pidfd,
+                     seat.plugin_event, seat.host_event, seat.peer.value(), seat.epoch);
+}
+
+Result<Invitation> from_environment() {
+  const char* text = std::getenv(kInvitationVariable);
+  if (text == nullptr) {
+    return fail(ErrorCode::no_such_arena,
+                fmt::format("the environment has no {}; start this program by Session::spawn, or "
+                            "attach by socket or name",
+                            kInvitationVariable));
+  }
+  std::array<int, 4> fds{};
+  std::array<unsigned, 2> numbers{};
+  char rest = 0;
+  if (std::sscanf(text, "%d:%d:%d:%d:%u:%u%c", &fds[0], &fds[1], &fds[2], &fds[3], &numbers[0],
+                  &numbers[1], &rest) != 6) {
+    return fail(ErrorCode::no_such_arena,
+                fmt::format("{}=\"{}\" is not what a host writes", kInvitationVariable, text));
+  }
+  for (const int fd : fds) {
+    if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+      return fail(ErrorCode::no_such_arena,
+                  fmt::format("{}=\"{}\", but descriptor {} is not open: only the process that the "
+                              "host spawned has it",
+                              kInvitationVariable, text, fd));
+    }
+  }
+  return Invitation{.peer = PeerId{numbers[0]},
+                    .epoch = numbers[1],
+                    .arena = os::UniqueFd(fds[0]),
+                    .host_pidfd = os::UniqueFd(fds[1]),
+                    .own_event = os::UniqueFd(fds[2]),
+                    .host_event = os::UniqueFd(fds[3])};
+}
+
+Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline deadline) {
+  Hello hello{};
+  hello.magic = layout::kMagic;
+  hello.layout_major = layout::kLayoutMajor;
+  std::strncpy(hello.name, name.c_str(), sizeof hello.name - 1);
+  auto greeted = os::send_packet(socket, bytes_of(hello), {}, deadline);
+  if (!greeted && greeted.error().code() != ErrorCode::closed) {
+    return tl::unexpected(no_seat(std::move(greeted.error())));
+  }
+  auto packet = os::receive_packet(socket, deadline);
+  // A host that refuses at once has not read the greeting: the system then reports the hang-up
+  // first, and gives the host's answer after it.
+  if (!packet && packet.error().code() == ErrorCode::closed) {
+    packet = os::receive_packet(socket, deadline);
+  }
+  if (!packet) return tl::unexpected(no_seat(std::move(packet.error())));
+  const auto offer = read_packet<Offer>(*packet, "the host's offer");
+  if (!offer) return tl::unexpected(offer.error());
+  if (offer->refusal != 0) {
+    const auto last = static_cast<std::uint32_t>(ErrorCode::os_error);
+    return fail(static_cast<ErrorCode>(std::min(offer->refusal - 1, last)), "the host refused");
+  }
+  if (packet->fds.size() != kOfferFds) {
+    return fail(ErrorCode::not_an_arena,
+                fmt::format("the host's offer came with {} descriptors, not {}", packet->fds.size(),
+                            kOfferFds));
+  }
+  if (auto sent = os::send_packet(socket, bytes_of(hello), {}, deadline); !sent) {
+    return tl::unexpected(no_seat(std::move(sent.error())));
+  }
+  return Invitation{.peer = PeerId{offer->peer},
+                    .epoch = offer->epoch,
+                    .arena = std::move(packet->fds[0]),
+                    .host_pidfd = std::move(packet->fds[1]),
+                    .own_event = std::move(packet->fds[2]),
+                    .host_event = std::move(packet->fds[3])};
+}
+
+Result<std::string> receive_hello(int socket, Deadline deadline) {
+  auto packet = os::receive_packet(socket, deadline);
+  if (!packet) return tl::unexpected(std::move(packet.error()));
+  const auto hello = read_packet<Hello>(*packet, "the greeting");
+  if (!hello) return tl::unexpected(hello.error());
+  return printable(hello->name, sizeof hello->name);
+}
+
+Result<void> offer_seat(int socket, const Seat& seat, Deadline deadline) {
+  const Offer offer{.magic = layout::kMagic,
+                    .layout_major = layout::kLayoutMajor,
+                    .refusal = 0,
+                    .peer = seat.peer.value(),
+                    .epoch = seat.epoch};
+  const std::array<int, kOfferFds> fds{seat.arena, seat.host_pidfd, seat.plugin_event,
+                                       seat.host_event};
+  return os::send_packet(socket, bytes_of(offer), fds, deadline);
+}
+
+Result<void> refuse_seat(int socket, ErrorCode why, Deadline deadline) {
+  const Offer offer{.magic = layout::kMagic,
+                    .layout_major = layout::kLayoutMajor,
+                    .refusal = 1 + static_cast<std::uint32_t>(why),
+                    .peer = 0,
+                    .epoch = 0};
+  return os::send_packet(socket, bytes_of(offer), {}, deadline);
+}
+
+Result<void> await_taken(int socket, Deadline deadline) {
+  auto hello = receive_hello(socket, deadline);
+  if (!hello) return tl::unexpected(std::move(hello.error()));
+  return {};
+}
+
+}  // namespace mews::detail

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mews/base/deadline.hpp"
+#include "mews/error.hpp"
+#include "mews/ids.hpp"
+#include "mews/os/unique_fd.hpp"
+
+/// How a process learns of its place in an arena: by environment and inherited descriptors (a
+/// spawned plugin), or by a packet over a Unix socket (one that joins).
+namespace mews::detail {
+
+/// A seat offered by the host, as the plugin gets it.
+struct Invitation {
+  PeerId peer{};
+  std::uint32_t epoch = 0;
+  os::UniqueFd arena;
+  os::UniqueFd host_pidfd;
+  os::UniqueFd own_event;
+  os::UniqueFd host_event;
+};
+
+inline constexpr const char* kInvitationVariable = "MEWS_ARENA";
+
+/// The same, as the host has it: borrowed descriptors.
+struct Seat {
+  PeerId peer{};
+  std::uint32_t epoch = 0;
+  int arena = -1;
+  int host_pidfd = -1;
+  int plugin_event = -1;
+  int host_event = -1;
+};
+
+/// "MEWS_ARENA=fd:pidfd:event:event:peer:epoch" for a child that inherits these descriptors.
+[[nodiscard]] std::string to_environment(const Seat& seat);
+/// Reads it back and makes the descriptors close-on-exec. `no_such_arena` when there is none, or
+/// what it names is not open here.
+[[nodiscard]] Result<Invitation> from_environment();
+
+/// The plugin's side of joining by socket: says its name, gets its seat, says that it is there.
+[[nodiscard]] Result<Invitation> ask_for_seat(int socket, const std::string& name,
+                                              Deadline deadline);
+
+/// The host's side: the name the other end gives itself.
+[[nodiscard]] Result<std::string> receive_hello(int socket, Deadline deadline);
+[[nodiscard]] Result<void> offer_seat(int socket, const Seat& seat, Deadline deadline);
+[[nodiscard]] Result<void> refuse_seat(int socket, ErrorCode why, Deadline deadline);
+/// Waits for the plugin's word that it has taken the seat.
+[[nodiscard]] Result<void> await_taken(int socket, Deadline deadline);
+
+}  // namespace mews::detail

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "mews/error.hpp"
+
+namespace mews::detail {
+
+/// What is wrong with a session's or plugin's name; nothing when it is usable.
+[[nodiscard]] std::optional<Error> check_name(const std::string& name);
+/// A named arena's shared memory.
+[[nodiscard]] std::string memory_name(const std::string& name);
+/// Where a named arena's host listens: in the abstract namespace, per user.
+[[nodiscard]] std::string socket_of_name(const std::string& name);
+
+}  // namespace mews::detail

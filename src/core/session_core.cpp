@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#include "session_core.hpp"
+
+#include <fmt/format.h>
+
+#include <mutex>
+#include <vector>
+
+#include "mews/loan.hpp"
+#include "mews/mem/census.hpp"
+#include "mews/sync/spin.hpp"
+#include "texts.hpp"
+
+namespace mews::detail {
+namespace {
+
+// Loans and messages that outlive their session still point at its core: it is kept, and its
+// address stays reachable here.
+void keep_for_ever(SessionCore* core) {
+  static std::mutex mutex;
+  static auto* kept = new std::vector<SessionCore*>;
+  const std::lock_guard lock(mutex);
+  kept->push_back(core);
+}
+
+std::string holders_text(const SessionCore& core, const mem::Census& census) {
+  std::string text;
+  for (const auto& holding : census.holdings()) {
+    if (!text.empty()) text += ", ";
+    text += core.peer_name(holding.peer);
+    if (holding.held > 0) text += fmt::format(" holds {}", holding.held);
+    if (holding.in_flight > 0) text += fmt::format(" has {} in flight", holding.in_flight);
+    text += fmt::format(" ({} throughout)", holding.unchanged);
+  }
+  return text.empty() ? "nobody holds any now" : text;
+}
+
+}  // namespace
+
+SessionCore::SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self,
+                         const LocalOptions& local)
+    : arena_(std::move(arena)),
+      self_(self),
+      local_(local),
+      cpus_(sync::usable_cpus()),
+      pool_(*arena_, self) {}
+
+std::shared_ptr<SessionCore> SessionCore::make(std::shared_ptr<const mem::Arena> arena, PeerId self,
+                                               const LocalOptions& local) {
+  return {new SessionCore(std::move(arena), self, local), [](SessionCore* core) {
+            if (core->has_slabs_out()) {
+              keep_for_ever(core);
+            } else {
+              delete core;
+            }
+          }};
+}
+
+std::chrono::nanoseconds SessionCore::spin_limit() const noexcept {
+  if (cpus_ < 2) return std::chrono::nanoseconds::zero();
+  unsigned running = 0;
+  for (std::uint32_t i = 0; i < arena_->geometry().peer_capacity && running <= cpus_; ++i) {
+    // Relaxed: only steers how long to spin.
+    const auto state = arena_->peer(PeerId{i}).state.load(std::memory_order_relaxed);
+    if (state == static_cast<std::uint32_t>(layout::PeerState::attached)) ++running;
+  }
+  return running > cpus_ ? local_.spin_limit / 10 : local_.spin_limit;
+}
+
+std::string SessionCore::peer_name(PeerId peer) const {
+  if (peer == kHostPeer) return "host";
+  if (peer.value() >= arena_->geometry().peer_capacity) return fmt::format("peer {}", peer.value());
+  auto name = printable(arena_->peer(peer).name, layout::kPeerNameBytes);
+  return name.empty() ? fmt::format("peer {}", peer.value()) : name;
+}
+
+ClassId SessionCore::class_to_wait_for(std::uint64_t bytes) const noexcept {
+  const auto& geometry = arena_->geometry();
+  return ClassId{geometry.class_for(bytes).value_or(geometry.class_count - 1)};
+}
+
+Result<void> SessionCore::claim(mem::Slab& slab, std::uint64_t bytes, Patience patience) {
+  auto claimed = pool_.try_claim_into(slab, bytes);
+  if (claimed || claimed.error().code() != ErrorCode::no_slab || !patience.may_wait()) {
+    return claimed;
+  }
+  return wait_for_slab(slab, bytes, deadline_of(patience));
+}
+
+Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, Deadline deadline) {
+  const auto id = class_to_wait_for(bytes);
+  const auto began = Deadline::Clock::now();
+  const mem::Census census(*arena_, id);
+  const sync::Doorbell bell(arena_->pool().freed_bell[id.value()]);
+  // Over when a slab was got, or when more waiting cannot help. An optional: the gate asks whether.
+  using Outcome = std::optional<Result<void>>;
+  // The lead's second look, after arming, may find what its next attempt is to return.
+  Outcome found;
+  const auto attempt = [&]() -> Outcome {
+    if (found) return std::exchange(found, std::nullopt);
+    if (const auto why = ended()) return fail(*why);
+    auto claimed = pool_.try_claim_into(slab, bytes);
+    if (!claimed && claimed.error().code() == ErrorCode::no_slab) return std::nullopt;
+    return claimed;
+  };
+  const auto sleep = [&](Deadline until) {
+    const auto ticket = bell.arm(sync::Sleeper::futex);
+    found = attempt();
+    if (!found) bell.sleep(ticket, until);
+  };
+  if (auto last = gates_[id.value()].wait(deadline, attempt, sleep)) return *std::move(last);
+  return tl::unexpected(
+      claim_timeout(bytes, id, Deadline::Clock::now() - began, holders_text(*this, census)));
+}
+
+Error SessionCore::claim_timeout(std::uint64_t bytes, ClassId id, Deadline::Clock::duration waited,
+                                 const std::string& holders) const {
+  const auto slab_bytes = arena_->view(id).geometry.slab_bytes;
+  const auto wanted =
+      bytes > slab_bytes ? fmt::format("no {} adjacent {} slabs",
+                                       (bytes + slab_bytes - 1) / slab_bytes, size_text(slab_bytes))
+                         : fmt::format("no {} slab", size_text(slab_bytes));
+  return Error(ErrorCode::timed_out,
+               fmt::format("{} for {}: {}", wanted, duration_text(waited), holders));
+}
+
+void SessionCore::release(const mem::Slab& slab) noexcept {
+  pool_.release(slab);
+  ring_freed(slab.size_class);
+}
+
+void SessionCore::ring_freed(ClassId id) noexcept {
+  // A request of a smaller class may fall back on this one.
+  const auto fallback = arena_->geometry().fallback_classes;
+  const auto first = id.value() > fallback ? id.value() - fallback : 0;
+  for (auto i = first; i <= id.value(); ++i) {
+    gates_[i].notify();
+    // No event loop waits for slabs.
+    (void)sync::Doorbell(arena_->pool().freed_bell[i]).ring(sync::RingFence::after_exchange);
+  }
+}
+
+void SessionCore::ring_all_freed() noexcept {
+  for (std::uint32_t i = 0; i < arena_->class_count(); ++i) {
+    gates_[i].notify();
+    (void)sync::Doorbell(arena_->pool().freed_bell[i]).ring_always();
+  }
+}
+
+void SessionCore::end(ErrorCode why) noexcept {
+  // seq_cst: before the bells; its partner is the waiter's look after arming.
+  ended_.store(static_cast<int>(why), std::memory_order_seq_cst);
+  ring_all_freed();
+}
+
+std::optional<ErrorCode> SessionCore::ended() const noexcept {
+  const auto code = ended_.load(std::memory_order_seq_cst);
+  return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
+}
+
+void release_slab(SessionCore& core, const mem::Slab& slab) noexcept {
+  core.release(slab);
+  core.count_in();
+}
+
+}  // namespace mews::detail

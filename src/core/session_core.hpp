@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "mews/base/deadline.hpp"
+#include "mews/error.hpp"
+#include "mews/mem/arena.hpp"
+#include "mews/mem/slab_pool.hpp"
+#include "mews/options.hpp"
+#include "mews/stats.hpp"
+#include "mews/sync/doorbell.hpp"
+#include "mews/sync/gate.hpp"
+#include "patience.hpp"
+
+namespace mews::detail {
+
+/// What host and plugin have in common: the arena, this peer's slab pool, and the waiting for
+/// free slabs. Loans and messages point here. Any thread.
+class SessionCore {
+ public:
+  SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self, const LocalOptions& local);
+
+  /// A shared pointer whose last owner keeps the object for ever if loans or messages are out.
+  static std::shared_ptr<SessionCore> make(std::shared_ptr<const mem::Arena> arena, PeerId self,
+                                           const LocalOptions& local);
+
+  [[nodiscard]] const mem::Arena& arena() const noexcept { return *arena_; }
+  [[nodiscard]] const std::shared_ptr<const mem::Arena>& shared_arena() const noexcept {
+    return arena_;
+  }
+  [[nodiscard]] mem::SlabPool& pool() noexcept { return pool_; }
+  [[nodiscard]] PeerId self() const noexcept { return self_; }
+  [[nodiscard]] Deadline deadline_of(const Patience& patience) const noexcept {
+    return patience.until(local_.default_timeout);
+  }
+  /// How long a waiter of this process may look before it sleeps, by what else wants to run now.
+  [[nodiscard]] std::chrono::nanoseconds spin_limit() const noexcept;
+  /// The name in a peer's entry, made printable.
+  [[nodiscard]] std::string peer_name(PeerId peer) const;
+
+  /// A slab or run for `bytes`; blocks while it could come free. Errors of `Channel::loan`.
+  [[nodiscard]] Result<void> claim(mem::Slab& slab, std::uint64_t bytes, Patience patience);
+  void release(const mem::Slab& slab) noexcept;
+
+  /// Slabs that loans and messages of this process have. Counted here and not read off the truth
+  /// words, because on it depends whether the arena may be unmapped, and a peer may scribble.
+  void count_out() noexcept { out_.fetch_add(1, std::memory_order_relaxed); }
+  void count_in() noexcept { out_.fetch_sub(1, std::memory_order_release); }
+  [[nodiscard]] bool has_slabs_out() const noexcept {
+    // Acquire: the last use of the arena before it is let go.
+    return out_.load(std::memory_order_acquire) != 0;
+  }
+
+  /// After a slab of `id` was freed by an exchange: wakes who may use it.
+  void ring_freed(ClassId id) noexcept;
+  /// Slabs of any class may have become free, or the session has ended: everybody looks again.
+  void ring_all_freed() noexcept;
+
+  /// No claim waits any longer; `why` is what they return.
+  void end(ErrorCode why) noexcept;
+  [[nodiscard]] std::optional<ErrorCode> ended() const noexcept;
+
+ private:
+  [[nodiscard]] Result<void> wait_for_slab(mem::Slab& slab, std::uint64_t bytes, Deadline deadline);
+  [[nodiscard]] ClassId class_to_wait_for(std::uint64_t bytes) const noexcept;
+  [[nodiscard]] Error claim_timeout(std::uint64_t bytes, ClassId id,
+                                    Deadline::Clock::duration waited,
+                                    const std::string& holders) const;
+
+  std::shared_ptr<const mem::Arena> arena_;
+  PeerId self_;
+  LocalOptions local_;
+  unsigned cpus_;
+  mem::SlabPool pool_;
+  std::array<sync::Gate, layout::kMaxClasses> gates_;
+  std::atomic<int> ended_{-1};
+  alignas(64) std::atomic<std::uint64_t> out_{0};
+};
+
+/// Figures of the whole arena.
+[[nodiscard]] Stats stats_of(const SessionCore& session);
+
+}  // namespace mews::detail

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "watcher.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+
+#include "mews/os/event_fd.hpp"
+
+namespace mews::detail {
+
+Result<std::unique_ptr<Watch>> Watch::make(Watcher kind) {
+  os::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll) return tl::unexpected(Error::os(errno, "epoll_create1"));
+  auto stop_event = os::make_event_fd();
+  if (!stop_event) return tl::unexpected(std::move(stop_event.error()));
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = 0}};
+  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, stop_event->get(), &event) != 0) {
+    return tl::unexpected(Error::os(errno, "epoll_ctl"));
+  }
+  std::unique_ptr<Watch> watch(new Watch(std::move(epoll), std::move(*stop_event)));
+  if (kind == Watcher::thread) {
+    // The program's signals are for its own threads.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      watch->thread_ = std::thread([raw = watch.get()] { raw->run(); });
+    } catch (const std::system_error& failure) {
+      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      return tl::unexpected(Error::os(failure.code().value(), "starting the watcher thread"));
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+  return watch;
+}
+
+Result<std::uint64_t> Watch::add(int fd, std::function<void()> handler) {
+  const std::lock_guard lock(entries_mutex_);
+  const auto id = next_id_++;
+  epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.u64 = id}};
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    return tl::unexpected(Error::os(errno, "epoll_ctl"));
+  }
+  entries_.emplace(id, Entry{fd, std::make_shared<std::function<void()>>(std::move(handler))});
+  return id;
+}
+
+void Watch::remove(std::uint64_t id) noexcept {
+  const std::lock_guard lock(entries_mutex_);
+  const auto entry = entries_.find(id);
+  if (entry == entries_.end()) return;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, entry->second.fd, nullptr);
+  entries_.erase(entry);
+}
+
+bool Watch::dispatch_once(int timeout_ms) {
+  std::array<epoll_event, 16> events{};
+  const int count =
+      ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+  bool goes_on = true;
+  for (int i = 0; i < count; ++i) {
+    const auto id = events[static_cast<std::size_t>(i)].data.u64;
+    if (id == 0) {
+      goes_on = false;
+      continue;
+    }
+    const std::lock_guard running(running_);
+    std::shared_ptr<std::function<void()>> handler;
+    {
+      const std::lock_guard lock(entries_mutex_);
+      const auto entry = entries_.find(id);
+      if (entry != entries_.end()) handler = entry->second.handler;
+    }
+    if (handler) (*handler)();
+  }
+  return goes_on;
+}
+
+void Watch::run() {
+  while (dispatch_once(-1)) {
+  }
+}
+
+void Watch::dispatch() {
+  dispatch_once(0);
+}
+
+void Watch::stop() {
+  if (!thread_.joinable()) return;
+  os::signal_event_fd(stop_event_.get());
+  thread_.join();
+}
+
+}  // namespace mews::detail

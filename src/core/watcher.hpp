@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "mews/error.hpp"
+#include "mews/options.hpp"
+#include "mews/os/unique_fd.hpp"
+
+namespace mews::detail {
+
+/// Calls functions when descriptors become readable: from one thread of its own, or from whoever
+/// polls `fd()` and calls `dispatch`. No timers of its own: nothing happens while nothing happens.
+class Watch {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Watch>> make(Watcher kind);
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch() { stop(); }
+
+  /// Calls `handler` once, when `fd` has become readable. The handler may add and remove. The
+  /// descriptor must stay open until then, or be removed first. Any thread.
+  [[nodiscard]] Result<std::uint64_t> add(int fd, std::function<void()> handler);
+  void remove(std::uint64_t id) noexcept;
+
+  /// Runs what is due; never blocks. Any thread; handlers run one at a time.
+  void dispatch();
+  [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
+  [[nodiscard]] bool has_thread() const noexcept { return thread_.joinable(); }
+  /// Ends the thread; no handler runs after it has returned. Not from a handler.
+  void stop();
+
+ private:
+  struct Entry {
+    int fd;
+    std::shared_ptr<std::function<void()>> handler;
+  };
+  Watch(os::UniqueFd epoll, os::UniqueFd stop_event) noexcept
+      : epoll_(std::move(epoll)), stop_event_(std::move(stop_event)) {}
+  void run();
+  bool dispatch_once(int timeout_ms);
+
+  os::UniqueFd epoll_;
+  os::UniqueFd stop_event_;
+  std::mutex entries_mutex_;
+  std::map<std::uint64_t, Entry> entries_;
+  std::uint64_t next_id_ = 1;     ///< 0 is the stop event
+  std::recursive_mutex running_;  ///< held while handlers run
+  std::thread thread_;
+};
+
+}  // namespace mews::detail

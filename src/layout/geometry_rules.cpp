@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "geometry_rules.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <vector>
+
+#include "mews/base/checked.hpp"
+#include "mews/layout/cell.hpp"
+#include "mews/layout/lane_state.hpp"
+#include "mews/layout/peer_entry.hpp"
+#include "mews/layout/pool_state.hpp"
+#include "mews/layout/truth_word.hpp"
+
+namespace mews::layout {
+namespace {
+
+GeometryFault bad(std::string sentence) {
+  return {GeometryFault::Kind::bad_field, std::move(sentence)};
+}
+
+std::optional<GeometryFault> check_class(const Geometry& geometry, std::uint32_t i) {
+  const auto& row = geometry.classes[i];
+  if (!std::has_single_bit(row.slab_bytes) || row.slab_bytes < kMinSlabBytes ||
+      row.slab_bytes > kMaxSlabBytes) {
+    return bad(fmt::format("classes[{}].slab_bytes is {}, not a power of two from {} to {}", i,
+                           row.slab_bytes, kMinSlabBytes, kMaxSlabBytes));
+  }
+  if (i > 0 && row.slab_bytes <= geometry.classes[i - 1].slab_bytes) {
+    return bad(fmt::format("classes[{}].slab_bytes is {}, not above classes[{}]'s {}", i,
+                           row.slab_bytes, i - 1, geometry.classes[i - 1].slab_bytes));
+  }
+  if (row.slab_count == 0 || row.slab_count > kMaxSlabsPerClass) {
+    return bad(fmt::format("classes[{}].slab_count is {}, not from 1 to {}", i, row.slab_count,
+                           kMaxSlabsPerClass));
+  }
+  if (!std::has_single_bit(row.chunk_slabs) || row.chunk_slabs > kMaxSlabsPerClass) {
+    return bad(fmt::format("classes[{}].chunk_slabs is {}, not a power of two from 1 to {}", i,
+                           row.chunk_slabs, kMaxSlabsPerClass));
+  }
+  return std::nullopt;
+}
+
+struct Range {
+  std::string name;
+  std::uint64_t offset;
+  std::uint64_t units;
+  std::uint64_t unit_bytes;
+  std::uint64_t alignment;
+};
+
+std::vector<Range> ranges_of(const Geometry& g) {
+  std::vector<Range> ranges{
+      {"the header", 0, 1, sizeof(ArenaHeader), kPageBytes},
+      {"peers_offset", g.peers_offset, g.peer_capacity, sizeof(PeerEntry), kApartBytes},
+      {"lanes_offset", g.lanes_offset, g.lane_count(), sizeof(LaneState), kApartBytes},
+      {"pool_offset", g.pool_offset, 1, sizeof(PoolState), kApartBytes},
+      {"cells_offset", g.cells_offset, std::uint64_t{g.lane_count()} * g.ring_cells, sizeof(Cell),
+       kLineBytes},
+  };
+  for (std::uint32_t i = 0; i < g.class_count; ++i) {
+    const auto& row = g.classes[i];
+    const auto name = [i](const char* field) { return fmt::format("classes[{}].{}", i, field); };
+    ranges.push_back({name("words_offset"), row.words_offset, row.slab_count,
+                      sizeof(AtomicTruthWord), kLineBytes});
+    ranges.push_back({name("owners_offset"), row.owners_offset, row.chunk_count,
+                      sizeof(std::uint32_t), kLineBytes});
+    ranges.push_back({name("hints_offset"), row.hints_offset, hint_words(row.chunk_count),
+                      sizeof(std::uint64_t), kLineBytes});
+    ranges.push_back(
+        {name("slabs_offset"), row.slabs_offset, row.slab_count, row.slab_bytes, kPageBytes});
+  }
+  return ranges;
+}
+
+std::optional<std::uint64_t> end_of(const Range& range) noexcept {
+  const auto bytes = base::checked_mul(range.units, range.unit_bytes);
+  return bytes ? base::checked_add(range.offset, *bytes) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<GeometryFault> check_counts(const Geometry& geometry) {
+  if (geometry.peer_capacity < 2 || geometry.peer_capacity > kMaxPeers) {
+    return bad(fmt::format("peer_capacity is {}, not from 2 (a host and a plugin) to {}",
+                           geometry.peer_capacity, kMaxPeers));
+  }
+  if (!std::has_single_bit(geometry.ring_cells) || geometry.ring_cells < kMinRingCells ||
+      geometry.ring_cells > kMaxRingCells) {
+    return bad(fmt::format("ring_cells is {}, not a power of two from {} to {}",
+                           geometry.ring_cells, kMinRingCells, kMaxRingCells));
+  }
+  if (geometry.class_count == 0 || geometry.class_count > kMaxClasses) {
+    return bad(
+        fmt::format("class_count is {}, not from 1 to {}", geometry.class_count, kMaxClasses));
+  }
+  if (geometry.fallback_classes > kMaxClasses) {
+    return bad(fmt::format("fallback_classes is {}, not from 0 to {}", geometry.fallback_classes,
+                           kMaxClasses));
+  }
+  for (std::uint32_t i = 0; i < geometry.class_count; ++i) {
+    if (auto fault = check_class(geometry, i)) return fault;
+  }
+  return std::nullopt;
+}
+
+std::optional<GeometryFault> check_ranges(const Geometry& geometry) {
+  auto ranges = ranges_of(geometry);
+  for (const auto& range : ranges) {
+    const auto end = end_of(range);
+    if (!end || *end > geometry.arena_bytes) {
+      return bad(fmt::format("{} is {}, which with {} x {} bytes lies outside arena_bytes {}",
+                             range.name, range.offset, range.units, range.unit_bytes,
+                             geometry.arena_bytes));
+    }
+    if (!base::is_aligned(range.offset, range.alignment)) {
+      return bad(
+          fmt::format("{} is {}, not a multiple of {}", range.name, range.offset, range.alignment));
+    }
+  }
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range& a, const Range& b) { return a.offset < b.offset; });
+  for (std::size_t i = 1; i < ranges.size(); ++i) {
+    if (*end_of(ranges[i - 1]) > ranges[i].offset) {
+      return bad(fmt::format("{} overlaps {} at {}", ranges[i].name, ranges[i - 1].name,
+                             ranges[i].offset));
+    }
+  }
+  return std::nullopt;
+}
+
+std::uint64_t checksum_of(const HeaderFields& header) noexcept {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(&header);
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (std::size_t i = 0; i < kChecksummedBytes; ++i)
+    hash = (hash ^ bytes[i]) * 0x100000001b3;
+  return hash;
+}
+
+}  // namespace mews::layout

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "mews/layout/geometry.hpp"
+
+namespace mews::layout {
+
+/// 64-bit words of a bitmap of `bits`.
+[[nodiscard]] constexpr std::uint64_t hint_words(std::uint64_t bits) noexcept {
+  return (bits + 63) / 64;
+}
+
+/// What every arena obeys, planned or read: ranges and powers of two of all counts, the order of
+/// the class table. Reads no offsets.
+[[nodiscard]] std::optional<GeometryFault> check_counts(const Geometry& geometry);
+
+/// Every range within the arena, aligned, none overlapping another.
+[[nodiscard]] std::optional<GeometryFault> check_ranges(const Geometry& geometry);
+
+/// FNV-1a over the header's first `kChecksummedBytes`.
+[[nodiscard]] std::uint64_t checksum_of(const HeaderFields& header) noexcept;
+
+}  // namespace mews::layout

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+#include "mews/mem/census.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace mews::mem {
+namespace {
+
+using layout::Phase;
+using layout::TruthWord;
+
+/// Slabs below the fresh cursor: above it no word was ever written, and reading one would only
+/// bring a page into being.
+std::uint32_t used_slabs(const Arena& arena, ClassId id) noexcept {
+  const auto& row = arena.view(id).geometry;
+  const auto chunks =
+      std::min(arena.pool().fresh[id.value()].load(std::memory_order_relaxed), row.chunk_count);
+  return std::min(chunks << row.chunk_shift, row.slab_count);
+}
+
+std::vector<Holding> sorted(const std::unordered_map<std::uint32_t, Holding>& by_peer) {
+  std::vector<Holding> holdings;
+  for (const auto& [peer, holding] : by_peer)
+    holdings.push_back(holding);
+  std::sort(holdings.begin(), holdings.end(), [](const Holding& a, const Holding& b) {
+    const auto total = [](const Holding& h) { return h.held + h.in_flight; };
+    return total(a) != total(b) ? total(a) > total(b) : a.peer < b.peer;
+  });
+  return holdings;
+}
+
+bool is_possible(const TruthWord& word, const layout::Geometry& geometry) noexcept {
+  if (word.backed_eighths > layout::kFullyBacked) return false;
+  switch (word.phase) {
+    case Phase::free:
+      return word.holder == 0 && word.lane == 0;
+    case Phase::held:
+      return word.holder < geometry.peer_capacity && word.lane == 0 && word.generation != 0;
+    case Phase::in_flight:
+      return word.holder < geometry.peer_capacity && word.lane < geometry.lane_count();
+  }
+  return false;
+}
+
+}  // namespace
+
+Census::Census(const Arena& arena, ClassId id) : arena_(arena), id_(id) {
+  before_.resize(used_slabs(arena, id));
+  for (std::size_t i = 0; i < before_.size(); ++i) {
+    before_[i] = arena.view(id).words[i].load(std::memory_order_relaxed);
+  }
+}
+
+std::vector<Holding> Census::holdings() const {
+  std::unordered_map<std::uint32_t, Holding> by_peer;
+  const auto end = used_slabs(arena_, id_);
+  for (std::uint32_t i = 0; i < end; ++i) {
+    const auto seen = arena_.view(id_).words[i].load(std::memory_order_relaxed);
+    const auto word = TruthWord::unpack(seen);
+    if (word.phase != Phase::held && word.phase != Phase::in_flight) continue;
+    auto& holding = by_peer[word.holder];
+    holding.peer = PeerId{word.holder};
+    ++(word.phase == Phase::held ? holding.held : holding.in_flight);
+    if (i < before_.size() && before_[i] == seen) ++holding.unchanged;
+  }
+  return sorted(by_peer);
+}
+
+bool Audit::is_all_free() const noexcept {
+  return std::all_of(classes.begin(), classes.end(), [](const Class& row) {
+    return row.held == 0 && row.in_flight == 0 && row.bad == 0;
+  });
+}
+
+Audit audit(const Arena& arena) {
+  Audit result;
+  std::unordered_map<std::uint32_t, Holding> by_peer;
+  for (std::uint32_t c = 0; c < arena.class_count(); ++c) {
+    const auto& view = arena.view(ClassId{c});
+    Audit::Class row{.slab_bytes = view.geometry.slab_bytes,
+                     .slabs = view.geometry.slab_count,
+                     .ever_used = used_slabs(arena, ClassId{c})};
+    for (std::uint32_t i = 0; i < row.ever_used; ++i) {
+      const auto word = TruthWord::unpack(view.words[i].load(std::memory_order_acquire));
+      if (!is_possible(word, arena.geometry())) {
+        ++row.bad;
+        continue;
+      }
+      row.backed_bytes += view.geometry.slab_bytes * word.backed_eighths / 8;
+      if (word.phase == Phase::free) continue;
+      ++(word.phase == Phase::held ? row.held : row.in_flight);
+      auto& holding = by_peer[word.holder];
+      holding.peer = PeerId{word.holder};
+      ++(word.phase == Phase::held ? holding.held : holding.in_flight);
+    }
+    result.classes.push_back(row);
+  }
+  result.peers = sorted(by_peer);
+  return result;
+}
+
+}  // namespace mews::mem

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "mews/base/checked.hpp"
+#include "mews/mem/slab_pool.hpp"
+
+namespace mews::mem {
+namespace {
+
+std::uint32_t bitmap_words(std::uint32_t bits) noexcept {
+  return (bits + 63) / 64;
+}
+
+std::uint32_t slabs_in_chunk(const ClassView& view, std::uint32_t chunk) noexcept {
+  const auto begin = chunk << view.geometry.chunk_shift;
+  return std::min(view.geometry.chunk_slabs, view.geometry.slab_count - begin);
+}
+
+/// Calls `visit(chunk)` for each set bit of a bitmap until it returns something.
+template <class Bits, class Visit>
+auto first_of(std::uint32_t words, Bits&& bits, Visit&& visit) -> decltype(visit(0u)) {
+  for (std::uint32_t w = 0; w < words; ++w) {
+    for (auto left = bits(w); left != 0; left &= left - 1) {
+      if (auto found = visit(w * 64 + static_cast<std::uint32_t>(std::countr_zero(left)))) {
+        return found;
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+SlabPool::SlabPool(const Arena& arena, PeerId self) : arena_(arena), self_(self) {
+  for (std::uint32_t i = 0; i < arena.class_count(); ++i) {
+    const auto words = bitmap_words(arena.geometry().classes[i].chunk_count);
+    homes_[i].view = arena.view(ClassId{i});
+    homes_[i].own = std::make_unique<std::atomic<std::uint64_t>[]>(words);
+  }
+}
+
+Result<void> SlabPool::try_claim_into(Slab& slab, std::uint64_t bytes) {
+  const auto& geometry = arena_.geometry();
+  bool is_found = false;
+  if (const auto smallest = geometry.class_for(bytes)) {
+    const auto last = std::min(*smallest + geometry.fallback_classes, geometry.class_count - 1);
+    for (auto i = *smallest; i <= last && !is_found; ++i)
+      is_found = claim_into(slab, ClassId{i});
+  } else {
+    const auto& largest = geometry.classes[geometry.class_count - 1];
+    if (bytes > geometry.max_payload_bytes()) {
+      return fail(ErrorCode::payload_too_large,
+                  fmt::format("{} bytes, and the largest run is {} slabs of {} bytes", bytes,
+                              largest.slab_count, largest.slab_bytes));
+    }
+    const auto count = static_cast<std::uint32_t>(base::ceil_div(bytes, largest.slab_bytes));
+    is_found = claim_run_into(slab, count);
+  }
+  if (!is_found) {
+    slab.count = 0;
+    return fail(ErrorCode::no_slab);
+  }
+  // Warm slabs, nearly all, have their pages.
+  const auto held = layout::TruthWord::unpack(slab.word);
+  if (slab.count == 1 && held.backed_eighths == layout::kFullyBacked) return {};
+  auto backed = back(slab, bytes);
+  if (!backed) {
+    release(slab);
+    slab.count = 0;
+  }
+  return backed;
+}
+
+Result<void> SlabPool::back(Slab& slab, std::uint64_t bytes) {
+  const auto& view = arena_.view(slab.size_class);
+  const auto slab_bytes = view.geometry.slab_bytes;
+  const auto eighth_shift = static_cast<unsigned>(std::countr_zero(slab_bytes)) - 3;
+  for (std::uint32_t i = 0; i < slab.count && bytes > 0; ++i) {
+    auto& word = view.words[slab.first.value() + i];
+    // Relaxed: this peer holds the slab and is the only one to write the word.
+    auto seen = i == 0 ? slab.word : word.load(std::memory_order_relaxed);
+    const auto held = layout::TruthWord::unpack(seen);
+    auto wanted = std::min(bytes, slab_bytes);
+    bytes -= wanted;
+    // An eighth of a small slab is less than a page: all of it costs no more.
+    if (slab_bytes < 8 * layout::kPageBytes) wanted = slab_bytes;
+    const auto eighths = static_cast<std::uint8_t>(((wanted - 1) >> eighth_shift) + 1);
+    if (held.backed_eighths >= eighths) continue;
+    auto committed = arena_.commit(slab.size_class, SlabIndex{slab.first.value() + i},
+                                   slab_bytes * held.backed_eighths / 8, slab_bytes * eighths / 8);
+    if (!committed) return committed;
+    const auto backed = held.backed_by(eighths).pack();
+    // Relaxed: says nothing of the bytes. A failure means that we were taken for dead; the next
+    // transition reports that.
+    if (word.compare_exchange_strong(seen, backed, std::memory_order_relaxed,
+                                     std::memory_order_relaxed) &&
+        i == 0) {
+      slab.word = backed;
+    }
+  }
+  return {};
+}
+
+std::uint32_t SlabPool::fresh_slabs(const ClassView& view, ClassId id) const noexcept {
+  // Relaxed: a stale cursor only hides slabs that were given out this moment.
+  const auto chunks = std::min(arena_.pool().fresh[id.value()].load(std::memory_order_relaxed),
+                               view.geometry.chunk_count);
+  return std::min(chunks << view.geometry.chunk_shift, view.geometry.slab_count);
+}
+
+SlabPool::Taken SlabPool::scan(const ClassView& view, std::uint32_t begin, std::uint32_t end) {
+  for (auto i = begin; i < end; ++i) {
+    if (const auto word = take_free(view.words[i])) return {word, i};
+  }
+  return {};
+}
+
+// Around the warm slabs once, then on to colder ones of the same chunk; now and then a colder one
+// first, which from then on takes its turn with the others.
+SlabPool::Taken SlabPool::claim_in_chunk(const ClassView& view, Home& home, std::uint32_t chunk) {
+  const auto begin = chunk << view.geometry.chunk_shift;
+  const auto size = slabs_in_chunk(view, chunk);
+  const auto warm = std::min(home.warm.load(std::memory_order_relaxed), size);
+  const auto next = std::min(home.next.load(std::memory_order_relaxed), warm);
+  const bool is_growing = home.turns.load(std::memory_order_relaxed) % kGrowEvery == 0;
+  const auto colder = [&] { return scan(view, begin + warm, begin + size); };
+  Taken slab;
+  if (is_growing) slab = colder();
+  if (!slab) slab = scan(view, begin + next, begin + warm);
+  if (!slab) slab = scan(view, begin, begin + next);
+  if (!slab) slab = colder();
+  if (!slab) return slab;
+  const auto taken = slab.index - begin + 1;
+  if (taken > warm) {
+    home.warm.store(taken, std::memory_order_relaxed);
+  } else {
+    home.next.store(taken == warm ? 0 : taken, std::memory_order_relaxed);
+  }
+  return slab;
+}
+
+SlabPool::Taken SlabPool::claim_elsewhere(ClassId id) {
+  const auto& view = arena_.view(id);
+  auto& home = homes_[id.value()];
+  if (view.geometry.chunk_slabs == 1) return claim_lowest(view, id);
+  const auto current = home.chunk.load(std::memory_order_relaxed);
+  if (current != kNoChunk) {
+    if (const auto slab = claim_in_chunk(view, home, current)) return slab;
+  }
+  // Each turn finds a slab, clears a hint or takes a chunk over. The limit is for a peer that sets
+  // hints for ever.
+  for (auto turns = 2 * view.geometry.chunk_count; turns > 0; --turns) {
+    const auto chunk = adopt_chunk(view, id, home);
+    if (!chunk) break;
+    home.next.store(0, std::memory_order_relaxed);
+    home.warm.store(0, std::memory_order_relaxed);
+    home.chunk.store(*chunk, std::memory_order_relaxed);
+    if (auto slab = claim_in_chunk(view, home, *chunk)) return slab;
+    auto& hints = view.hints[*chunk / 64];
+    // [P4] seq_cst, then look again: a slab freed meanwhile is seen here, or its hint is set anew.
+    hints.fetch_and(~(std::uint64_t{1} << (*chunk % 64)), std::memory_order_seq_cst);
+    base::full_fence();
+    if (auto slab = claim_in_chunk(view, home, *chunk)) {
+      hint(view, *chunk);
+      return slab;
+    }
+  }
+  if (const auto slab = steal(view, id)) return slab;
+  return sweep(view, id);
+}
+
+// A chunk to make current: one of ours that may have a free slab, else one that nobody owns, else
+// a fresh one. All orders relaxed: the truth words decide what is free in it.
+std::optional<std::uint32_t> SlabPool::adopt_chunk(const ClassView& view, ClassId id, Home& home) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  auto& fresh_cursor = arena_.pool().fresh[id.value()];
+  auto fresh = std::min(fresh_cursor.load(relaxed), view.geometry.chunk_count);
+  const auto words = bitmap_words(fresh);
+  const auto hinted = [&](std::uint32_t w) { return view.hints[w].load(relaxed); };
+  const auto own = [&](std::uint32_t w) { return hinted(w) & home.own[w].load(relaxed); };
+  const auto take_over = [&](std::uint32_t chunk) -> std::optional<std::uint32_t> {
+    if (chunk >= view.geometry.chunk_count) return std::nullopt;
+    std::uint32_t nobody = 0;
+    if (!view.owners[chunk].compare_exchange_strong(nobody, self_.value() + 1, relaxed, relaxed)) {
+      return std::nullopt;
+    }
+    home.own[chunk / 64].fetch_or(std::uint64_t{1} << (chunk % 64), relaxed);
+    return chunk;
+  };
+  if (auto chunk = first_of(words, own, [](std::uint32_t c) { return std::optional(c); });
+      chunk && *chunk < view.geometry.chunk_count) {
+    return chunk;
+  }
+  if (auto chunk = first_of(words, hinted, take_over)) return chunk;
+  while (fresh < view.geometry.chunk_count) {
+    // A process that dies right after this leaves a chunk below the cursor that nobody owns and no
+    // hint names: the sweep finds its slabs.
+    if (!fresh_cursor.compare_exchange_weak(fresh, fresh + 1, relaxed, relaxed)) continue;
+    hint(view, fresh);
+    if (auto chunk = take_over(fresh)) return chunk;
+    fresh = fresh_cursor.load(relaxed);
+  }
+  return std::nullopt;
+}
+
+// One slab out of a chunk of somebody else's that is said to have one.
+SlabPool::Taken SlabPool::steal(const ClassView& view, ClassId id) {
+  const auto end = fresh_slabs(view, id);
+  const auto words = bitmap_words(view.geometry.chunk_count);
+  const auto hinted = [&](std::uint32_t w) {
+    return view.hints[w].load(std::memory_order_relaxed);
+  };
+  return first_of(words, hinted, [&](std::uint32_t chunk) -> Taken {
+    if (chunk >= view.geometry.chunk_count) return {};
+    const auto begin = chunk << view.geometry.chunk_shift;
+    return scan(view, begin, std::min(begin + slabs_in_chunk(view, chunk), end));
+  });
+}
+
+// Hints may have been lost with the process that was to set them: before a class is called
+// exhausted, every truth word is looked at.
+SlabPool::Taken SlabPool::sweep(const ClassView& view, ClassId id) {
+  auto slab = scan(view, 0, fresh_slabs(view, id));
+  if (slab) hint(view, slab.index >> view.geometry.chunk_shift);
+  return slab;
+}
+
+// The large classes: the lowest free slab among those ever used, else the next fresh one.
+SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, ClassId id) {
+  auto& cursor = arena_.pool().fresh[id.value()];
+  // The cursor passes each slab once, unless a peer scribbles.
+  for (auto turns = view.geometry.slab_count + 1; turns > 0; --turns) {
+    if (const auto slab = scan(view, 0, fresh_slabs(view, id))) return slab;
+    auto fresh = cursor.load(std::memory_order_relaxed);
+    if (fresh >= view.geometry.slab_count) return {};
+    // Relaxed: a hint. Whoever moves it first, all look below it next.
+    cursor.compare_exchange_strong(fresh, fresh + 1, std::memory_order_relaxed,
+                                   std::memory_order_relaxed);
+  }
+  return {};
+}
+
+// Claimed in ascending order, so that of two that meet one goes on. What was claimed of a row that
+// turned out to be too short is freed again.
+bool SlabPool::claim_run_into(Slab& run, std::uint32_t count) {
+  const ClassId id{arena_.class_count() - 1};
+  const auto& view = arena_.view(id);
+  std::uint32_t begin = 0;
+  while (view.geometry.slab_count - begin >= count) {
+    auto& cursor = arena_.pool().fresh[id.value()];
+    auto fresh = cursor.load(std::memory_order_relaxed);
+    const auto needed = base::ceil_div(begin + count, view.geometry.chunk_slabs);
+    // First, so that no scan stops short of a slab that a dead peer holds.
+    while (fresh < needed &&
+           !cursor.compare_exchange_weak(fresh, static_cast<std::uint32_t>(needed),
+                                         std::memory_order_relaxed, std::memory_order_relaxed)) {
+    }
+    std::uint32_t taken = 0;
+    for (; taken < count; ++taken) {
+      const auto word = take_free(view.words[begin + taken]);
+      if (word == 0) break;
+      if (taken == 0) describe(run, view, id, {word, begin});
+    }
+    if (taken == count) {
+      run.count = count;
+      run.capacity_bytes = std::uint64_t{count} * view.geometry.slab_bytes;
+      return true;
+    }
+    run.count = taken;
+    if (taken > 0) release_run(run);
+    begin += taken + 1;
+  }
+  return false;
+}
+
+}  // namespace mews::mem

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "mews/os/socket.hpp"
+#include "poll_until.hpp"
+
+namespace mews::os {
+namespace {
+
+constexpr std::size_t kMaxPacketBytes = 4096;
+constexpr std::size_t kMaxPacketFds = 16;
+
+/// The descriptors that came with a message; each is owned from here on, whatever follows.
+void take_fds(msghdr& header, std::vector<UniqueFd>& fds) {
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const auto count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
+      fds.emplace_back(fd);
+    }
+  }
+}
+
+bool is_hang_up(int os_errno) noexcept {
+  return os_errno == EPIPE || os_errno == ECONNRESET;
+}
+
+/// Room for the control message of a packet's descriptors, aligned as the kernel wants it.
+struct ControlBuffer {
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxPacketFds * sizeof(int))> bytes{};
+};
+
+}  // namespace
+
+Result<void> send_packet(int socket, std::span<const std::byte> bytes, std::span<const int> fds,
+                         Deadline deadline) {
+  // An empty packet would read as the end of the connection.
+  if (bytes.empty() || bytes.size() > kMaxPacketBytes || fds.size() > kMaxPacketFds)
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("a packet of {} bytes with {} descriptors; 1 to {} with at most {} fit",
+                            bytes.size(), fds.size(), kMaxPacketBytes, kMaxPacketFds));
+  iovec body{.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()};
+  ControlBuffer control;
+  msghdr header{};
+  header.msg_iov = &body;
+  header.msg_iovlen = 1;
+  if (!fds.empty()) {
+    header.msg_control = control.bytes.data();
+    header.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* part = CMSG_FIRSTHDR(&header);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(part), fds.data(), fds.size_bytes());
+  }
+  for (;;) {
+    if (::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return {};
+    if (is_hang_up(errno)) return fail(ErrorCode::closed, errno, "the other end hung up");
+    if (errno != EAGAIN && errno != EINTR)
+      return tl::unexpected(Error::os(errno, "sendmsg", fmt::format("descriptor {}", socket)));
+    if (errno == EAGAIN && poll_until(socket, POLLOUT, deadline) == 0)
+      return fail(ErrorCode::timed_out, "the other end does not take its packets");
+  }
+}
+
+Result<Packet> receive_packet(int socket, Deadline deadline) {
+  Packet packet;
+  packet.bytes.resize(kMaxPacketBytes);
+  packet.fds.reserve(kMaxPacketFds);  // nothing may throw between the kernel's hand and ours
+  for (;;) {
+    iovec body{.iov_base = packet.bytes.data(), .iov_len = packet.bytes.size()};
+    ControlBuffer control;
+    msghdr header{};
+    header.msg_iov = &body;
+    header.msg_iovlen = 1;
+    header.msg_control = control.bytes.data();
+    header.msg_controllen = control.bytes.size();
+    const auto count = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (count < 0) {
+      if (is_hang_up(errno)) return fail(ErrorCode::closed, errno, "the other end hung up");
+      if (errno != EAGAIN && errno != EINTR)
+        return tl::unexpected(Error::os(errno, "recvmsg", fmt::format("descriptor {}", socket)));
+      if (errno == EAGAIN && poll_until(socket, POLLIN, deadline) == 0)
+        return fail(ErrorCode::timed_out, "the other end sent nothing");
+      continue;
+    }
+    take_fds(header, packet.fds);
+    if (count == 0) return fail(ErrorCode::closed, "the other end hung up");
+    if ((header.msg_flags & MSG_CTRUNC) != 0 && packet.fds.size() < kMaxPacketFds)
+      return tl::unexpected(Error::os(EMFILE, "recvmsg", "a packet with descriptors"));
+    if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+      return fail(ErrorCode::peer_corrupt, "a packet with more bytes or descriptors than allowed");
+    packet.bytes.resize(static_cast<std::size_t>(count));
+    return packet;
+  }
+}
+
+}  // namespace mews::os

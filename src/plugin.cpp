@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "mews/plugin.hpp"
+
+#include "core/host_core.hpp"
+#include "mews/os/process.hpp"
+
+namespace mews {
+namespace {
+
+Error session_is_gone() {
+  return Error(ErrorCode::closed, "the session of this plugin is gone");
+}
+
+}  // namespace
+
+Plugin::Plugin(std::shared_ptr<detail::PluginCore> core,
+               std::shared_ptr<detail::PluginProcess> process,
+               std::shared_ptr<detail::ChannelCore> channel)
+    : core_(std::move(core)),
+      process_(std::move(process)),
+      channel_(new Channel(std::move(channel))) {}
+
+Plugin::Plugin(Plugin&&) noexcept = default;
+
+Plugin& Plugin::operator=(Plugin&& other) noexcept {
+  if (this != &other) {
+    Plugin old(std::move(*this));
+    core_ = std::move(other.core_);
+    process_ = std::move(other.process_);
+    channel_ = std::move(other.channel_);
+  }
+  return *this;
+}
+
+Plugin::~Plugin() {
+  // The user may have moved the channel out.
+  if (!channel_ || !channel_->core_) return;
+  // Nobody else sends through this handle any more; a SharedSender that is at work keeps it open.
+  (void)channel_->close();
+  channel_.reset();
+  // Of a process that is dead, this may have been the last hold on what it had sent.
+  if (const auto host = core_->host.lock()) host->collect();
+}
+
+const std::string& Plugin::name() const noexcept {
+  return core_->name;
+}
+PeerId Plugin::peer() const noexcept {
+  return process_->peer;
+}
+pid_t Plugin::pid() const noexcept {
+  return process_->pid;
+}
+Channel& Plugin::channel() noexcept {
+  return *channel_;
+}
+
+bool Plugin::is_alive() const noexcept {
+  return !exit().has_value();
+}
+
+std::optional<PluginExit> Plugin::exit() const {
+  const auto host = core_->host.lock();
+  return host ? host->exit_of(*process_) : process_->exit;
+}
+
+Result<PluginExit> Plugin::wait_exit(Deadline deadline) {
+  const auto host = core_->host.lock();
+  if (!host) return tl::unexpected(session_is_gone());
+  return host->wait_exit(*process_, deadline);
+}
+
+Result<void> Plugin::renew(Deadline deadline) {
+  const auto host = core_->host.lock();
+  if (!host) return tl::unexpected(session_is_gone());
+  auto next = host->wait_next(core_, process_, deadline);
+  if (!next) return tl::unexpected(std::move(next.error()));
+  process_ = std::move(next->process);
+  *channel_ = Channel(std::move(next->channel));
+  host->collect();
+  return {};
+}
+
+Result<void> Plugin::kill(int signal_number) {
+  return os::send_signal(process_->watched.get(), signal_number);
+}
+
+}  // namespace mews

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include "mews/session.hpp"
+
+#include <optional>
+
+#include "core/guest_core.hpp"
+#include "core/host_core.hpp"
+#include "core/names.hpp"
+#include "mews/base/assert.hpp"
+#include "mews/os/socket.hpp"
+
+namespace mews {
+
+struct Session::State {
+  std::shared_ptr<detail::HostCore> host;
+  std::unique_ptr<detail::GuestCore> guest;
+  std::optional<Channel> channel;
+};
+
+namespace {
+
+constexpr std::chrono::seconds kGoodbye{2};
+
+Error not_a_host() {
+  return Error(ErrorCode::invalid_argument, "only the session that made the arena can do this");
+}
+
+Result<detail::Invitation> join_at(const std::string& address, const AttachOptions& options,
+                                   Deadline deadline) {
+  auto socket = os::connect_unix(address, deadline);
+  if (!socket) return tl::unexpected(std::move(socket.error()));
+  return detail::ask_for_seat(socket->get(), options.as, deadline);
+}
+
+// The name is looked at first, so that each mistake gets its own error: no such memory, no
+// permission, not an arena; only then is the living host asked for a seat in it.
+Result<detail::Invitation> join_named(const AttachOptions& options, Deadline deadline) {
+  if (auto bad = detail::check_name(options.name)) return tl::unexpected(std::move(*bad));
+  auto file = os::MemoryFile::open_named(detail::memory_name(options.name));
+  if (!file) return tl::unexpected(std::move(file.error()));
+  auto arena = mem::Arena::attach(std::move(*file), deadline);
+  if (!arena) return tl::unexpected(std::move(arena.error()));
+  auto invitation = join_at(detail::socket_of_name(options.name), options, deadline);
+  if (!invitation && invitation.error().code() == ErrorCode::no_such_arena) {
+    return fail(ErrorCode::host_died, "the arena \"" + options.name +
+                                          "\" is what a dead host left; the next create of that "
+                                          "name replaces it");
+  }
+  return invitation;
+}
+
+}  // namespace
+
+Session::Session(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&& other) noexcept {
+  if (this != &other) {
+    Session old(std::move(state_));
+    state_ = std::move(other.state_);
+  }
+  return *this;
+}
+
+Session::~Session() {
+  if (!state_) return;
+  state_->channel.reset();
+  if (state_->host) shutdown(kGoodbye);
+}
+
+Result<Session> Session::create(CreateOptions options) {
+  auto host = detail::HostCore::create(options);
+  if (!host) return tl::unexpected(std::move(host.error()));
+  auto state = std::make_unique<State>();
+  state->host = std::move(*host);
+  return Session(std::move(state));
+}
+
+Result<Session> Session::attach(const AttachOptions& options) {
+  const Deadline deadline(options.timeout);
+  auto invitation = !options.name.empty()     ? join_named(options, deadline)
+                    : !options.socket.empty() ? join_at(options.socket, options, deadline)
+                                              : detail::from_environment();
+  if (!invitation) return tl::unexpected(std::move(invitation.error()));
+  auto guest =
+      detail::GuestCore::join(std::move(*invitation), nullptr, {}, options.local, deadline);
+  if (!guest) return tl::unexpected(std::move(guest.error()));
+  auto state = std::make_unique<State>();
+  state->channel = Channel((*guest)->channel());
+  state->guest = std::move(*guest);
+  return Session(std::move(state));
+}
+
+bool Session::is_host() const noexcept {
+  return state_->host != nullptr;
+}
+
+Channel& Session::channel() noexcept {
+  MEWS_ASSERT(state_->channel, "Session::channel: a host's channels are its plugins'");
+  return *state_->channel;
+}
+
+Result<Plugin> Session::spawn(const std::string& name, const std::vector<std::string>& command,
+                              PluginOptions options) {
+  if (!state_->host) return tl::unexpected(not_a_host());
+  auto plugin = state_->host->spawn(name, command, std::move(options));
+  if (!plugin) return tl::unexpected(std::move(plugin.error()));
+  return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
+}
+
+Result<void> Session::listen(const std::string& address) {
+  if (!state_->host) return tl::unexpected(not_a_host());
+  return state_->host->listen(address);
+}
+
+Result<Plugin> Session::admit(Deadline deadline) {
+  if (!state_->host) return tl::unexpected(not_a_host());
+  auto plugin = state_->host->admit(deadline);
+  if (!plugin) return tl::unexpected(std::move(plugin.error()));
+  return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
+}
+
+Result<std::pair<Plugin, Session>> Session::connect(const std::string& name) {
+  if (!state_->host) return tl::unexpected(not_a_host());
+  auto& host = *state_->host;
+  auto local = host.connect(name);
+  if (!local) return tl::unexpected(std::move(local.error()));
+  auto guest = detail::GuestCore::join(std::move(local->invitation), host.session()->shared_arena(),
+                                       std::move(local->leave_event), host.local(), forever);
+  if (!guest) return tl::unexpected(std::move(guest.error()));
+  auto state = std::make_unique<State>();
+  state->channel = Channel((*guest)->channel());
+  state->guest = std::move(*guest);
+  auto& cast = local->cast;
+  return std::pair(Plugin(std::move(cast.plugin), std::move(cast.process), std::move(cast.channel)),
+                   Session(std::move(state)));
+}
+
+std::vector<std::string> Session::shutdown(Deadline deadline) {
+  return state_->host ? state_->host->shutdown(deadline) : std::vector<std::string>{};
+}
+
+Stats Session::stats() const {
+  return detail::stats_of(state_->host ? *state_->host->session() : *state_->guest->session());
+}
+
+int Session::watch_fd() const noexcept {
+  return state_->host ? state_->host->watch().fd() : state_->guest->watch().fd();
+}
+
+void Session::process_events() {
+  (state_->host ? state_->host->watch() : state_->guest->watch()).dispatch();
+}
+
+}  // namespace mews

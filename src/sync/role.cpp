@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#include "mews/sync/role.hpp"
+
+namespace mews::sync {
+
+bool Role::try_enter_unbiased() noexcept {
+  // Acquire: the state that the last unbiased holder left.
+  if (exclusive_.exchange(true, std::memory_order_acquire)) return false;
+  if (current_.load(std::memory_order_relaxed) != kUnbiased) {
+    // [V1] relaxed: the heavy fence orders it before [V2], on the owner's thread too.
+    current_.store(kUnbiased, std::memory_order_relaxed);
+    os::heavy_fence();
+  }
+  for (std::uint32_t i = 0; i < used_slots_; ++i) {
+    // [V2] acquire: the state that the owner left; true: the owner is inside, or at the door.
+    if (slots_[i].busy.load(std::memory_order_acquire)) {
+      exclusive_.store(false, std::memory_order_release);
+      return false;
+    }
+  }
+  entered_ = kUnbiased;
+  entries_in_a_row_ = last_ == token() ? entries_in_a_row_ + 1 : 1;
+  last_ = token();
+  if (entries_in_a_row_ < kBiasAfter || used_slots_ == kSlots || !os::has_light_fence()) {
+    return true;
+  }
+  entries_in_a_row_ = 0;
+  auto& slot = slots_[used_slots_];
+  slot.owner.store(last_, std::memory_order_relaxed);
+  slot.busy.store(true, std::memory_order_relaxed);
+  entered_ = used_slots_++;
+  // Release: the slot, and `busy` with it, before the bias and before the exclusive flag goes.
+  current_.store(entered_, std::memory_order_release);
+  exclusive_.store(false, std::memory_order_release);
+  return true;
+}
+
+}  // namespace mews::sync

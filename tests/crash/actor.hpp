@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "crash/payload.hpp"
+#include "crash/witness.hpp"
+#include "mews/mews.hpp"
+
+/// One end of a channel in a process that may end at any step: it numbers what it sends, checks
+/// what it receives, and keeps the witness up to date.
+namespace mews_test {
+
+/// The message after which the receiver's part of a scenario is done.
+inline constexpr std::uint32_t kLast = 7;
+
+class Actor {
+ public:
+  Actor(mews::Channel& channel, Witness& witness) noexcept : channel_(channel), witness_(witness) {}
+
+  [[nodiscard]] mews::Channel& channel() noexcept { return channel_; }
+  [[nodiscard]] Witness& witness() noexcept { return witness_; }
+
+  [[nodiscard]] mews::Loan loan(std::size_t bytes) {
+    auto loan = channel_.loan(bytes, mews::forever);
+    if (loan) return std::move(*loan);
+    complain(witness_, "loan: " + loan.error().message());
+    return {};
+  }
+
+  void send(mews::Loan loan, std::uint32_t type = 0) {
+    if (!loan.is_valid()) return;
+    fill(loan.bytes(), next_out_);
+    witness_.begun.fetch_add(1);
+    done(channel_.send(std::move(loan), envelope(type), mews::forever), 1);
+  }
+
+  void send(std::size_t bytes, std::uint32_t type = 0) {
+    std::vector<std::byte> payload(bytes);
+    fill(payload, next_out_);
+    witness_.begun.fetch_add(1);
+    done(channel_.send(payload, envelope(type), mews::forever), 1);
+  }
+
+  /// False when the lane is full.
+  [[nodiscard]] bool try_send(std::size_t bytes) {
+    std::vector<std::byte> payload(bytes);
+    fill(payload, next_out_);
+    witness_.begun.fetch_add(1);
+    auto sent = channel_.try_send(payload, envelope(0));
+    if (!sent && sent.error().code() == mews::ErrorCode::would_block) {
+      witness_.begun.fetch_sub(1);
+      return false;
+    }
+    done(std::move(sent), 1);
+    return true;
+  }
+
+  void send_batch(std::vector<mews::Loan> loans) {
+    for (std::size_t i = 0; i < loans.size(); ++i)
+      fill(loans[i].bytes(), next_out_ + i);
+    witness_.begun.fetch_add(loans.size());
+    auto sent = channel_.try_send_batch(loans);
+    if (sent && *sent != loans.size()) complain(witness_, "a batch was cut short");
+    done(sent ? mews::Result<void>() : tl::unexpected(sent.error()), loans.size());
+  }
+
+  /// The next message, checked; empty when there is none any more.
+  [[nodiscard]] std::optional<mews::Message> receive() {
+    auto message = channel_.receive(mews::forever);
+    if (!message) {
+      complain(witness_, "receive: " + message.error().message());
+      return std::nullopt;
+    }
+    check(message->bytes());
+    return std::move(*message);
+  }
+
+  void check(std::span<const std::byte> bytes) {
+    const auto number = witness_.received.fetch_add(1);
+    if (const auto fault = fault_of(bytes, number)) {
+      complain(witness_, "message " + std::to_string(number) + ": " + *fault);
+    }
+  }
+
+ private:
+  [[nodiscard]] mews::Envelope envelope(std::uint32_t type) const {
+    return {.type = type, .correlation = next_out_};
+  }
+  void done(mews::Result<void> sent, std::size_t count) {
+    if (!sent) return complain(witness_, "send: " + sent.error().message());
+    next_out_ += count;
+    witness_.sent.fetch_add(count);
+  }
+
+  mews::Channel& channel_;
+  Witness& witness_;
+  std::uint64_t next_out_ = 0;
+};
+
+}  // namespace mews_test

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "crash/encounter.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <iterator>
+#include <thread>
+
+#include "crash/payload.hpp"
+#include "crash/table.hpp"
+
+namespace mews_test {
+namespace {
+
+constexpr std::uint32_t kArmed = 3;  // either bit of a bell: somebody sleeps there
+
+mews::LaneId lane_to(mews::PeerId plugin) {
+  return mews::LaneId{2 * (plugin.value() - 1)};
+}
+mews::LaneId lane_from(mews::PeerId plugin) {
+  return mews::LaneId{2 * (plugin.value() - 1) + 1};
+}
+
+bool is_armed(const mews::base::Atomic<std::uint32_t>& bell) {
+  return (bell.load(std::memory_order_acquire) & kArmed) != 0;
+}
+
+}  // namespace
+
+void Encounter::add_problem(const std::string& text) {
+  if (problem_.empty()) problem_ = text;
+}
+
+// The plugin is gone, one way or the other; any other error is a problem.
+void Encounter::note(const char* call, const mews::Error& error) {
+  using mews::ErrorCode;
+  ended_ = error.code();
+  if (ended_ != ErrorCode::peer_died && ended_ != ErrorCode::closed) {
+    add_problem(std::string(call) + ": " + error.message());
+  }
+}
+
+bool Encounter::send(std::size_t bytes, std::uint32_t type) {
+  auto loan = channel().loan(bytes, kStuck);
+  if (!loan) {
+    add_problem("loan: " + loan.error().message());
+    return false;
+  }
+  fill(loan->bytes(), sent_);
+  const auto sent = channel().send(std::move(*loan), {.type = type, .correlation = sent_}, kStuck);
+  if (!sent) {
+    note("send", sent.error());
+    return false;
+  }
+  ++sent_;
+  return true;
+}
+
+bool Encounter::keep(mews::Message message) {
+  const auto number = received_++;
+  if (const auto fault = fault_of(message.bytes(), number)) {
+    add_problem("message " + std::to_string(number) + ": " + *fault);
+  }
+  // Not so many that a run finds no place.
+  const bool is_kept = message.size() < kHomed ? number % 2 == 1 : number % 7 == 4;
+  if (is_kept) kept_.push_back({number, std::move(message)});
+  return true;
+}
+
+bool Encounter::receive() {
+  auto message = channel().receive(kStuck);
+  if (message) return keep(std::move(*message));
+  note("receive", message.error());
+  return false;
+}
+
+void Encounter::receive_all() {
+  while (receive()) {
+  }
+}
+
+bool Encounter::receive_in_event_loop() {
+  for (;;) {
+    const auto arming = channel().arm_event();
+    if (!arming) {
+      note("arm", arming.error());
+      return false;
+    }
+    if (!*arming) break;
+    pollfd event{.fd = channel().event_fd(), .events = POLLIN, .revents = 0};
+    if (::poll(&event, 1, std::chrono::milliseconds(kStuck).count()) == 0) {
+      add_problem("the event loop was armed and never woken");
+      return false;
+    }
+  }
+  auto message = channel().try_receive();
+  if (message) return keep(std::move(*message));
+  note("receive", message.error());
+  return false;
+}
+
+template <class IsSo>
+void Encounter::wait_until(const char* what, IsSo&& is_so) {
+  const mews::Deadline deadline(kStuck);
+  while (!is_so() && !is_over()) {
+    if (deadline.has_passed()) return add_problem(std::string("it never ") + what);
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+  }
+}
+
+void Encounter::wait_until_it_sleeps_for_a_message() {
+  wait_until("slept for a message",
+             [&] { return is_armed(arena_.lane(lane_to(plugin_.peer())).data_bell); });
+}
+
+void Encounter::wait_until_it_sleeps_for_room() {
+  wait_until("slept for room",
+             [&] { return is_armed(arena_.lane(lane_from(plugin_.peer())).space_bell); });
+}
+
+void Encounter::wait_until_somebody_sleeps_for_a_slab() {
+  wait_until("slept for a slab", [&] {
+    const auto& bells = arena_.pool().freed_bell;
+    return std::any_of(std::begin(bells), std::end(bells), is_armed);
+  });
+}
+
+std::vector<mews::Loan> Encounter::lend_everything() {
+  std::vector<mews::Loan> loans;
+  for (const auto size : {kLarge, kHomed, kMiddle, kSmall}) {
+    for (;;) {
+      auto loan = channel().try_loan(size);
+      if (!loan) break;
+      loans.push_back(std::move(*loan));
+    }
+  }
+  return loans;
+}
+
+void Encounter::check_deliveries() {
+  const auto sent = witness_.sent.load();
+  const auto begun = witness_.begun.load();
+  if (received_ < sent || received_ > begun) {
+    add_problem(std::to_string(received_) + " messages came of " + std::to_string(sent) +
+                " sent and " + std::to_string(begun) + " begun");
+  }
+  if (witness_.received.load() > sent_) add_problem("it received more than was sent");
+  if (witness_.stuck.load() != 0) add_problem(std::string("the plugin: ") + witness_.complaint);
+  for (const auto& kept : kept_) {
+    if (const auto fault = fault_of(kept.message.bytes(), kept.number)) {
+      add_problem("message " + std::to_string(kept.number) + ", after the death: " + *fault);
+    }
+  }
+}
+
+}  // namespace mews_test

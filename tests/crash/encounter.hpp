@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crash/witness.hpp"
+#include "mews/mem/arena.hpp"
+#include "mews/mews.hpp"
+
+namespace mews_test {
+
+/// A wait that takes this long will never end.
+inline constexpr std::chrono::seconds kStuck{20};
+
+/// The host's meeting with one plugin that may end at any step. Nothing here throws or asserts:
+/// what went wrong is collected, and the first problem counts.
+class Encounter {
+ public:
+  Encounter(mews::Plugin& plugin, Witness& witness, const mews::mem::Arena& arena)
+      : plugin_(plugin), witness_(witness), arena_(arena) {}
+
+  [[nodiscard]] mews::Channel& channel() noexcept { return plugin_.channel(); }
+  [[nodiscard]] const mews::mem::Arena& arena() const noexcept { return arena_; }
+  [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
+  void add_problem(const std::string& text);
+
+  /// Sends the next message; false once the plugin is gone.
+  bool send(std::size_t bytes, std::uint32_t type = 0);
+  /// Takes the next message, checks it, keeps some; false once there is none any more.
+  bool receive();
+  void receive_all();
+  /// The same by the event descriptor: armed, polled, received.
+  bool receive_in_event_loop();
+
+  /// Waits until the plugin sleeps for a message, or for room, or is gone.
+  void wait_until_it_sleeps_for_a_message();
+  void wait_until_it_sleeps_for_room();
+  void wait_until_somebody_sleeps_for_a_slab();
+
+  /// Every slab there is, lent to the host; those that it cannot get it does without.
+  [[nodiscard]] std::vector<mews::Loan> lend_everything();
+
+  /// After the end: what was delivered is what was published, and it still is what it was.
+  void check_deliveries();
+  void drop_all() { kept_.clear(); }
+
+  [[nodiscard]] bool is_over() { return ended_ || plugin_.exit(); }
+
+ private:
+  void note(const char* call, const mews::Error& error);
+  bool keep(mews::Message message);
+  template <class IsSo>
+  void wait_until(const char* what, IsSo&& is_so);
+
+  mews::Plugin& plugin_;
+  Witness& witness_;
+  const mews::mem::Arena& arena_;
+  std::uint64_t sent_ = 0;
+  std::uint64_t received_ = 0;
+  struct Kept {
+    std::uint64_t number;
+    mews::Message message;
+  };
+  std::vector<Kept> kept_;
+  std::optional<mews::ErrorCode> ended_;
+  std::string problem_;
+};
+
+}  // namespace mews_test

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <linux/futex.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdint>
+
+#include "crash/witness.hpp"
+#include "mews/base/atomic.hpp"
+#include "mews/os/futex.hpp"
+
+/// Ends this process by SIGKILL right before its k-th kill point.
+///
+/// A kill point is a change that others can see: a shared store or exchange, a wake, a signal on a
+/// descriptor, a packet. Loads and fences change nothing, so a death before one of them is a death
+/// before the next change. What is written between two changes without an atomic is payload of a
+/// record or slab that no one looks at yet.
+///
+/// To be included by the one source file of a helper program: it takes the place of the C library's
+/// `write`, `sendmsg` and `recvmsg`.
+namespace mews_test::kill_point {
+
+inline Witness* witness = nullptr;  ///< null: nothing is counted
+inline std::uint64_t kill_at = 0;   ///< 0: never
+
+inline void pass() noexcept {
+  if (witness == nullptr || witness->steps.fetch_add(1) + 1 != kill_at) return;
+  ::kill(::getpid(), SIGKILL);
+  for (;;)
+    ::pause();
+}
+
+inline void on_step(mews::base::Step step, const volatile void*) {
+  if (step == mews::base::Step::store || step == mews::base::Step::exchange) pass();
+}
+
+/// The real futex, announced.
+struct AnnouncedFutex final : mews::os::FutexModel {
+  using Word = mews::base::Atomic<std::uint32_t>;
+  mews::os::FutexWait wait(const Word& word, std::uint32_t expected) override {
+    pass();
+    // Nobody here waits with a deadline that matters: a test that sees no progress ends the child.
+    const long status =
+        ::syscall(SYS_futex, static_cast<const void*>(&word), FUTEX_WAIT, expected, nullptr);
+    return status == 0 ? mews::os::FutexWait::woken : mews::os::FutexWait::changed;
+  }
+  void wake(const Word& word, int sleepers) override {
+    pass();
+    ::syscall(SYS_futex, static_cast<const void*>(&word), FUTEX_WAKE, sleepers);
+  }
+};
+inline AnnouncedFutex announced_futex;
+
+/// From here on kill points count; at the `at`-th this process ends.
+inline void begin(Witness& page, std::uint64_t at) noexcept {
+  kill_at = at;
+  witness = &page;
+  mews::base::step_hook = on_step;
+  mews::os::futex_model = &announced_futex;
+}
+inline void end() noexcept {
+  witness = nullptr;
+}
+
+/// Runs a scope without kill points: what belongs to the test, not to the library.
+class Pause {
+ public:
+  Pause() noexcept : held_(witness) { witness = nullptr; }
+  Pause(const Pause&) = delete;
+  Pause& operator=(const Pause&) = delete;
+  ~Pause() { witness = held_; }
+
+ private:
+  Witness* held_;
+};
+
+}  // namespace mews_test::kill_point
+
+extern "C" {
+ssize_t write(int fd, const void* bytes, std::size_t count) {
+  mews_test::kill_point::pass();
+  return ::syscall(SYS_write, fd, bytes, count);
+}
+ssize_t sendmsg(int fd, const msghdr* message, int flags) {
+  mews_test::kill_point::pass();
+  return ::syscall(SYS_sendmsg, fd, message, flags);
+}
+ssize_t recvmsg(int fd, msghdr* message, int flags) {
+  mews_test::kill_point::pass();
+  return ::syscall(SYS_recvmsg, fd, message, flags);
+}
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "crash/encounter.hpp"
+#include "crash/witness.hpp"
+#include "crash/worker.hpp"
+#include "mews/mem/arena.hpp"
+#include "mews/mews.hpp"
+
+namespace mews_test {
+
+/// A host with a small arena, of which the test has a second view to look at the words themselves.
+class Stage {
+ public:
+  /// Throws when it cannot be set.
+  explicit Stage(mews::Watcher watcher = mews::Watcher::thread);
+
+  [[nodiscard]] mews::Session& host() noexcept { return host_; }
+  [[nodiscard]] const mews::mem::Arena& arena() const noexcept { return arena_; }
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// A channel that lives as long as the stage.
+  [[nodiscard]] mews::Channel& channel() noexcept { return idle_.first.channel(); }
+
+  /// What is wrong when nobody holds anything: a slab that is not free, a chunk of a dead peer, a
+  /// peer entry that is not what it should be, a slab that cannot be lent. `dead` are known dead.
+  [[nodiscard]] std::string audit(std::initializer_list<mews::PeerId> dead);
+
+ private:
+  static std::string next_name();
+  std::string name_;
+  mews::Session host_;
+  mews::mem::Arena arena_;
+  std::pair<mews::Plugin, mews::Session> idle_;
+};
+
+/// A command line for crash_victim_plugin.
+[[nodiscard]] std::vector<std::string> victim_command(std::string_view scenario,
+                                                      std::uint64_t kill_at,
+                                                      const WitnessPage& page);
+
+}  // namespace mews_test

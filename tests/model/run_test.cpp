@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#include "model/channel_steps.hpp"
+#include "model/support.hpp"
+
+namespace mews::model {
+namespace {
+
+constexpr std::uint64_t kRunBytes = 2 * 4096;
+
+// Runs of two slabs out of three: claimed by host and plugin at once, sent by the plugin, who may
+// be killed with half a run in its hands or half of it in flight.
+class Runs final : public Scenario {
+ public:
+  explicit Runs(bool is_sent) {
+    threads_ = {{.name = "host",
+                 .process = kHost,
+                 .body = [this, is_sent] { is_sent ? receive_all() : turn_over(kHost); }},
+                {.name = "plugin",
+                 .process = kPlugin,
+                 .body = [this, is_sent] { is_sent ? send_one() : turn_over(kPlugin); },
+                 .may_crash = true},
+                {.name = "watcher",
+                 .process = kHost,
+                 .body = [this] { recover<Real>(host_); },
+                 .recovers = kPlugin}};
+    if (!is_sent) return;
+    threads_.push_back({.name = "other", .process = kOther, .body = [this] {
+                          if (auto slab = tiny_.claim(kOther)) give_back(kOther, *slab);
+                        }});
+  }
+  void reset() override {
+    tiny_.reset();
+    host_.reset();
+    plugin_.reset();
+    runs_ = 0;
+    received_ = 0;
+  }
+  void verify() override {
+    tiny_.expect_sound();
+    tiny_.expect_whole(kHost);
+    expect(received_ == plugin_.published, "not every published message was delivered");
+  }
+
+ protected:
+  [[nodiscard]] std::optional<mem::Slab> claim_run(int peer) {
+    auto run = tiny_.pool(peer).try_claim(kRunBytes);
+    if (!run) return std::nullopt;
+    tiny_.knows(peer, *run);
+    ++runs_;
+    return *run;
+  }
+  void give_back(int peer, const mem::Slab& slab) {
+    expect(tiny_.release(peer, slab), "a run that was held could not be released");
+    (void)host_.freed().ring(sync::RingFence::full);
+  }
+  void turn_over(int peer) {
+    if (auto run = claim_run(peer)) give_back(peer, *run);
+  }
+  void send_one() {
+    auto run = claim_run(kPlugin);
+    if (!run) return;
+    const layout::Descriptor record{.slab_class = 0,
+                                    .bytes = kRunBytes,
+                                    .slab_index = run->first.value(),
+                                    .generation = layout::TruthWord::unpack(run->word).generation};
+    if (!Real::hand_over(plugin_, *run, record)) return;
+    (void)plugin_.out_data().ring(sync::RingFence::full);
+  }
+  void receive_all() {
+    for (;;) {
+      const auto received = receive<Real>(host_);
+      if (received.got == Got::died) return;
+      ++received_;
+      expect(received.slab->count == 2, "a run arrives short");
+      give_back(kHost, *received.slab);
+    }
+  }
+
+  TinyArena tiny_{{.slabs = 3, .chunk_slabs = 1}, words_};
+  End host_{tiny_, kHost, kToPlugin, kToHost, 16};
+  End plugin_{tiny_, kPlugin, kToHost, kToPlugin, 16};
+  int runs_ = 0;
+  std::uint32_t received_ = 0;
+};
+
+// Two runs that meet: nobody else holds a slab and nobody dies, so one of them goes on.
+class Meeting final : public Scenario {
+ public:
+  Meeting() {
+    for (const int peer : {kHost, kPlugin}) {
+      threads_.push_back(
+          {.name = peer == kHost ? "host" : "plugin", .process = peer, .body = [this, peer] {
+             if (tiny_.pool(peer).try_claim(kRunBytes)) ++runs_;
+           }});
+    }
+  }
+  void reset() override {
+    tiny_.reset();
+    runs_ = 0;
+  }
+  void verify() override { expect(runs_ > 0, "two runs that met both failed"); }
+
+ private:
+  TinyArena tiny_{{.slabs = 3, .chunk_slabs = 1}, words_};
+  int runs_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("runs: of two that meet one goes on") {
+  Meeting scenario;
+  require_holds("two runs", scenario, {});
+}
+
+TEST_CASE("runs: half a run claimed or in flight comes back from its dead sender") {
+  Runs claimed(false);
+  require_holds("runs claimed", claimed, {.crashes = 1});
+  Runs sent(true);
+  require_holds("a run sent", sent, {.crashes = 1});
+}
+
+}  // namespace mews::model

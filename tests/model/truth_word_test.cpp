@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "model/channel_steps.hpp"
+#include "model/mutants.hpp"
+#include "model/support.hpp"
+
+namespace mews::model {
+namespace {
+
+// Three peers claim from two slabs and give them back; the plugin may be killed anywhere. A class
+// without homes, so that all meet at the first slab.
+template <class Policy>
+class Contention final : public Scenario {
+ public:
+  explicit Contention(bool has_other, bool may_other_crash = false) {
+    threads_ = {{.name = "host", .process = kHost, .body = [this] { turn_over(kHost); }},
+                {.name = "plugin",
+                 .process = kPlugin,
+                 .body = [this] { turn_over(kPlugin); },
+                 .may_crash = true},
+                {.name = "watcher",
+                 .process = kHost,
+                 .body = [this] { recover<Policy>(host_); },
+                 .recovers = kPlugin}};
+    if (has_other) {
+      threads_.push_back({.name = "other",
+                          .process = kOther,
+                          .body = [this] { turn_over(kOther); },
+                          .may_crash = may_other_crash});
+    }
+    if (may_other_crash) {
+      threads_.push_back({.name = "watcher2",
+                          .process = kHost,
+                          .body = [this] { recover<Policy>(host_to_other_); },
+                          .recovers = kOther});
+    }
+  }
+  void reset() override {
+    tiny_.reset();
+    host_.reset();
+    host_to_other_.reset();
+  }
+  void verify() override {
+    tiny_.expect_sound();
+    tiny_.expect_whole(kHost);
+  }
+
+ private:
+  void turn_over(int peer) {
+    auto first = Policy::claim(tiny_, peer);
+    auto second = Policy::claim(tiny_, peer);
+    if (first) give_back(peer, *first);
+    if (second) give_back(peer, *second);
+  }
+  void give_back(int peer, const mem::Slab& slab) {
+    tiny_.forgets(peer, slab);
+    expect(Policy::release(tiny_.pool(peer), slab), "a slab that was held could not be released");
+  }
+
+  TinyArena tiny_{{.slabs = 2, .chunk_slabs = 1}, words_};
+  End host_{tiny_, kHost, kToPlugin, kToHost, 16};
+  End host_to_other_{tiny_, kHost, kToOther, kOtherToHost, 16};
+};
+
+// Two threads release the same slab, while another peer waits for it to become free.
+template <class Policy>
+class DoubleFree final : public Scenario {
+ public:
+  DoubleFree() {
+    const auto release = [this] {
+      released_ += Policy::release(tiny_.pool(kHost), *slab_) ? 1 : 0;
+    };
+    threads_ = {{.name = "first", .process = kHost, .body = release},
+                {.name = "second", .process = kHost, .body = release},
+                {.name = "plugin", .process = kPlugin, .body = [this] {
+                   claimed_ = tiny_.pool(kPlugin).try_claim_one(kClass);
+                 }}};
+  }
+  void reset() override {
+    tiny_.reset();
+    slab_ = tiny_.pool(kHost).try_claim_one(kClass);
+    claimed_.reset();
+    released_ = 0;
+  }
+  void verify() override {
+    expect(released_ == 1, "a slab was released twice");
+    if (!claimed_) return;
+    const auto word = tiny_.view().words[0].load(std::memory_order_relaxed);
+    expect(word == claimed_->word, "a slab was freed under its new holder");
+  }
+
+ private:
+  TinyArena tiny_{{.slabs = 1, .chunk_slabs = 1}, words_};
+  std::optional<mem::Slab> slab_;
+  std::optional<mem::Slab> claimed_;
+  int released_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("truth word: no slab is held by two or lost, whoever of two or three dies") {
+  Contention<Real> two(false);
+  require_holds("claim and release, two peers", two, {});
+  require_holds("claim and release, two peers", two, {.crashes = 1});
+  Contention<Real> three(true);
+  require_holds("claim and release, three peers", three, {.crashes = 1});
+}
+
+TEST_CASE("truth word: two deaths are repaired while they are being repaired") {
+  Contention<Real> scenario(true, true);
+  require_holds("two deaths", scenario, {.preemptions = 1, .crashes = 2});
+}
+
+TEST_CASE("truth word: of two releases of one slab one succeeds") {
+  DoubleFree<Real> scenario;
+  require_holds("double release", scenario, {});
+}
+
+TEST_CASE("truth word: a free that checks and then stores is found") {
+  DoubleFree<CheckThenStoreFree> scenario;
+  require_found("check-then-store free", scenario, {});
+}
+
+TEST_CASE("truth word: a claim that writes the owner after the pop is found") {
+  Contention<OwnerAfterPop> scenario(false);
+  require_found("owner after the pop", scenario, {.crashes = 1});
+}
+
+}  // namespace mews::model

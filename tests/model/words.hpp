@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace mews::model {
+
+/// Names for shared words, for traces; and their sizes, for store buffers.
+class Words {
+ public:
+  /// `count` words of T, `stride_bytes` apart, the first at `first`.
+  template <class T>
+  void add(std::string name, const T* first, std::size_t count = 1,
+           std::size_t stride_bytes = sizeof(T)) {
+    rows_.push_back(
+        {std::move(name), reinterpret_cast<std::uintptr_t>(first), sizeof(T), count, stride_bytes});
+  }
+
+  [[nodiscard]] std::string name_of(const volatile void* word) const {
+    const auto [row, index] = find(word);
+    if (row == nullptr) return "an unnamed word";
+    return row->count == 1 ? row->name : row->name + "[" + std::to_string(index) + "]";
+  }
+
+  /// Its size in bytes; 0 for a word that nobody named.
+  [[nodiscard]] std::size_t bytes_of(const volatile void* word) const {
+    const auto* row = find(word).first;
+    return row == nullptr ? 0 : row->bytes;
+  }
+
+ private:
+  struct Row {
+    std::string name;
+    std::uintptr_t first;
+    std::size_t bytes;
+    std::size_t count;
+    std::size_t stride_bytes;
+  };
+
+  [[nodiscard]] std::pair<const Row*, std::size_t> find(const volatile void* word) const {
+    const auto at = reinterpret_cast<std::uintptr_t>(word);
+    for (const auto& row : rows_) {
+      if (at < row.first || (at - row.first) % row.stride_bytes != 0) continue;
+      const auto index = (at - row.first) / row.stride_bytes;
+      if (index < row.count) return {&row, index};
+    }
+    return {nullptr, 0};
+  }
+
+  std::vector<Row> rows_;
+};
+
+/// The value of a word of `bytes` (at most 8), read and written behind the checker's back.
+inline std::uint64_t peek(const volatile void* word, std::size_t bytes) noexcept {
+  std::uint64_t value = 0;
+  std::memcpy(&value, const_cast<const void*>(word), bytes);
+  return value;
+}
+inline void poke(volatile void* word, std::size_t bytes, std::uint64_t value) noexcept {
+  std::memcpy(const_cast<void*>(word), &value, bytes);
+}
+
+}  // namespace mews::model

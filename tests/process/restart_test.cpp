@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include <signal.h>
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "../support/catch.hpp"
+#include "site.hpp"
+
+using namespace process_test;
+using Catch::Matchers::ContainsSubstring;
+
+namespace {
+
+/// What `on_exit` was told, in order.
+class Log {
+ public:
+  [[nodiscard]] std::function<void(const mews::PluginExit&)> callback() {
+    return [this](const mews::PluginExit& exit) {
+      const std::lock_guard lock(mutex_);
+      lines_.push_back(exit.description);
+    };
+  }
+  /// The lines, once there are `count` of them.
+  [[nodiscard]] std::vector<std::string> lines(std::size_t count) {
+    static_cast<void>(eventually([&] {
+      const std::lock_guard lock(mutex_);
+      return lines_.size() >= count;
+    }));
+    const std::lock_guard lock(mutex_);
+    return lines_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> lines_;
+};
+
+mews::PluginOptions on_crash(Log& log) {
+  mews::PluginOptions options;
+  options.restart = mews::Restart::on_crash;
+  options.on_exit = log.callback();
+  return options;
+}
+
+void crash(mews::Plugin& plugin, const std::string& how) {
+  must(plugin.channel().send(bytes_of(how)));
+  must(plugin.wait_exit(kPatience));
+}
+
+}  // namespace
+
+TEST_CASE(
+    "restart: a crashed plugin comes again under its name, and the callback says how it died") {
+  Log log;
+  auto host = must(mews::Session::create());
+  auto plugin = must(host.spawn("fonts", command({"crash_on_request"}), on_crash(log)));
+  const auto first = plugin.pid();
+  crash(plugin, "x");
+  CHECK(outcome(plugin.channel().receive(kPatience)) == "peer_died");
+  CHECK_FALSE(plugin.is_alive());
+  must(plugin.renew(kPatience));
+  CHECK(plugin.is_alive());
+  CHECK(plugin.pid() != first);
+  CHECK(plugin.name() == "fonts");
+  crash(plugin, "s");
+  must(plugin.renew(kPatience));
+  must(plugin.channel().send(bytes_of("good night")));
+  const auto last = must(plugin.wait_exit(kPatience));
+  CHECK((!last.is_signal && last.number == 0 && !last.will_restart));
+  CHECK(outcome(plugin.renew(kPatience)) == "peer_died");
+
+  const auto lines = log.lines(3);
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0] == "fonts: exit code 7, restart at once");
+  CHECK_THAT(lines[1], ContainsSubstring("fonts: signal 11 (Segmentation fault), restart in ") ||
+                           ContainsSubstring("fonts: exit code"));
+  CHECK(lines[2] == "fonts: exit code 0");
+}
+
+TEST_CASE("restart: one that keeps dying waits twice as long each time") {
+  Log log;
+  auto options = on_crash(log);
+  options.restart_delay = 2ms;
+  auto host = must(mews::Session::create());
+  auto plugin = must(host.spawn("flaky", command({"exit", "5"}), options));
+  const auto lines = log.lines(4);
+  REQUIRE(lines.size() >= 4);
+  CHECK(lines[0] == "flaky: exit code 5, restart in 2 ms");
+  CHECK(lines[1] == "flaky: exit code 5, restart in 10 ms");
+  CHECK(lines[2] == "flaky: exit code 5, restart in 20 ms");
+  CHECK(lines[3] == "flaky: exit code 5, restart in 40 ms");
+  CHECK(host.shutdown(kPatience).empty());
+  CHECK(host.stats().is_all_free());
+}
+
+TEST_CASE("restart: no wait is longer than the limit") {
+  Log log;
+  auto options = on_crash(log);
+  options.restart_delay = options.restart_delay_limit = 3ms;
+  auto host = must(mews::Session::create());
+  auto plugin = must(host.spawn("flaky", command({"exit", "5"}), options));
+  const auto lines = log.lines(4);
+  REQUIRE(lines.size() >= 4);
+  for (const auto& line : lines)
+    CHECK(line == "flaky: exit code 5, restart in 3 ms");
+}
+
+TEST_CASE("restart: without it a dead plugin stays dead, and its name can be spawned at once") {
+  Log log;
+  mews::PluginOptions options;
+  options.on_exit = log.callback();
+  auto host = must(mews::Session::create());
+  for (std::size_t i = 1; i <= 5; ++i) {
+    auto plugin = must(host.spawn("again", command({"crash_on_request"}), options));
+    crash(plugin, "x");
+    CHECK(outcome(plugin.renew(kPatience)) == "peer_died");
+    CHECK(log.lines(i).size() == i);
+  }
+  CHECK(log.lines(5).back() == "again: exit code 7");
+}
+
+TEST_CASE("restart: a hundred crashes leave nothing behind") {
+  Log log;
+  auto host = must(mews::Session::create(small_arena()));
+  auto options = on_crash(log);
+  options.restart_delay_limit = 0ms;
+  auto plugin = must(host.spawn("fonts", command({"burst", "5", "1000"}), options));
+  for (int i = 0; i < 100; ++i) {
+    REQUIRE(receive_stream(plugin.channel(), 5, 1000).empty());
+    REQUIRE(outcome(plugin.channel().receive(kPatience)) == "peer_died");
+    must(plugin.wait_exit(kPatience));
+    must(plugin.renew(kPatience));
+  }
+  CHECK(host.shutdown(0ms).size() <= 1);
+  plugin = must(host.connect("last")).first;
+  CHECK(eventually([&] { return host.stats().is_all_free(); }));
+}
+
+TEST_CASE(
+    "shutdown: the polite exit, the impolite get SIGTERM, the deaf get SIGKILL and are named") {
+  Log log;
+  mews::PluginOptions options;
+  options.on_exit = log.callback();
+  auto host = must(mews::Session::create());
+  auto polite = must(host.spawn("polite", command({"echo"}), options));
+  auto mute = must(host.spawn("mute", command({"mute"}), options));
+  auto deaf = must(host.spawn("deaf", command({"deaf"}), options));
+  must(mute.channel().receive(kPatience));
+  must(deaf.channel().receive(kPatience));
+  must(polite.channel().send(bytes_of("x")));
+  must(polite.channel().receive(kPatience));
+  CHECK(host.shutdown(2s) == std::vector<std::string>{"deaf"});
+  CHECK(polite.exit()->description == "polite: exit code 0");
+  CHECK(mute.exit()->description == "mute: signal 15 (Terminated)");
+  CHECK(deaf.exit()->description == "deaf: signal 9 (Killed)");
+  CHECK(log.lines(3).size() == 3);
+  CHECK(host.stats().is_all_free());
+  CHECK(host.shutdown(kPatience).empty());
+}
+
+TEST_CASE("shutdown: a plugin that is to be restarted is not restarted any more") {
+  Log log;
+  auto host = must(mews::Session::create());
+  auto plugin = must(host.spawn("mute", command({"mute"}), on_crash(log)));
+  must(plugin.channel().receive(kPatience));
+  CHECK(host.shutdown(0ms).empty());
+  CHECK(plugin.exit()->description == "mute: signal 15 (Terminated)");
+  CHECK(outcome(plugin.renew(kPatience)) == "peer_died");
+}

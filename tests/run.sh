@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Usage: sh tests/run.sh [--quick] [--long]
+# Installs what is missing (Debian), then builds the project in four ways and runs its tests in each.
+#   --quick  GCC release alone
+#   --long   the long chaos and stress runs (MEWS_LONG=1)
+set -eu
+cd "$(dirname "$0")/.."
+log_dir=build
+. .ci/packages.sh
+
+flavours='release asan clang-release clang-tsan'
+for argument; do
+  case $argument in
+    --quick) flavours=release ;;
+    --long) export MEWS_LONG=1 ;;
+    *)
+      sed -n 's/^# \{0,1\}//; 3,6p' "$0"
+      exit 2
+      ;;
+  esac
+done
+
+export LC_ALL=C.UTF-8 NINJA_STATUS='[%f/%t] '
+export ASAN_OPTIONS="halt_on_error=1:strict_string_checks=1:check_initialization_order=1"
+export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
+# Tests start processes while threads run; a child goes on to exec.
+export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:die_after_fork=0"
+jobs=$(nproc)
+
+now() { date +%s; }
+
+# ThreadSanitizer of these compilers does not start where the kernel spreads addresses wider than
+# it knows; without that spreading it does. Prints the command to run programs under.
+tsan_runner() {
+  probe=build/tsan_probe
+  echo 'int main() {}' | clang++ -fsanitize=thread -x c++ - -o "$probe"
+  for _ in 1 2 3 4 5 6 7 8; do
+    "$probe" >"$probe.log" 2>&1 && continue
+    if grep -q 'unexpected memory mapping' "$probe.log" && setarch "$(uname -m)" -R "$probe"; then
+      echo "setarch $(uname -m) -R"
+      return
+    fi
+    cat "$probe.log" >&2
+    return
+  done
+}
+
+# flavour PRESET: configures, builds, tests. Leaves its result in build/PRESET.result.
+flavour() {
+  started=$(now)
+  echo
+  echo "== $1: configure and build"
+  cmake --preset "$1" >"build/$1.log" 2>&1 || {
+    cat "build/$1.log"
+    echo 'does not configure' >"build/$1.result"
+    return 1
+  }
+  cmake --build "build/$1" --parallel "$jobs" || {
+    echo 'does not build' >"build/$1.result"
+    return 1
+  }
+  runner=
+  case $1 in *tsan) runner=$(tsan_runner) ;; esac
+  echo "== $1: test (built in $(($(now) - started)) s)"
+  # shellcheck disable=SC2086
+  { $runner ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j "$jobs" ||
+    touch "build/$1.failed"; } 2>&1 | tee "build/$1.log"
+  line=$(grep 'tests passed' "build/$1.log" || echo 'no tests ran')
+  echo "$line, $(($(now) - started)) s with the build" >"build/$1.result"
+  [ ! -e "build/$1.failed" ]
+}
+
+mkdir -p build
+need_packages $build_packages $test_packages $example_packages
+
+begun=$(now)
+failed=
+for preset in $flavours; do
+  rm -f "build/$preset.failed" "build/$preset.result"
+  flavour "$preset" || failed="$failed $preset"
+done
+
+echo
+for preset in $flavours; do
+  echo "$preset: $(cat "build/$preset.result")"
+done
+if [ -n "$failed" ]; then
+  echo "tests: FAILED in$failed, $(($(now) - begun)) s"
+  exit 1
+fi
+echo "tests: passed in $flavours, $(($(now) - begun)) s"

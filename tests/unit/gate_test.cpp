@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "../support/catch.hpp"
+#include "mews/sync/gate.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using mews::Deadline;
+using mews::sync::Gate;
+
+constexpr std::chrono::seconds kPatience{60};
+
+/// Something that threads wait for: tokens, each taken once.
+class Tokens {
+ public:
+  std::optional<int> try_take() {
+    auto seen = count_.load(std::memory_order_seq_cst);
+    while (seen > 0) {
+      if (count_.compare_exchange_weak(seen, seen - 1, std::memory_order_seq_cst)) return seen;
+    }
+    return std::nullopt;
+  }
+  void add(int count) { count_.fetch_add(count, std::memory_order_seq_cst); }
+
+ private:
+  std::atomic<int> count_{0};
+};
+
+}  // namespace
+
+TEST_CASE("gate: who finds at once what it waits for does not sleep") {
+  Gate gate;
+  bool has_slept = false;
+  const auto result = gate.wait(
+      kPatience, [] { return std::optional(7); }, [&](Deadline) { has_slept = true; });
+  CHECK(result == 7);
+  CHECK_FALSE(has_slept);
+}
+
+TEST_CASE("gate: a deadline that has passed still allows one attempt, and its answer is given") {
+  Gate gate;
+  int attempts = 0;
+  bool has_slept = false;
+  const auto result = gate.wait(
+      0ms, [&] { return ++attempts, std::optional<int>(); }, [&](Deadline) { has_slept = true; });
+  CHECK_FALSE(result);
+  CHECK(attempts == 1);
+  CHECK_FALSE(has_slept);
+}
+
+TEST_CASE("gate: the lead looks again after each sleep, until it finds something") {
+  Gate gate;
+  int sleeps = 0;
+  const auto result = gate.wait(
+      kPatience, [&] { return sleeps == 3 ? std::optional(sleeps) : std::nullopt; },
+      [&](Deadline) { ++sleeps; });
+  CHECK(result == 3);
+}
+
+TEST_CASE("gate: the sleep is given the deadline of its caller") {
+  Gate gate;
+  const Deadline deadline = Deadline::Clock::now() + 60s;
+  Deadline::Clock::time_point seen{};
+  bool is_there = false;
+  static_cast<void>(gate.wait(
+      deadline, [&] { return is_there; },
+      [&](Deadline until) {
+        seen = until.at();
+        is_there = true;
+      }));
+  CHECK(seen == deadline.at());
+}
+
+TEST_CASE("gate: only one of many waiters sleeps outside, and all are served when it wakes") {
+  Gate gate;
+  Tokens tokens;
+  std::atomic<int> asleep{0};
+  std::atomic<int> most_asleep{0};
+  std::atomic<int> served{0};
+  std::atomic<bool> is_open{false};
+  const auto sleep = [&](Deadline) {
+    const int now = asleep.fetch_add(1) + 1;
+    if (now > most_asleep.load()) most_asleep.store(now);
+    while (!is_open.load())
+      std::this_thread::yield();
+    asleep.fetch_sub(1);
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 6; ++i) {
+    threads.emplace_back([&] {
+      if (gate.wait(
+              kPatience, [&] { return tokens.try_take(); }, sleep))
+        served.fetch_add(1);
+    });
+  }
+  while (asleep.load() == 0)
+    std::this_thread::yield();
+  tokens.add(6);
+  is_open.store(true);
+  for (auto& thread : threads)
+    thread.join();
+  CHECK(served.load() == 6);
+  CHECK(most_asleep.load() == 1);
+}
+
+TEST_CASE("gate: a change in this process serves a waiter while the lead sleeps on") {
+  Gate gate;
+  Tokens tokens;
+  std::atomic<bool> is_lead_asleep{false};
+  std::atomic<bool> may_lead_wake{false};
+  std::atomic<bool> is_follower_served{false};
+  std::thread lead([&] {
+    static_cast<void>(gate.wait(
+        mews::forever, [&] { return may_lead_wake.load(); },
+        [&](Deadline) {
+          is_lead_asleep.store(true);
+          while (!may_lead_wake.load())
+            std::this_thread::yield();
+        }));
+  });
+  while (!is_lead_asleep.load())
+    std::this_thread::yield();
+  std::thread follower([&] {
+    const auto token = gate.wait(
+        kPatience, [&] { return tokens.try_take(); }, [](Deadline) {});
+    is_follower_served.store(token.has_value());
+  });
+  tokens.add(1);
+  gate.notify();
+  follower.join();
+  CHECK(is_follower_served.load());
+  may_lead_wake.store(true);
+  lead.join();
+}
+
+TEST_CASE("gate: a waiter whose deadline passes leaves, and the lead stays") {
+  Gate gate;
+  std::atomic<bool> is_lead_asleep{false};
+  std::atomic<bool> is_open{false};
+  std::thread lead([&] {
+    static_cast<void>(gate.wait(
+        mews::forever, [&] { return is_open.load(); },
+        [&](Deadline) {
+          is_lead_asleep.store(true);
+          while (!is_open.load())
+            std::this_thread::yield();
+        }));
+  });
+  while (!is_lead_asleep.load())
+    std::this_thread::yield();
+  bool has_slept = false;
+  const auto nothing = gate.wait(
+      10ms, [] { return std::optional<int>(); }, [&](Deadline) { has_slept = true; });
+  CHECK_FALSE(nothing);
+  CHECK_FALSE(has_slept);
+  is_open.store(true);
+  lead.join();
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+#include <cstdint>
+#include <set>
+#include <vector>
+
+#include "../support/arena_fixture.hpp"
+#include "../support/catch.hpp"
+#include "mews/mem/reclaim.hpp"
+#include "mews/mem/slab_pool.hpp"
+
+namespace {
+
+using mews::ClassId;
+using mews::LaneId;
+using mews::PeerId;
+using mews::mem::Slab;
+using mews::mem::SlabPool;
+using namespace mews_test;
+
+std::vector<Slab> claim(SlabPool& pool, ClassId id, std::uint32_t count) {
+  std::vector<Slab> slabs;
+  while (slabs.size() < count)
+    slabs.push_back(pool.try_claim_one(id).value());
+  return slabs;
+}
+
+/// The slabs that a flow of `claims` uses of which each is released at once.
+std::vector<std::uint32_t> flow(SlabPool& pool, ClassId id, std::uint32_t claims) {
+  std::vector<std::uint32_t> indices;
+  for (std::uint32_t i = 0; i < claims; ++i) {
+    const auto slab = pool.try_claim_one(id).value();
+    indices.push_back(slab.first.value());
+    pool.release(slab);
+  }
+  return indices;
+}
+
+std::size_t distinct(const std::vector<std::uint32_t>& indices) {
+  return std::set<std::uint32_t>(indices.begin(), indices.end()).size();
+}
+
+std::uint32_t fresh_chunks(const mews::mem::Arena& arena, ClassId id) {
+  return arena.pool().fresh[id.value()].load(std::memory_order_relaxed);
+}
+
+std::uint32_t owner(const mews::mem::Arena& arena, ClassId id, std::uint32_t chunk) {
+  return arena.view(id).owners[chunk].load(std::memory_order_relaxed);
+}
+
+void forget_hints(const mews::mem::Arena& arena, ClassId id) {
+  const auto& view = arena.view(id);
+  for (std::uint32_t w = 0; w < (view.geometry.chunk_count + 63) / 64; ++w) {
+    view.hints[w].store(0, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("slab home: a quiet flow keeps to a few warm slabs") {
+  const auto arena = make_arena();
+  SlabPool pool(arena, PeerId{1});
+  CHECK(distinct(flow(pool, k64KiB, 20)) == 1);
+  CHECK(distinct(flow(pool, k64KiB, 100)) <= 5);
+}
+
+TEST_CASE("slab home: a flow that takes one more slab goes on where it was with the others") {
+  const auto arena = make_arena();
+  SlabPool pool(arena, PeerId{1});
+  const auto warm = distinct(flow(pool, k64KiB, 32 * 40));
+  REQUIRE(warm >= 38);
+  // The new one takes its turn among the last, right after it was first taken.
+  CHECK(distinct(flow(pool, k64KiB, static_cast<std::uint32_t>(warm))) >= warm - 2);
+}
+
+TEST_CASE("slab home: a busy flow comes to turn through the whole chunk, and not beyond it") {
+  const auto arena = make_arena();
+  SlabPool pool(arena, PeerId{1});
+  static_cast<void>(flow(pool, k64KiB, 64 * 40));
+  const auto round = flow(pool, k64KiB, 64);
+  CHECK(distinct(round) == 64);
+  CHECK(fresh_chunks(arena, k64KiB) == 1);
+}
+
+TEST_CASE("slab home: large classes use the lowest free slab again") {
+  const auto arena = make_arena();
+  SlabPool pool(arena, PeerId{1});
+  CHECK(distinct(flow(pool, k4MiB, 100)) == 1);
+  const auto held = claim(pool, k4MiB, 4);
+  for (std::uint32_t i = 0; i < 4; ++i)
+    CHECK(held[i].first.value() == i);
+  CHECK(pool.release(held[2]));
+  CHECK(pool.release(held[1]));
+  CHECK(pool.try_claim_one(k4MiB).value().first.value() == 1);
+  CHECK(pool.try_claim_one(k4MiB).value().first.value() == 2);
+  CHECK(pool.try_claim_one(k4MiB).value().first.value() == 4);
+}
+
+TEST_CASE("slab home: two peers take slabs from chunks of their own") {
+  const auto arena = make_arena();
+  SlabPool one(arena, PeerId{1});
+  SlabPool two(arena, PeerId{2});
+  for (const auto& slab : claim(one, kKiB, 100))
+    CHECK(slab.first.value() / 512 == 0);
+  for (const auto& slab : claim(two, kKiB, 100))
+    CHECK(slab.first.value() / 512 == 1);
+  CHECK(owner(arena, kKiB, 0) == 2);
+  CHECK(owner(arena, kKiB, 1) == 3);
+}
+
+TEST_CASE("slab home: a slab that another peer frees is taken again by the peer whose home it is") {
+  const auto arena = make_arena();
+  SlabPool sender(arena, PeerId{1});
+  SlabPool receiver(arena, PeerId{2});
+  for (int round = 0; round < 3; ++round) {
+    for (auto& slab : claim(sender, kKiB, 512)) {
+      REQUIRE(sender.send(slab, LaneId{0}));
+      const auto got =
+          receiver.take({.size_class = 0,
+                         .index = slab.first.value(),
+                         .generation = truth(arena, kKiB, slab.first.value()).generation,
+                         .bytes = 0},
+                        LaneId{0}, PeerId{1});
+      REQUIRE(got);
+      REQUIRE(receiver.release(*got));
+    }
+  }
+  CHECK(fresh_chunks(arena, kKiB) == 1);
+}
+
+TEST_CASE("slab home: a peer goes on to the next chunk only when its own are full") {
+  const auto arena = make_arena();
+  SlabPool pool(arena, PeerId{1});
+  const auto first = claim(pool, kKiB, 512);
+  CHECK(fresh_chunks(arena, kKiB) == 1);
+  const auto second = claim(pool, kKiB, 10);
+  CHECK(fresh_chunks(arena, kKiB) == 2);
+  for (const auto& slab : first)
+    REQUIRE(pool.release(slab));
+  static_cast<void>(claim(pool, kKiB, 1024 - 10));
+  CHECK(fresh_chunks(arena, kKiB) == 2);
+}
+
+TEST_CASE("slab home: a peer whose chunks are full takes single slabs of others' chunks") {
+  const auto arena = make_arena();
+  SlabPool one(arena, PeerId{1});
+  SlabPool two(arena, PeerId{2});
+  auto held = claim(one, kKiB, 1030);
+  CHECK_FALSE(two.try_claim_one(kKiB));
+  CHECK(one.release(held[700]));
+  const auto stolen = two.try_claim_one(kKiB);
+  REQUIRE(stolen);
+  CHECK(stolen->first == held[700].first);
+  CHECK(owner(arena, kKiB, 1) == 2);
+}
+
+TEST_CASE("slab home: a slab whose hint was lost is found before the class is called exhausted") {
+  const auto arena = make_arena();
+  SlabPool one(arena, PeerId{1});
+  SlabPool two(arena, PeerId{2});
+  const auto held = claim(one, kKiB, 1030);
+  for (const std::size_t lost : {0U, 511U, 512U, 1029U}) {
+    CHECK(one.release(held[lost]));
+    forget_hints(arena, kKiB);
+    const auto found = two.try_claim_one(kKiB);
+    REQUIRE(found);
+    CHECK(found->first == held[lost].first);
+    forget_hints(arena, kKiB);
+    CHECK_FALSE(two.try_claim_one(kKiB));
+  }
+}
+
+TEST_CASE("slab home: hints that name chunks which do not exist do no harm") {
+  const auto arena = make_arena();
+  SlabPool one(arena, PeerId{1});
+  SlabPool two(arena, PeerId{2});
+  const auto set_all = [&] {
+    arena.view(kKiB).hints[0].store(~std::uint64_t{0}, std::memory_order_relaxed);
+  };
+  set_all();
+  static_cast<void>(claim(one, kKiB, 515));
+  set_all();
+  const auto rest = claim(two, kKiB, 515);
+  for (const auto& slab : rest)
+    CHECK(slab.first.value() < 1030);
+  set_all();
+  CHECK_FALSE(one.try_claim_one(kKiB));
+  CHECK_FALSE(two.try_claim_one(kKiB));
+}
+
+TEST_CASE("slab home: a cursor beyond the class does no harm") {
+  const auto arena = make_arena();
+  SlabPool pool(arena, PeerId{1});
+  for (const auto id : {kKiB, k16KiB, k64KiB, k4MiB}) {
+    arena.pool().fresh[id.value()].store(~0U, std::memory_order_relaxed);
+    const auto count = arena.view(id).geometry.slab_count;
+    for (const auto& slab : claim(pool, id, count))
+      CHECK(slab.first.value() < count);
+    CHECK_FALSE(pool.try_claim_one(id));
+  }
+}
+
+TEST_CASE("slab home: the chunks of a dead peer are adopted before new memory is touched") {
+  const auto arena = make_arena();
+  SlabPool dead(arena, PeerId{1});
+  static_cast<void>(claim(dead, kKiB, 600));
+  CHECK(fresh_chunks(arena, kKiB) == 2);
+  const auto done = mews::mem::reclaim(
+      arena, {.peer = PeerId{1}, .from_it = LaneId{0}, .to_it = LaneId{1}, .published = {}});
+  CHECK(done.chunks == 2);
+  CHECK((owner(arena, kKiB, 0) == 0 && owner(arena, kKiB, 1) == 0));
+
+  SlabPool heir(arena, PeerId{2});
+  for (const auto& slab : claim(heir, kKiB, 1024))
+    CHECK(slab.first.value() < 1024);
+  CHECK(fresh_chunks(arena, kKiB) == 2);
+  CHECK((owner(arena, kKiB, 0) == 3 && owner(arena, kKiB, 1) == 3));
+}
