@@ -37,9 +37,6 @@ Plugin::~Plugin() {
   if (!channel_ || !channel_->core_) return;
   // Nobody else sends through this handle any more; a SharedSender that is at work keeps it open.
   (void)channel_->close();
-  channel_.reset();
-  // Of a process that is dead, this may have been the last hold on what it had sent.
-  if (const auto host = core_->host.lock()) host->collect();
 }
 
 const std::string& Plugin::name() const noexcept {
@@ -77,7 +74,6 @@ Result<void> Plugin::renew(Deadline deadline) {
   if (!next) return tl::unexpected(std::move(next.error()));
   process_ = std::move(next->process);
   *channel_ = Channel(std::move(next->channel));
-  host->collect();
   return {};
 }
 

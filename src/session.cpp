@@ -124,8 +124,11 @@ Result<std::pair<Plugin, Session>> Session::connect(const std::string& name) {
   auto& host = *state_->host;
   auto local = host.connect(name);
   if (!local) return tl::unexpected(std::move(local.error()));
+  // A host in this very process does not die before its guest: there is nothing to watch.
+  auto options = host.local();
+  options.watcher = Watcher::none;
   auto guest = detail::GuestCore::join(std::move(local->invitation), host.session()->shared_arena(),
-                                       std::move(local->leave_event), host.local(), forever);
+                                       std::move(local->leave_event), options, forever);
   if (!guest) return tl::unexpected(std::move(guest.error()));
   auto state = std::make_unique<State>();
   state->channel = Channel((*guest)->channel());

@@ -84,7 +84,8 @@ struct PluginOptions {
   std::chrono::milliseconds restart_delay{0};
   std::chrono::milliseconds restart_delay_limit = std::chrono::seconds(5);  ///< doubled up to this
   /// Called on the watcher's thread (or in `process_events`) after everything the process had
-  /// has been taken back. Must not block and must not destroy the session or a plugin.
+  /// has been taken back; once more, with number -1 and the reason, if its restart then fails. Must
+  /// not block and must not destroy the session or a plugin.
   std::function<void(const PluginExit&)> on_exit = {};
 };
 

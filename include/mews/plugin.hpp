@@ -20,7 +20,11 @@ struct PluginProcess;
 /// The host's handle on one plugin process.
 ///
 /// Dropping it closes the channel; the process itself is still watched, and taken back when it
-/// ends. Move-only; functions other than `channel()` may be called by any thread.
+/// ends.
+///
+/// Threads: any may call `is_alive`, `exit`, `wait_exit` and `kill`, and ask for name, peer and
+/// pid. `renew`, as a move, makes the handle another process's: no other thread may use the handle,
+/// nor what `channel()` gave, meanwhile. The channel has rules of its own.
 class Plugin {
  public:
   Plugin(Plugin&&) noexcept;
@@ -43,7 +47,8 @@ class Plugin {
 
   /// After a death under `Restart::on_crash`: waits for the next process and turns `channel()` to
   /// it. What the dead one had sent and was not received is dropped. `timed_out`; `peer_died` when
-  /// there will be no next process.
+  /// there will be no next process; when it could not be started, why: `spawn_failed` with path and
+  /// errno, `too_many_peers`.
   [[nodiscard]] Result<void> renew(Deadline deadline);
 
   /// Sends a signal to exactly this process.

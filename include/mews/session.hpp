@@ -27,8 +27,9 @@ class Session {
 
   /// Joins an arena as a plugin; needs no configuration. By default the one whose host spawned
   /// this process; by socket or by name as the options say. Blocks until the host has admitted
-  /// it, at most `options.timeout`. `no_such_arena`, `permission_denied`, `not_an_arena`,
-  /// `version_mismatch`, `bad_geometry`, `not_ready`, `too_many_peers`, `host_died`.
+  /// it, at most `options.timeout`. `no_such_arena` (also for a second session by what this
+  /// process was spawned with), `permission_denied`, `not_an_arena`, `version_mismatch`,
+  /// `bad_geometry`, `not_ready`, `too_many_peers`, `closed` (too late for its seat), `host_died`.
   [[nodiscard]] static Result<Session> attach(const AttachOptions& options = {});
 
   Session(Session&&) noexcept;
@@ -49,10 +50,12 @@ class Session {
                                      PluginOptions options = {});
 
   /// Host only. Lets programs of the same user join at a Unix socket: a path (mode 0600), or with
-  /// '@' in front a name that needs no file. A named arena listens by itself.
+  /// '@' in front a name that needs no file. The path's file is removed with the session. A named
+  /// arena listens by itself.
   [[nodiscard]] Result<void> listen(const std::string& address);
 
-  /// Host only. The next program that wants to join. Blocks until then. `timed_out`,
+  /// Host only. The next program that wants to join. Blocks until then. One that asks and does not
+  /// sit down within a second is passed over. `timed_out`,
   /// `invalid_argument` (not listening), `permission_denied` (another user tried),
   /// `too_many_peers`.
   [[nodiscard]] Result<Plugin> admit(Deadline deadline);

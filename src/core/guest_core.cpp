@@ -12,6 +12,7 @@ namespace mews::detail {
 namespace {
 
 using layout::PeerState;
+using layout::SeatWord;
 
 // The seat must be the one that was offered, and nobody else's: each role is taken by an exchange.
 Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation) {
@@ -21,11 +22,11 @@ Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation) {
                             arena.geometry().peer_capacity - 1));
   }
   auto& entry = arena.peer(invitation.peer);
-  auto state = static_cast<std::uint32_t>(PeerState::invited);
-  // Acquire: the entry as the host wrote it. ABA: the epoch is compared after.
-  if (!entry.state.compare_exchange_strong(state, static_cast<std::uint32_t>(PeerState::attached),
-                                           std::memory_order_acquire, std::memory_order_relaxed) ||
-      entry.epoch.load(std::memory_order_relaxed) != invitation.epoch) {
+  auto invited = SeatWord{PeerState::invited, invitation.epoch}.pack();
+  // Acquire: the entry as the host wrote it. ABA: the epoch.
+  if (!entry.seat.compare_exchange_strong(invited,
+                                          SeatWord{PeerState::attached, invitation.epoch}.pack(),
+                                          std::memory_order_acquire, std::memory_order_relaxed)) {
     return fail(ErrorCode::closed, "the invitation was used already, or withdrawn");
   }
   const auto role = invitation.peer.value() + 1;
@@ -65,6 +66,7 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
   }
   std::unique_ptr<GuestCore> guest(new GuestCore);
   guest->session_ = SessionCore::make(std::move(arena), invitation.peer, local);
+  guest->epoch_ = invitation.epoch;
   guest->channel_ =
       std::make_shared<ChannelCore>(guest->session_, invitation.peer,
                                     ChannelEvents{.own = std::move(invitation.own_event),
@@ -91,7 +93,7 @@ GuestCore::~GuestCore() {
   if (session_->has_slabs_out()) return;
   session_->arena()
       .peer(session_->self())
-      .state.store(static_cast<std::uint32_t>(PeerState::left), std::memory_order_release);
+      .seat.store(SeatWord{PeerState::left, epoch_}.pack(), std::memory_order_release);
   if (leave_event_) os::signal_event_fd(leave_event_.get());
 }
 

@@ -29,6 +29,7 @@ class GuestCore {
   GuestCore() = default;
 
   std::shared_ptr<SessionCore> session_;
+  std::uint32_t epoch_ = 0;
   std::shared_ptr<ChannelCore> channel_;
   os::UniqueFd host_pidfd_;
   os::UniqueFd leave_event_;  ///< only where host and guest are one process

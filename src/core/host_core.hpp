@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "at_end.hpp"
 #include "channel_core.hpp"
 #include "invitation.hpp"
 #include "mews/options.hpp"
@@ -20,6 +21,7 @@ namespace mews::detail {
 /// by the host's mutex.
 struct PluginProcess {
   PeerId peer{};
+  std::uint32_t epoch = 0;
   pid_t pid = -1;
   os::UniqueFd watched;  ///< readable once it is gone: a pidfd, or an eventfd within one process
   os::UniqueFd plugin_event;
@@ -40,6 +42,7 @@ class PluginCore {
   std::weak_ptr<HostCore> host;
   std::shared_ptr<PluginProcess> current;
   bool is_restarting = false;
+  std::optional<Error> not_started;  ///< why there is no next process where one was planned
   std::chrono::milliseconds delay{0};
   os::UniqueFd restart_timer;
   std::uint64_t timer_id = 0;
@@ -80,8 +83,6 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<Cast> wait_next(const std::shared_ptr<PluginCore>& plugin,
                                        const std::shared_ptr<PluginProcess>& last,
                                        Deadline deadline);
-  /// Takes back what dead processes had sent and nobody can receive any more.
-  void collect();
 
  private:
   using Lock = std::unique_lock<std::mutex>;
@@ -94,16 +95,19 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<std::shared_ptr<PluginProcess>> invite(const std::string& name);
   [[nodiscard]] Seat seat_of(const PluginProcess& process) const noexcept;
   void reset_seat(PeerId peer) noexcept;
+  /// Takes back what dead processes had sent and nobody can receive any more.
   void collect_seats();
   void vacate(const PluginProcess& process) noexcept;
+  /// The offer of a seat does not hold any longer. False when it has been taken up.
+  [[nodiscard]] bool withdraw(PluginProcess& process) noexcept;
+  [[nodiscard]] Cast cast_of(const std::shared_ptr<PluginCore>& plugin);
 
-  /// The next caller at the socket; `closed` or ESRCH when it has gone again.
-  [[nodiscard]] Result<Cast> admit_next(int listener, Deadline deadline);
+  // Processes that the host did not start (host_join.cpp).
+  [[nodiscard]] Result<Cast> admit_caller(int socket, Deadline deadline);
+  [[nodiscard]] Result<Cast> seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
+                                  os::UniqueFd watched);
 
   // Life and death (host_life.cpp).
-  [[nodiscard]] static Cast cast_of(const std::shared_ptr<PluginCore>& plugin) {
-    return {plugin, plugin->current, plugin->current->channel};
-  }
   [[nodiscard]] Result<void> start(const std::shared_ptr<PluginCore>& plugin);
   [[nodiscard]] Result<void> watch_process(const std::shared_ptr<PluginCore>& plugin,
                                            const std::shared_ptr<PluginProcess>& process);
@@ -113,6 +117,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] PluginExit exit_text(const PluginCore& plugin, const PluginProcess& process);
   void plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExit& exit,
                     Deadline::Clock::duration lived);
+  [[nodiscard]] Result<void> set_restart_timer(const std::shared_ptr<PluginCore>& plugin);
   void restart(const std::shared_ptr<PluginCore>& plugin);
   /// Waits with `lock` held in between; true when `is_done` came true before the deadline.
   template <class IsDone>
@@ -124,14 +129,21 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   const LocalOptions local_;
   const std::uint32_t max_plugins_;
   const os::UniqueFd own_pidfd_;
-  std::string named_;  ///< the shared memory's name, to be removed at the end
+  const bool is_named_;
   std::unique_ptr<Watch> watch_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
   os::UniqueFd listener_;
-  std::vector<bool> taken_;  ///< per peer entry
-  std::vector<bool> used_;   ///< per peer entry: to be wiped before it is given out again
+  // While the listener is open nobody else can have these names: they are removed before it closes.
+  AtEnd remove_memory_name_;
+  AtEnd remove_socket_;
+  struct SeatUse {
+    bool is_taken = false;
+    bool is_used = false;     ///< to be wiped before it is given out again
+    std::uint32_t epoch = 0;  ///< of who sits there, or sat there last
+  };
+  std::vector<SeatUse> seats_;  ///< per peer entry
   std::vector<std::shared_ptr<PluginCore>> plugins_;
   std::vector<std::shared_ptr<PluginProcess>> retired_;  ///< dead, their channels still in hands
   bool is_shutting_down_ = false;

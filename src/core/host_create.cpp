@@ -58,8 +58,7 @@ void take_host_entry(const mem::Arena& arena, const std::string& name) {
   entry.start_time.store(arena.geometry().host_start_time, std::memory_order_relaxed);
   // Release: a plugin that reads it may use the light fence towards us.
   entry.fences.store(os::register_light_fence() ? 1 : 0, std::memory_order_release);
-  entry.state.store(static_cast<std::uint32_t>(layout::PeerState::attached),
-                    std::memory_order_release);
+  entry.seat.store(layout::SeatWord{layout::PeerState::attached}.pack(), std::memory_order_release);
 }
 
 }  // namespace
@@ -70,10 +69,10 @@ HostCore::HostCore(std::shared_ptr<SessionCore> session, std::unique_ptr<Watch> 
       local_(options.local),
       max_plugins_(options.max_plugins),
       own_pidfd_(std::move(own_pidfd)),
+      is_named_(options.backing == Backing::named),
       watch_(std::move(watch)),
-      taken_(session_->arena().geometry().peer_capacity),
-      used_(session_->arena().geometry().peer_capacity) {
-  taken_[kHostPeer.value()] = true;
+      seats_(session_->arena().geometry().peer_capacity) {
+  seats_[kHostPeer.value()].is_taken = true;
 }
 
 Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options) {
@@ -82,6 +81,7 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
   if (!geometry) return tl::unexpected(std::move(geometry.error()));
   const bool is_named = options.backing == Backing::named;
   os::UniqueFd listener;
+  AtEnd remove_name;  // on every way out, and before the listener, which keeps other hosts off
   if (is_named) {
     auto listening = os::listen_unix(socket_of_name(options.name));
     if (!listening) return tl::unexpected(std::move(listening.error()));
@@ -91,15 +91,17 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
                   ? make_named(options.name, geometry->arena_bytes)
                   : os::MemoryFile::create_anonymous("mews-" + options.name, geometry->arena_bytes);
   if (!file) return tl::unexpected(std::move(file.error()));
+  if (is_named) {
+    remove_name = AtEnd([name = memory_name(options.name)] { os::MemoryFile::unlink_named(name); });
+  }
   auto arena = mem::Arena::create(std::move(*file), *geometry);
-  if (arena && is_named) {
+  if (!arena) return tl::unexpected(std::move(arena.error()));
+  if (is_named) {
     // /dev/shm can be full; what is written without asking must be there.
     if (auto committed = arena->commit_control(); !committed) {
-      os::MemoryFile::unlink_named(memory_name(options.name));
       return tl::unexpected(std::move(committed.error()));
     }
   }
-  if (!arena) return tl::unexpected(std::move(arena.error()));
   auto shared = std::make_shared<const mem::Arena>(std::move(*arena));
   take_host_entry(*shared, options.name);
   auto pidfd = os::open_pidfd(::getpid());
@@ -110,13 +112,12 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
       new HostCore(SessionCore::make(std::move(shared), kHostPeer, options.local),
                    std::move(*watch), std::move(*pidfd), options));
   host->listener_ = std::move(listener);
-  if (is_named) host->named_ = memory_name(options.name);
+  host->remove_memory_name_ = std::move(remove_name);
   return host;
 }
 
 HostCore::~HostCore() {
   watch_->stop();
-  if (!named_.empty()) os::MemoryFile::unlink_named(named_);
 }
 
 }  // namespace mews::detail

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <filesystem>
 
 #include "host_core.hpp"
 #include "mews/os/event_fd.hpp"
@@ -32,9 +35,29 @@ Result<os::UniqueFd> identify(int socket, pid_t& pid) {
   return os::open_pidfd(who->pid);
 }
 
-// One that asked, and gave up or died before its turn: the next one is to be served.
-bool has_hung_up(const Error& error) noexcept {
-  return error.code() == ErrorCode::closed || error.os_errno() == ESRCH;
+// For a caller to say its name and to take its seat. One that is stuck keeps the others waiting.
+constexpr std::chrono::seconds kHandshake{1};
+
+// One that asked, and gave up, died or fell silent before it sat: the next one is to be served.
+bool is_passed_over(const Error& error) noexcept {
+  return error.code() == ErrorCode::closed || error.code() == ErrorCode::timed_out ||
+         error.os_errno() == ESRCH;
+}
+
+// The path of a listening socket, unless somebody else's has come to lie there.
+AtEnd removal_of_socket(const std::string& address) {
+  if (address.starts_with('@')) return {};
+  std::error_code ignored;
+  const auto path = std::filesystem::absolute(address, ignored);
+  struct stat ours {};
+  if (::lstat(path.c_str(), &ours) != 0) return {};
+  return AtEnd([path, ours] {
+    struct stat there {};
+    if (::lstat(path.c_str(), &there) == 0 && there.st_dev == ours.st_dev &&
+        there.st_ino == ours.st_ino) {
+      ::unlink(path.c_str());
+    }
+  });
 }
 
 }  // namespace
@@ -45,6 +68,7 @@ Result<void> HostCore::listen(const std::string& address) {
   auto listener = os::listen_unix(address);
   if (!listener) return tl::unexpected(std::move(listener.error()));
   listener_ = std::move(*listener);
+  remove_socket_ = removal_of_socket(address);
   return {};
 }
 
@@ -56,51 +80,66 @@ Result<HostCore::Cast> HostCore::admit(Deadline deadline) {
   }
   if (listener < 0) return fail(ErrorCode::invalid_argument, "admit() without listen()");
   for (;;) {
-    auto admitted = admit_next(listener, deadline);
-    if (admitted || !has_hung_up(admitted.error())) return admitted;
+    auto socket = os::accept_unix(listener, deadline);
+    if (!socket) return tl::unexpected(std::move(socket.error()));
+    const Deadline patience(std::min(deadline.at(), Deadline(kHandshake).at()));
+    auto admitted = admit_caller(socket->get(), patience);
+    if (admitted || !is_passed_over(admitted.error())) return admitted;
+    // The next one would have no time.
+    if (admitted.error().code() == ErrorCode::timed_out && deadline.has_passed()) return admitted;
   }
 }
 
-Result<HostCore::Cast> HostCore::admit_next(int listener, Deadline deadline) {
-  auto socket = os::accept_unix(listener, deadline);
-  if (!socket) return tl::unexpected(std::move(socket.error()));
+Result<HostCore::Cast> HostCore::admit_caller(int socket, Deadline deadline) {
   auto plugin = std::make_shared<PluginCore>();
   plugin->host = weak_from_this();
   pid_t pid = -1;
-  auto watched = identify(socket->get(), pid);
+  auto watched = identify(socket, pid);
   if (!watched) {
-    (void)refuse_seat(socket->get(), watched.error().code(), deadline);
+    (void)refuse_seat(socket, watched.error().code(), deadline);
     return tl::unexpected(std::move(watched.error()));
   }
-  auto name = receive_hello(socket->get(), deadline);
+  auto name = receive_hello(socket, deadline);
   if (!name) return tl::unexpected(std::move(name.error()));
   plugin->name = name->empty() ? fmt::format("pid-{}", pid) : *name;
 
-  const auto admitted = [&]() -> Result<std::shared_ptr<PluginProcess>> {
+  // Watched before it is offered a seat: from then on its death must be seen.
+  auto cast = [&] {
     const Lock lock(mutex_);
-    if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
-    return invite(plugin->name);
+    return seat(plugin, pid, std::move(*watched));
   }();
-  if (!admitted) {
-    (void)refuse_seat(socket->get(), admitted.error().code(), deadline);
-    return tl::unexpected(admitted.error());
+  if (!cast) {
+    (void)refuse_seat(socket, cast.error().code(), deadline);
+    return cast;
   }
-  const auto& process = *admitted;
-  process->pid = pid;
-  process->watched = std::move(*watched);
+  auto& process = *cast->process;
   // Its word after we had its pidfd: the process behind that pid is the one that asked.
-  auto taken = offer_seat(socket->get(), seat_of(*process), deadline);
-  if (taken) taken = await_taken(socket->get(), deadline);
-  const Lock lock(mutex_);
-  if (!taken) {
-    vacate(*process);
-    return tl::unexpected(std::move(taken.error()));
+  auto taken = offer_seat(socket, seat_of(process), deadline);
+  if (taken) taken = await_taken(socket, deadline);
+  {
+    const Lock lock(mutex_);
+    const bool is_gone = process.exit.has_value();
+    // It may have sat down without a word, or too late for us to hear it: then it is in.
+    if (taken || !(is_gone || withdraw(process))) {
+      if (!is_gone) plugins_.push_back(plugin);
+      return cast;
+    }
   }
-  plugin->current = process;
-  if (auto watching = watch_process(plugin, process); !watching) {
+  return tl::unexpected(std::move(taken.error()));
+}
+
+Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
+                                      os::UniqueFd watched) {
+  if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
+  auto process = invite(plugin->name);
+  if (!process) return tl::unexpected(std::move(process.error()));
+  (*process)->pid = pid;
+  (*process)->watched = std::move(watched);
+  plugin->current = *process;
+  if (auto watching = watch_process(plugin, *process); !watching) {
+    vacate(**process);
     return tl::unexpected(std::move(watching.error()));
   }
-  plugins_.push_back(plugin);
   return cast_of(plugin);
 }
 
@@ -111,21 +150,15 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
   auto plugin = std::make_shared<PluginCore>();
   plugin->name = name;
   plugin->host = weak_from_this();
-  const Lock lock(mutex_);
-  if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
-  auto process = invite(name);
-  if (!process) return tl::unexpected(std::move(process.error()));
-  (*process)->pid = ::getpid();
-  (*process)->watched = duplicate(leave_event->get());
-  const auto seat = seat_of(**process);
-  plugin->current = *process;
-  if (auto watching = watch_process(plugin, *process); !watching) {
-    vacate(**process);
-    return tl::unexpected(std::move(watching.error()));
-  }
-  plugins_.push_back(plugin);
   Local local;
-  local.cast = cast_of(plugin);
+  {
+    const Lock lock(mutex_);
+    auto cast = seat(plugin, ::getpid(), duplicate(leave_event->get()));
+    if (!cast) return tl::unexpected(std::move(cast.error()));
+    plugins_.push_back(plugin);
+    local.cast = std::move(*cast);
+  }
+  const auto seat = seat_of(*local.cast.process);
   local.invitation = {.peer = seat.peer,
                       .epoch = seat.epoch,
                       .arena = {},

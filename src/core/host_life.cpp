@@ -19,6 +19,9 @@
 namespace mews::detail {
 namespace {
 
+using layout::PeerState;
+using layout::SeatWord;
+
 constexpr std::chrono::milliseconds kFirstDelay{10};
 constexpr std::chrono::seconds kAfterTerm{1};
 constexpr std::chrono::seconds kAfterKill{5};
@@ -33,6 +36,14 @@ Result<os::UniqueFd> timer_in(std::chrono::milliseconds delay) {
     return tl::unexpected(Error::os(errno, "timerfd_settime"));
   }
   return timer;
+}
+
+// Whether it is gone now.
+bool end_child(int pidfd) {
+  (void)os::send_signal(pidfd, SIGKILL);
+  const bool is_gone = os::wait_for_exit(pidfd, kAfterKill);
+  (void)os::reap(pidfd);
+  return is_gone;
 }
 
 }  // namespace
@@ -73,8 +84,13 @@ Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) {
   }
   (*process)->pid = child->pid;
   (*process)->watched = std::move(child->pidfd);
+  if (auto watching = watch_process(plugin, *process); !watching) {
+    // Nobody would see it end.
+    if (end_child((*process)->watched.get())) vacate(**process);
+    return watching;
+  }
   plugin->current = *process;
-  return watch_process(plugin, *process);
+  return {};
 }
 
 Result<void> HostCore::watch_process(const std::shared_ptr<PluginCore>& plugin,
@@ -110,9 +126,9 @@ void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
 void HostCore::take_back(PluginProcess& process, const std::string& how) {
   const auto& arena = session_->arena();
   const auto before = arena.peer(process.peer)
-                          .state.exchange(static_cast<std::uint32_t>(layout::PeerState::dead),
-                                          std::memory_order_relaxed);
-  const bool has_left = before == static_cast<std::uint32_t>(layout::PeerState::left);
+                          .seat.exchange(SeatWord{PeerState::dead, process.epoch}.pack(),
+                                         std::memory_order_relaxed);
+  const bool has_left = before == SeatWord{PeerState::left, process.epoch}.pack();
   process.channel->end(has_left ? ErrorCode::closed : ErrorCode::peer_died, how);
   const auto published = process.channel->published();
   const auto channel = channel_of(process.peer);
@@ -152,14 +168,25 @@ void HostCore::plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExi
                           ? ", restart at once"
                           : fmt::format(", restart in {}", duration_text(plugin->delay));
   if (plugin->delay.count() == 0) return;
+  if (auto set = set_restart_timer(plugin); !set) {
+    exit.will_restart = plugin->is_restarting = false;
+    exit.description += ", but: " + set.error().message();
+    plugin->not_started = std::move(set.error());
+  }
+}
+
+Result<void> HostCore::set_restart_timer(const std::shared_ptr<PluginCore>& plugin) {
   auto timer = timer_in(plugin->delay);
-  if (timer) plugin->restart_timer = std::move(*timer);
-  auto id = watch_->add(plugin->restart_timer.get(), [this, plugin] { restart(plugin); });
-  if (id) plugin->timer_id = *id;
-  exit.will_restart = plugin->is_restarting = timer && id;
+  if (!timer) return tl::unexpected(std::move(timer.error()));
+  auto id = watch_->add(timer->get(), [this, plugin] { restart(plugin); });
+  if (!id) return tl::unexpected(std::move(id.error()));
+  plugin->restart_timer = std::move(*timer);
+  plugin->timer_id = *id;
+  return {};
 }
 
 void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
+  std::optional<PluginExit> failed;
   {
     const Lock lock(mutex_);
     if (plugin->restart_timer) {
@@ -172,10 +199,20 @@ void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
     } else {
       plugin->delay =
           std::min(plugin->options.restart_delay_limit, std::max(kFirstDelay, 2 * plugin->delay));
-      if (!start(plugin)) std::erase(plugins_, plugin);
+      if (auto started = start(plugin); !started) {
+        failed = {.name = plugin->name,
+                  .is_signal = false,
+                  .number = -1,
+                  .will_restart = false,
+                  .description =
+                      fmt::format("{}: no restart: {}", plugin->name, started.error().message())};
+        plugin->not_started = std::move(started.error());
+        std::erase(plugins_, plugin);
+      }
     }
   }
   changed_.notify_all();
+  if (failed && plugin->options.on_exit) plugin->options.on_exit(*failed);
 }
 
 template <class IsDone>
@@ -221,6 +258,7 @@ Result<HostCore::Cast> HostCore::wait_next(const std::shared_ptr<PluginCore>& pl
   });
   if (has_next()) return cast_of(plugin);
   if (!is_over) return fail(ErrorCode::timed_out, plugin->name + " was not started again");
+  if (plugin->not_started) return tl::unexpected(*plugin->not_started);
   return fail(ErrorCode::peer_died,
               plugin->current->exit->description + ", and will not be started again");
 }

@@ -14,6 +14,9 @@
 namespace mews::detail {
 namespace {
 
+using layout::PeerState;
+using layout::SeatWord;
+
 constexpr auto relaxed = std::memory_order_relaxed;
 
 // Relaxed throughout: the process that comes next is started, or sent its invitation, afterwards.
@@ -45,12 +48,13 @@ Result<void> HostCore::check_room() const {
 
 Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name) {
   collect_seats();
-  const auto free = std::find(taken_.begin(), taken_.end(), false);
-  if (free == taken_.end()) {
+  const auto free =
+      std::find_if(seats_.begin(), seats_.end(), [](const auto& seat) { return !seat.is_taken; });
+  if (free == seats_.end()) {
     return fail(ErrorCode::too_many_peers,
                 "the handles of plugins that ended still hold theirs: drop them");
   }
-  const PeerId peer{static_cast<std::uint32_t>(free - taken_.begin())};
+  const PeerId peer{static_cast<std::uint32_t>(free - seats_.begin())};
   auto plugin_event = os::make_event_fd();
   if (!plugin_event) return tl::unexpected(std::move(plugin_event.error()));
   auto host_event = os::make_event_fd();
@@ -58,7 +62,7 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
 
   const auto& arena = session_->arena();
   const auto channel = channel_of(peer);
-  if (!named_.empty()) {
+  if (is_named_) {
     // /dev/shm can be full; what is written without asking must be there.
     for (const auto lane : {lane_to_plugin(channel), lane_to_host(channel)}) {
       if (auto backed = arena.commit_cells(lane); !backed) {
@@ -66,10 +70,10 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
       }
     }
   }
-  if (used_[peer.value()]) reset_seat(peer);
-  taken_[peer.value()] = used_[peer.value()] = true;
+  if (free->is_used) reset_seat(peer);
+  free->is_taken = free->is_used = true;
+  ++free->epoch;
   auto& entry = arena.peer(peer);
-  entry.epoch.store(entry.epoch.load(relaxed) + 1, relaxed);
   entry.pid.store(0, relaxed);
   entry.start_time.store(0, relaxed);
   entry.fences.store(0, relaxed);
@@ -78,11 +82,11 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   arena.lane(lane_to_plugin(channel)).producer_role.store(kHostPeer.value() + 1, relaxed);
   arena.lane(lane_to_host(channel)).consumer_role.store(kHostPeer.value() + 1, relaxed);
   // Release: the entry above, before the process that reads it.
-  entry.state.store(static_cast<std::uint32_t>(layout::PeerState::invited),
-                    std::memory_order_release);
+  entry.seat.store(SeatWord{PeerState::invited, free->epoch}.pack(), std::memory_order_release);
 
   auto process = std::make_shared<PluginProcess>();
   process->peer = peer;
+  process->epoch = free->epoch;
   process->began = Deadline::Clock::now();
   const auto duplicate = [](const os::UniqueFd& fd) {
     return os::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
@@ -97,7 +101,7 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
 
 Seat HostCore::seat_of(const PluginProcess& process) const noexcept {
   return {.peer = process.peer,
-          .epoch = session_->arena().peer(process.peer).epoch.load(relaxed),
+          .epoch = process.epoch,
           .arena = session_->arena().file().fd(),
           .host_pidfd = own_pidfd_.get(),
           .plugin_event = process.plugin_event.get(),
@@ -115,22 +119,46 @@ void HostCore::vacate(const PluginProcess& process) noexcept {
   session_->ring_all_freed();
   session_->arena()
       .peer(process.peer)
-      .state.store(static_cast<std::uint32_t>(layout::PeerState::vacant),
-                   std::memory_order_release);
-  taken_[process.peer.value()] = false;
+      .seat.store(SeatWord{PeerState::vacant, process.epoch}.pack(), std::memory_order_release);
+  seats_[process.peer.value()].is_taken = false;
 }
 
-void HostCore::collect() {
-  const Lock lock(mutex_);
-  collect_seats();
+bool HostCore::withdraw(PluginProcess& process) noexcept {
+  auto invited = SeatWord{PeerState::invited, process.epoch}.pack();
+  // Relaxed: who did not come has written nothing. ABA: the epoch.
+  if (!session_->arena()
+           .peer(process.peer)
+           .seat.compare_exchange_strong(invited, SeatWord{PeerState::vacant, process.epoch}.pack(),
+                                         relaxed, relaxed)) {
+    return false;
+  }
+  watch_->remove(process.watch_id);
+  vacate(process);
+  process.exit.emplace();  // its handler may be on its way
+  return true;
+}
+
+// The channel, to be used outside. As soon as its last user is gone, wherever that is, nobody can
+// receive what a dead process had sent: it need not wait for the next event.
+HostCore::Cast HostCore::cast_of(const std::shared_ptr<PluginCore>& plugin) {
+  const auto& process = plugin->current;
+  auto* channel = process->channel.get();
+  auto let_go = [inside = process->channel, host = weak_from_this()](ChannelCore*) mutable {
+    inside.reset();
+    const auto alive = host.lock();
+    if (!alive) return;
+    const Lock lock(alive->mutex_);
+    alive->collect_seats();
+  };
+  return {plugin, process, std::shared_ptr<ChannelCore>(channel, std::move(let_go))};
 }
 
 void HostCore::collect_seats() {
   std::erase_if(retired_, [this](const std::shared_ptr<PluginProcess>& process) {
     // One: ours. No new owner can come into being, so it stays one.
     if (process->channel.use_count() > 1) return false;
+    process->channel.reset();  // after the last owner's last use
     vacate(*process);
-    process->channel.reset();
     return true;
   });
 }

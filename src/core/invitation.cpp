@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "mews/layout/limits.hpp"
 #include "mews/layout/peer_entry.hpp"
@@ -76,6 +77,16 @@ std::string to_environment(const Seat& seat) {
 }
 
 Result<Invitation> from_environment() {
+  // The descriptors are for one owner: a second one would close them under the first one's hands.
+  static std::mutex mutex;
+  static bool is_used = false;
+  const std::lock_guard lock(mutex);
+  if (is_used) {
+    return fail(ErrorCode::no_such_arena,
+                fmt::format("this process has used its {} already; keep that session, or attach by "
+                            "socket or name",
+                            kInvitationVariable));
+  }
   const char* text = std::getenv(kInvitationVariable);
   if (text == nullptr) {
     return fail(ErrorCode::no_such_arena,
@@ -99,6 +110,7 @@ Result<Invitation> from_environment() {
                               kInvitationVariable, text, fd));
     }
   }
+  is_used = true;
   return Invitation{.peer = PeerId{numbers[0]},
                     .epoch = numbers[1],
                     .arena = os::UniqueFd(fds[0]),

@@ -39,8 +39,8 @@ struct Seat {
 
 /// "MEWS_ARENA=fd:pidfd:event:event:peer:epoch" for a child that inherits these descriptors.
 [[nodiscard]] std::string to_environment(const Seat& seat);
-/// Reads it back and makes the descriptors close-on-exec. `no_such_arena` when there is none, or
-/// what it names is not open here.
+/// Reads it back and makes the descriptors close-on-exec: once in a process. `no_such_arena` when
+/// there is none, or what it names is not open here, or was taken before. Any thread.
 [[nodiscard]] Result<Invitation> from_environment();
 
 /// The plugin's side of joining by socket: says its name, gets its seat, says that it is there.

@@ -60,11 +60,15 @@ std::chrono::nanoseconds SessionCore::spin_limit() const noexcept {
   if (cpus_ < 2) return std::chrono::nanoseconds::zero();
   unsigned running = 0;
   for (std::uint32_t i = 0; i < arena_->geometry().peer_capacity && running <= cpus_; ++i) {
-    // Relaxed: only steers how long to spin.
-    const auto state = arena_->peer(PeerId{i}).state.load(std::memory_order_relaxed);
-    if (state == static_cast<std::uint32_t>(layout::PeerState::attached)) ++running;
+    if (is_attached(PeerId{i})) ++running;
   }
   return running > cpus_ ? local_.spin_limit / 10 : local_.spin_limit;
+}
+
+bool SessionCore::is_attached(PeerId peer) const noexcept {
+  // Relaxed: a figure, and how long to spin.
+  const auto seat = arena_->peer(peer).seat.load(std::memory_order_relaxed);
+  return layout::SeatWord::unpack(seat).state == layout::PeerState::attached;
 }
 
 std::string SessionCore::peer_name(PeerId peer) const {

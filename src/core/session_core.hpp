@@ -40,6 +40,8 @@ class SessionCore {
   }
   /// How long a waiter of this process may look before it sleeps, by what else wants to run now.
   [[nodiscard]] std::chrono::nanoseconds spin_limit() const noexcept;
+  /// Whether a process sits in that peer's seat, as far as its entry says.
+  [[nodiscard]] bool is_attached(PeerId peer) const noexcept;
   /// The name in a peer's entry, made printable.
   [[nodiscard]] std::string peer_name(PeerId peer) const;
 

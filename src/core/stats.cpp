@@ -35,8 +35,7 @@ Stats stats_of(const SessionCore& session) {
         {.name = session.peer_name(peer.peer), .held = peer.held, .in_flight = peer.in_flight});
   }
   for (std::uint32_t i = 1; i < arena.geometry().peer_capacity; ++i) {
-    const auto state = arena.peer(PeerId{i}).state.load(std::memory_order_relaxed);
-    if (state == static_cast<std::uint32_t>(layout::PeerState::attached)) ++stats.plugins;
+    if (session.is_attached(PeerId{i})) ++stats.plugins;
   }
   return stats;
 }

@@ -66,13 +66,14 @@ Stage::Stage(mews::Watcher watcher)
 
 std::string Stage::audit(std::initializer_list<mews::PeerId> dead) {
   using mews::layout::PeerState;
+  using mews::layout::SeatWord;
   auto problem = holders_in(mews::mem::audit(arena_));
   for (const auto peer : dead) {
     problem += chunks_of(arena_, peer);
-    const auto state = arena_.peer(peer).state.load(std::memory_order_acquire);
-    if (state != static_cast<std::uint32_t>(PeerState::dead) &&
-        state != static_cast<std::uint32_t>(PeerState::vacant)) {
-      problem += "the dead peer's entry says " + std::to_string(state) + "; ";
+    const auto seat = arena_.peer(peer).seat.load(std::memory_order_acquire);
+    const auto state = SeatWord::unpack(seat).state;
+    if (state != PeerState::dead && state != PeerState::vacant) {
+      problem += "the dead peer's entry says " + std::to_string(seat) + "; ";
     }
   }
   // Largest first: then none is taken by a request that its own class could have served.

@@ -70,8 +70,7 @@ TEST_CASE("scribble: garbage in its peer entry shows in sentences at most, made 
   while (auto loan = stage.to_host().try_loan(16384))
     loans.push_back(std::move(*loan));
   for (const std::uint32_t garbage : {0u, 1u, 3u, 4u, 5u, ~0u}) {
-    entry.state.store(garbage, std::memory_order_relaxed);
-    entry.epoch.store(~garbage, std::memory_order_relaxed);
+    entry.seat.store(garbage | std::uint64_t{~garbage} << 32, std::memory_order_relaxed);
     entry.pid.store(1, std::memory_order_relaxed);
     entry.fences.store(garbage, std::memory_order_relaxed);
     entry.start_time.store(garbage, std::memory_order_relaxed);

@@ -63,6 +63,15 @@ TEST_CASE("attach: a spawned plugin finds its host by what it inherited") {
   CHECK(site.plugin().is_alive());
 }
 
+TEST_CASE("attach: an inherited invitation is used once; a second attach leaves the first be") {
+  Site site(Where::two_processes, {"twice", "echo"});
+  for (const auto bytes : {0u, 100u, 5000u, 3u << 20})
+    CHECK(site.round_trip(bytes) == "the same");
+  CHECK(site.host().stats().plugins == 1);
+  must(site.plugin().kill(SIGKILL));
+  CHECK(outcome(site.channel().receive(kPatience)) == "peer_died");
+}
+
 TEST_CASE(
     "attach: a program joins by a socket's path, by an abstract name, and by the arena's name") {
   const os_test::TempDir directory;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <signal.h>
 
-#include <fstream>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,12 +26,10 @@ std::string killed_during(Site& site, std::chrono::milliseconds pause,
   return result;
 }
 
-/// The state letter of a process: 'Z' for a zombie.
-char state_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
-  const auto end = text.rfind(')');
-  return end == std::string::npos ? '?' : text.at(end + 2);
+/// SIGSTOP, and the time it takes to arrive.
+void stop(mews::Plugin& plugin) {
+  must(plugin.kill(SIGSTOP));
+  if (!eventually([&] { return state_of(plugin.pid()) == 'T'; })) throw std::runtime_error("runs");
 }
 
 }  // namespace
@@ -107,6 +105,32 @@ TEST_CASE("death: what was sent and never received goes back with the handle") {
   CHECK(eventually([&] { return host.stats().is_all_free(); }));
 }
 
+TEST_CASE("death: what nobody can receive goes back with whoever had the channel last") {
+  const auto last = GENERATE(0, 1);
+  auto host = must(mews::Session::create(small_arena()));
+  auto [other, guest] = must(host.connect("other"));
+  std::optional<mews::SharedSender> sender;
+  std::optional<mews::Channel> channel;
+  {
+    auto plugin = must(host.spawn("pours", command({"pour", "65536"})));
+    must(plugin.wait_exit(kPatience));
+    if (last == 0) {
+      sender.emplace(plugin.channel().shared());
+    } else {
+      channel.emplace(std::move(plugin.channel()));
+    }
+  }
+  REQUIRE(outcome(other.channel().try_loan(65536)) == "no_slab");
+  std::string waited;
+  std::thread waiter(
+      [&, &other = other] { waited = outcome(other.channel().loan(65536, kPatience)); });
+  sender.reset();
+  channel.reset();
+  waiter.join();
+  CHECK(waited == "ok");
+  CHECK(host.stats().is_all_free());
+}
+
 TEST_CASE("death: what was sent to a plugin that never read it goes back") {
   Site site(Where::two_processes, {"mute"}, small_arena());
   must(site.channel().receive(kPatience));
@@ -122,7 +146,7 @@ TEST_CASE("death: what was sent to a plugin that never read it goes back") {
 TEST_CASE("death: a stopped process is not dead") {
   Site site(Where::two_processes, {"echo"});
   REQUIRE(site.round_trip(100) == "the same");
-  must(site.plugin().kill(SIGSTOP));
+  stop(site.plugin());
   must(site.channel().send(bytes_of("while stopped")));
   CHECK(outcome(site.channel().receive(100ms)) == "timed_out");
   CHECK(site.plugin().is_alive());
@@ -133,7 +157,7 @@ TEST_CASE("death: a stopped process is not dead") {
 TEST_CASE("death: a stopped process that is killed is dead") {
   Site site(Where::two_processes, {"echo"});
   REQUIRE(site.round_trip(100) == "the same");
-  must(site.plugin().kill(SIGSTOP));
+  stop(site.plugin());
   CHECK(killed_during(site, 10ms, [&] { return outcome(site.channel().receive(mews::forever)); }) ==
         "peer_died");
 }

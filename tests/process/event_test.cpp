@@ -4,6 +4,8 @@
 #include <sys/epoll.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 
@@ -61,6 +63,16 @@ std::string receive_by_events(mews::Channel& channel, Loop loop, std::uint64_t c
     if (*is_armed && !poller.wait()) return "no wake-up for message " + std::to_string(i);
   }
   return {};
+}
+
+int watcher_threads() {
+  int count = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::ifstream(task.path() / "comm") >> name;
+    if (name == "mews-watch") ++count;
+  }
+  return count;
 }
 
 /// `fd` has become readable, or patience has ended.
@@ -150,6 +162,17 @@ TEST_CASE("event: a host without a watcher thread sees deaths when it looks, and
   site.host().process_events();
   CHECK_FALSE(site.plugin().is_alive());
   CHECK(outcome(site.channel().try_receive()) == "peer_died");
+}
+
+TEST_CASE("event: a host and the plugins within its process have one watcher thread") {
+  REQUIRE(eventually([] { return watcher_threads() == 0; }));
+  auto host = must(mews::Session::create());
+  CHECK(watcher_threads() == 1);
+  auto first = must(host.connect("first"));
+  auto second = must(host.connect("second"));
+  CHECK(watcher_threads() == 1);
+  first.second.process_events();
+  CHECK(first.second.watch_fd() >= 0);
 }
 
 TEST_CASE("event: without a watcher thread, waiting for an exit does the watching") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +23,14 @@ namespace process_test {
 /// Sends `count` messages of the stream `salt` and dies in the same breath.
 [[noreturn]] inline void burst_and_die(mews::Channel& channel, const Words& words) {
   static_cast<void>(send_stream(channel, std::stoull(words.at(1)), std::stoull(words.at(2))));
+  ::raise(SIGKILL);
+  hang();
+}
+
+/// "pour BYTES": sends all memory of that size there is, and dies.
+[[noreturn]] inline void pour_and_die(mews::Channel& channel, const Words& words) {
+  while (auto loan = channel.try_loan(std::stoull(words.at(1))))
+    must(channel.send(std::move(*loan)));
   ::raise(SIGKILL);
   hang();
 }
@@ -81,13 +90,32 @@ namespace process_test {
   return ::write(std::stoi(words.at(2)), said.data(), said.size()) > 0 ? 0 : 1;
 }
 
+/// "outlive events FD": the same in an event loop, without a watcher thread; what it sees before
+/// and after it lets the session look.
+[[nodiscard]] inline int outlive_by_events(mews::Session& session, const Words& words) {
+  auto& channel = session.channel();
+  must(channel.send(bytes_of("ready")));
+  for (int i = 0; i < 3; ++i)
+    must(channel.receive(kPatience));
+  session.process_events();
+  auto said = outcome(channel.try_receive());
+  pollfd watched{.fd = session.watch_fd(), .events = POLLIN, .revents = 0};
+  ::poll(&watched, 1, -1);
+  said += ", " + outcome(channel.try_receive());
+  session.process_events();
+  said += ", then " + outcome(channel.receive(kPatience));
+  return ::write(std::stoi(words.at(2)), said.data(), said.size()) > 0 ? 0 : 1;
+}
+
 /// The exit code, or nothing when it is not one of these roles.
 [[nodiscard]] inline std::optional<int> play_grim(mews::Session& session, const Words& words) {
   const auto& role = words.at(0);
   auto& channel = session.channel();
   if (role == "exit") ::_exit(std::stoi(words.at(1)));
   if (role == "burst") burst_and_die(channel, words);
+  if (role == "pour") pour_and_die(channel, words);
   if (role == "fork") fork_and_die(channel);
+  if (role == "outlive" && words.at(1) == "events") return outlive_by_events(session, words);
   if (role == "outlive") return outlive(channel, words);
   if (role == "mute" || role == "deaf") {
     if (role == "deaf") ::signal(SIGTERM, SIG_IGN);
@@ -98,7 +126,10 @@ namespace process_test {
     // 'x' after exit code, 's' after a signal.
     const auto message = channel.receive(mews::forever);
     if (message && message->text() == "x") ::_exit(7);
-    if (message && message->text() == "s") ::raise(SIGSEGV);
+    if (message && message->text() == "s") {
+      ::signal(SIGSEGV, SIG_DFL);  // a sanitizer would turn it into an exit code
+      ::raise(SIGSEGV);
+    }
     return 0;
   }
   if (role == "hold_and_hang") {

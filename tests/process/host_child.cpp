@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A host that dies: "host_child PLUGIN KIND FD" starts PLUGIN, which blocks in a call of that
-// kind, and kills itself; the plugin writes to FD what the call then said.
+// A host that dies: "host_child PLUGIN ROLE..." starts PLUGIN, which blocks in a call, and kills
+// itself.
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include "ends.hpp"
 
@@ -13,23 +16,24 @@ namespace {
 
 using namespace process_test;
 
-int run(const std::string& program, const std::string& kind, const std::string& fd) {
+int run(const std::vector<std::string>& command) {
   auto host = must(mews::Session::create(small_arena()));
-  auto plugin = must(host.spawn("outlives", {program, "outlive", kind, fd}));
+  auto plugin = must(host.spawn("outlives", command));
   must(plugin.channel().receive(kPatience));
   for (int i = 0; i < 3; ++i)
     must(plugin.channel().send(bytes_of("last words"), {}, kPatience));
   // It may be asleep by now or not; either must end.
-  std::this_thread::sleep_for(kind == "receive" ? 0ms : 50ms);
+  const bool is_receiving = std::find(command.begin(), command.end(), "receive") != command.end();
+  std::this_thread::sleep_for(is_receiving ? 0ms : 50ms);
   return ::raise(SIGKILL);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
+  if (argc < 2) return 2;
   try {
-    return run(argv[1], argv[2], argv[3]);
+    return run({argv + 1, argv + argc});
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "host_child: %s\n", failure.what());
     return 3;

@@ -31,14 +31,15 @@ std::string read_to_end(int fd) {
   }
 }
 
-/// What a plugin's blocked call says when its host is killed.
-std::string said_by_orphan(const std::string& kind) {
+/// What a plugin's blocked call says when its host is killed; `words` without the descriptor.
+std::string said_by_orphan(const Words& words) {
   auto pipe = os_test::make_pipe();
+  Words arguments{MEWS_TEST_BIN_DIR "/host_child"};
+  for (const auto& word : command(words))
+    arguments.push_back(word);
+  arguments.push_back(std::to_string(pipe.writer.get()));
   const auto host = must(mews::os::spawn(
-      {.arguments = {MEWS_TEST_BIN_DIR "/host_child", MEWS_TEST_BIN_DIR "/role_plugin", kind,
-                     std::to_string(pipe.writer.get())},
-       .environment = {},
-       .inherited_fds = {pipe.writer.get()}}));
+      {.arguments = arguments, .environment = {}, .inherited_fds = {pipe.writer.get()}}));
   pipe.writer.reset();
   auto text = read_to_end(pipe.reader.get());
   if (!mews::os::wait_for_exit(host.pidfd.get(), kPatience)) return "the host lives";
@@ -59,15 +60,24 @@ std::size_t left_behind(const std::string& stem) {
 
 TEST_CASE("host death: a plugin that waits for a message gets those sent before, then host_died") {
   for (int i = 0; i < 5; ++i)
-    CHECK(said_by_orphan("receive") == "3 messages, then host_died");
+    CHECK(said_by_orphan({"outlive", "receive"}) == "3 messages, then host_died");
 }
 
 TEST_CASE("host death: a plugin that waits for room in the lane is told host_died") {
-  CHECK(said_by_orphan("send") == "host_died");
+  CHECK(said_by_orphan({"outlive", "send"}) == "host_died");
 }
 
 TEST_CASE("host death: a plugin that waits for memory is told host_died") {
-  CHECK(said_by_orphan("loan") == "host_died");
+  CHECK(said_by_orphan({"outlive", "loan"}) == "host_died");
+}
+
+TEST_CASE("host death: a plugin without a watcher thread sees it when it looks, and only then") {
+  CHECK(said_by_orphan({"unwatched", "outlive", "events"}) ==
+        "would_block, would_block, then host_died");
+}
+
+TEST_CASE("host death: a plugin that tried to attach a second time still sees it") {
+  CHECK(said_by_orphan({"twice", "outlive", "receive"}) == "3 messages, then host_died");
 }
 
 TEST_CASE("host death: a plugin of the examples' kind exits, and nothing is left in /dev/shm") {
@@ -84,6 +94,7 @@ TEST_CASE("host death: a plugin of the examples' kind exits, and nothing is left
     if (::write(pipe.writer.get(), &pid, sizeof pid) != sizeof pid) return 1;
     return ::raise(SIGKILL);
   });
+  pipe.writer.reset();  // should the host fail, the pipe ends
   pid_t orphan = 0;
   REQUIRE(::read(pipe.reader.get(), &orphan, sizeof orphan) == sizeof orphan);
   if (const auto pidfd = mews::os::open_pidfd(orphan)) {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <signal.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "../support/catch.hpp"
+#include "../unit/os_support.hpp"
 #include "site.hpp"
 
 using namespace process_test;
@@ -74,8 +77,7 @@ TEST_CASE(
   const auto lines = log.lines(3);
   REQUIRE(lines.size() == 3);
   CHECK(lines[0] == "fonts: exit code 7, restart at once");
-  CHECK_THAT(lines[1], ContainsSubstring("fonts: signal 11 (Segmentation fault), restart in ") ||
-                           ContainsSubstring("fonts: exit code"));
+  CHECK_THAT(lines[1], ContainsSubstring("fonts: signal 11 (Segmentation fault), restart "));
   CHECK(lines[2] == "fonts: exit code 0");
 }
 
@@ -138,24 +140,61 @@ TEST_CASE("restart: a hundred crashes leave nothing behind") {
   CHECK(eventually([&] { return host.stats().is_all_free(); }));
 }
 
-TEST_CASE(
-    "shutdown: the polite exit, the impolite get SIGTERM, the deaf get SIGKILL and are named") {
+TEST_CASE("restart: one that cannot be started again is an error with path and errno") {
+  const auto delay = GENERATE(0ms, 2ms);
+  const os_test::TempDir directory;
+  const auto program = directory.file("a");
+  std::filesystem::copy_file(MEWS_TEST_BIN_DIR "/role_plugin", program);
+  Log log;
+  auto options = on_crash(log);
+  options.restart_delay = delay;
+  auto host = must(mews::Session::create());
+  auto plugin = must(host.spawn("fonts", {program, "crash_on_request"}, options));
+  REQUIRE(::unlink(program.c_str()) == 0);
+  crash(plugin, "x");
+  for (int i = 0; i < 2; ++i) {
+    const auto renewed = plugin.renew(kPatience);
+    REQUIRE(outcome(renewed) == "spawn_failed");
+    CHECK(renewed.error().os_errno() == ENOENT);
+    CHECK_THAT(renewed.error().message(), ContainsSubstring(program));
+  }
+  CHECK(must(plugin.wait_exit(kPatience)).number == 7);
+  const auto lines = log.lines(2);
+  REQUIRE(lines.size() == 2);
+  CHECK_THAT(lines[0], ContainsSubstring("fonts: exit code 7, restart "));
+  CHECK_THAT(lines[1], ContainsSubstring("fonts: no restart: ") && ContainsSubstring(program));
+  CHECK(outcome(host.spawn("fonts", command({"echo"}))) == "ok");
+}
+
+TEST_CASE("shutdown: the polite exit by themselves, and what they had is taken back") {
   Log log;
   mews::PluginOptions options;
   options.on_exit = log.callback();
   auto host = must(mews::Session::create());
   auto polite = must(host.spawn("polite", command({"echo"}), options));
+  must(polite.channel().send(bytes_of("x")));
+  must(polite.channel().receive(kPatience));
+  CHECK(host.shutdown(kPatience).empty());
+  CHECK(polite.exit()->description == "polite: exit code 0");
+  CHECK(log.lines(1).size() == 1);
+  CHECK(host.stats().is_all_free());
+  CHECK(host.shutdown(kPatience).empty());
+}
+
+TEST_CASE(
+    "shutdown: the impolite get SIGTERM at the deadline, the deaf get SIGKILL, and are named") {
+  Log log;
+  mews::PluginOptions options;
+  options.on_exit = log.callback();
+  auto host = must(mews::Session::create());
   auto mute = must(host.spawn("mute", command({"mute"}), options));
   auto deaf = must(host.spawn("deaf", command({"deaf"}), options));
   must(mute.channel().receive(kPatience));
   must(deaf.channel().receive(kPatience));
-  must(polite.channel().send(bytes_of("x")));
-  must(polite.channel().receive(kPatience));
-  CHECK(host.shutdown(2s) == std::vector<std::string>{"deaf"});
-  CHECK(polite.exit()->description == "polite: exit code 0");
+  CHECK(host.shutdown(20ms) == std::vector<std::string>{"deaf"});
   CHECK(mute.exit()->description == "mute: signal 15 (Terminated)");
   CHECK(deaf.exit()->description == "deaf: signal 9 (Killed)");
-  CHECK(log.lines(3).size() == 3);
+  CHECK(log.lines(2).size() == 2);
   CHECK(host.stats().is_all_free());
   CHECK(host.shutdown(kPatience).empty());
 }

@@ -38,8 +38,8 @@ TEST_CASE("arena: who attaches without knowing anything sees the same words and 
   CHECK(other->class_count() == 4);
   arena.lane(LaneId{3}).head.store(77, std::memory_order_relaxed);
   CHECK(other->lane(LaneId{3}).head.load(std::memory_order_relaxed) == 77);
-  arena.peer(PeerId{2}).epoch.store(5, std::memory_order_relaxed);
-  CHECK(other->peer(PeerId{2}).epoch.load(std::memory_order_relaxed) == 5);
+  arena.peer(PeerId{2}).seat.store(5, std::memory_order_relaxed);
+  CHECK(other->peer(PeerId{2}).seat.load(std::memory_order_relaxed) == 5);
   arena.cells(LaneId{5}).back().correlation = 99;
   CHECK(other->cells(LaneId{5}).back().correlation == 99);
   CHECK(other->cells(LaneId{5}).size() == 32);
@@ -69,7 +69,7 @@ TEST_CASE("arena: parts of different lanes, peers and classes do not share memor
     CHECK((cells.front().correlation == word && cells.back().extent == word));
     CHECK(arena.lane(LaneId{i}).head.load(std::memory_order_relaxed) == 0);
   }
-  CHECK(arena.peer(PeerId{0}).state.load(std::memory_order_relaxed) == 0);
+  CHECK(arena.peer(PeerId{0}).seat.load(std::memory_order_relaxed) == 0);
   CHECK(truth(arena, k4MiB, 7).pack() == 0);
 }
 

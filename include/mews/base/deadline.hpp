@@ -10,14 +10,15 @@ struct Forever {};
 inline constexpr Forever forever{};
 
 /// The moment at which a blocking call gives up. Made from a duration (from now), a steady time
-/// point, or `forever`. A duration of zero or less has passed already: the call looks once.
+/// point, or `forever`. A duration of zero or less has passed already: the call looks once. One
+/// that leaves the clock's range is for ever, in whatever unit it is given.
 class Deadline {
  public:
   using Clock = std::chrono::steady_clock;
 
   template <class Rep, class Period>
   Deadline(std::chrono::duration<Rep, Period> wait) noexcept  // NOLINT: reads as an argument
-      : at_(after(std::chrono::duration_cast<Clock::duration>(wait))) {}
+      : at_(after(wait)) {}
   Deadline(Clock::time_point at) noexcept : at_(at) {}           // NOLINT
   Deadline(Forever) noexcept : at_(Clock::time_point::max()) {}  // NOLINT
 
@@ -32,10 +33,15 @@ class Deadline {
   }
 
  private:
-  /// A wait so long that it leaves the clock's range is for ever.
-  static Clock::time_point after(Clock::duration wait) noexcept {
+  /// The clock's own unit, but with room for the longest wait of every other.
+  using Roomy = std::chrono::duration<double, Clock::period>;
+
+  static Clock::time_point after(Roomy wait) noexcept {
     const auto now = Clock::now();
-    return wait > Clock::time_point::max() - now ? Clock::time_point::max() : now + wait;
+    if (!(wait > Roomy::zero())) return now;  // not a number is no wait either
+    // What is below the range as a double is so as an integer; to the nanosecond for 100 days.
+    if (wait >= Roomy(Clock::time_point::max() - now)) return Clock::time_point::max();
+    return now + Clock::duration(static_cast<Clock::rep>(wait.count()));
   }
   Clock::time_point at_;
 };

@@ -10,8 +10,7 @@
 /// One process of the arena. The host writes an entry before it invites a process to it.
 ///
 /// offset size field       writer               meaning
-/// 0      4    state       host, peer           a PeerState
-/// 4      4    epoch       host                 +1 each time the entry is given out again
+/// 0      8    seat        host, peer           a SeatWord
 /// 8      4    pid         host, peer           process id, for diagnosis only
 /// 12     4    fences      peer                 1: registered for the asymmetric fence
 /// 16     8    start_time  peer                 /proc/pid/stat field 22, for diagnosis only
@@ -27,11 +26,39 @@ enum class PeerState : std::uint32_t {
   dead = 4,      ///< known dead; its memory is being taken back
 };
 
+/// Who may sit here, and whether he does: one word, so that an invitation that is out of date
+/// cannot take the seat that somebody else has been given since.
+///
+/// field  bits    meaning
+/// state  0..31   a PeerState
+/// epoch  32..63  +1 each time the seat is given out
+///
+/// transition           by                                                 how
+/// any -> invited       the host, while nobody sits there, epoch + 1       store
+/// invited -> attached  the invited process                                CAS
+/// invited -> vacant    the host, when its offer was not taken up in time  CAS
+/// attached -> left     the process                                        store
+/// any -> dead          the host, once the process is gone                 exchange
+/// dead -> vacant       the host, once nobody needs the channel            store
+struct SeatWord {
+  PeerState state = PeerState::vacant;
+  std::uint32_t epoch = 0;
+
+  friend constexpr bool operator==(const SeatWord&, const SeatWord&) noexcept = default;
+
+  [[nodiscard]] constexpr std::uint64_t pack() const noexcept {
+    return std::uint64_t{static_cast<std::uint32_t>(state)} | std::uint64_t{epoch} << 32;
+  }
+  [[nodiscard]] static constexpr SeatWord unpack(std::uint64_t word) noexcept {
+    return {.state = static_cast<PeerState>(static_cast<std::uint32_t>(word)),
+            .epoch = static_cast<std::uint32_t>(word >> 32)};
+  }
+};
+
 inline constexpr std::size_t kPeerNameBytes = 40;
 
 struct alignas(kApartBytes) PeerEntry {
-  base::Atomic<std::uint32_t> state;
-  base::Atomic<std::uint32_t> epoch;
+  base::Atomic<std::uint64_t> seat;
   base::Atomic<std::uint32_t> pid;
   base::Atomic<std::uint32_t> fences;
   base::Atomic<std::uint64_t> start_time;
@@ -40,7 +67,8 @@ struct alignas(kApartBytes) PeerEntry {
 };
 
 static_assert(sizeof(PeerEntry) == 128 && alignof(PeerEntry) == kApartBytes);
-static_assert(offsetof(PeerEntry, state) == 0 && offsetof(PeerEntry, epoch) == 4);
+static_assert(offsetof(PeerEntry, seat) == 0);
+static_assert(base::Atomic<std::uint64_t>::is_always_lock_free);
 static_assert(offsetof(PeerEntry, pid) == 8 && offsetof(PeerEntry, fences) == 12);
 static_assert(offsetof(PeerEntry, start_time) == 16 && offsetof(PeerEntry, name) == 24);
 static_assert(offsetof(PeerEntry, reserved) == 64);

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <string>
+#include <vector>
+
+#include "../support/arena_fixture.hpp"
+#include "../support/catch.hpp"
+#include "../unit/os_support.hpp"
+#include "core/invitation.hpp"
+#include "core/names.hpp"
+#include "mews/os/event_fd.hpp"
+#include "mews/os/process.hpp"
+#include "mews/os/socket.hpp"
+#include "site.hpp"
+
+using namespace process_test;
+using Catch::Matchers::ContainsSubstring;
+using mews::layout::ArenaHeader;
+
+namespace {
+
+/// The header behind a descriptor, to be scribbled on.
+class Scribble {
+ public:
+  explicit Scribble(int fd)
+      : page_(
+            ::mmap(nullptr, mews::layout::kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) {
+    if (page_ == MAP_FAILED) throw std::runtime_error("mmap");
+  }
+  Scribble(const Scribble&) = delete;
+  Scribble& operator=(const Scribble&) = delete;
+  ~Scribble() { ::munmap(page_, mews::layout::kPageBytes); }
+  [[nodiscard]] ArenaHeader& header() const { return *static_cast<ArenaHeader*>(page_); }
+
+ private:
+  void* page_;
+};
+
+/// The error, as one text: its name and its sentence.
+std::string refusal(const mews::AttachOptions& options) {
+  const auto session = mews::Session::attach(options);
+  return session ? "attached" : outcome(session) + ": " + session.error().message();
+}
+
+constexpr auto kShort = 20ms;
+
+/// A process that has inherited the descriptor attaches.
+std::string by_inheritance(int arena) {
+  const auto pipe = os_test::make_pipe();
+  os_test::Fork child([&] {
+    const auto pidfd = must(mews::os::open_pidfd(::getppid()));
+    const auto own = must(mews::os::make_event_fd());
+    const auto other = must(mews::os::make_event_fd());
+    std::string text;
+    for (const int fd : {arena, pidfd.get(), own.get(), other.get()})
+      text += std::to_string(::dup(fd)) + ":";
+    ::setenv("MEWS_ARENA", (text + "1:1").c_str(), 1);
+    const auto said = refusal({.timeout = kShort});
+    return ::write(pipe.writer.get(), said.data(), said.size()) > 0 ? 0 : 1;
+  });
+  if (child.outcome() != "exit code 0") return "the child failed";
+  std::string said(4096, '\0');
+  const auto count = ::read(pipe.reader.get(), said.data(), said.size());
+  return said.substr(0, static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+}
+
+/// A host at a socket hands it out.
+std::string by_socket(int arena) {
+  const auto address = "@" + unique_name("mews-test-refusal");
+  const auto listener = must(mews::os::listen_unix(address));
+  auto said = std::async(std::launch::async,
+                         [&] { return refusal({.socket = address, .timeout = kPatience}); });
+  const auto socket = must(mews::os::accept_unix(listener.get(), kPatience));
+  must(mews::detail::receive_hello(socket.get(), kPatience));
+  const auto pidfd = must(mews::os::open_pidfd(::getpid()));
+  const auto event = must(mews::os::make_event_fd());
+  must(mews::detail::offer_seat(socket.get(),
+                                {.peer = mews::PeerId{1},
+                                 .epoch = 1,
+                                 .arena = arena,
+                                 .host_pidfd = pidfd.get(),
+                                 .plugin_event = event.get(),
+                                 .host_event = event.get()},
+                                kPatience));
+  must(mews::detail::await_taken(socket.get(), kPatience));
+  return said.get();
+}
+
+/// A name in /dev/shm, removed at the end.
+struct Name {
+  std::string text = unique_name("mews-test-refusal");
+  Name() = default;
+  Name(const Name&) = delete;
+  Name& operator=(const Name&) = delete;
+  ~Name() { mews::os::MemoryFile::unlink_named(mews::detail::memory_name(text)); }
+};
+
+struct Fault {
+  const char* error;
+  const char* part;  ///< of the sentence
+  void (*spoil)(ArenaHeader&);
+};
+
+const std::vector<Fault>& faults() {
+  static const std::vector<Fault> all{
+      {"not_an_arena", "magic is", [](ArenaHeader& h) { h.fields.magic ^= 1; }},
+      {"version_mismatch", "layout_major is", [](ArenaHeader& h) { ++h.fields.layout_major; }},
+      {"bad_geometry", "arena_bytes is", [](ArenaHeader& h) { h.fields.arena_bytes += 4096; }},
+      {"bad_geometry", "ring_cells is 0", [](ArenaHeader& h) { h.fields.ring_cells = 0; }},
+      {"bad_geometry", "peer_capacity is",
+       [](ArenaHeader& h) { h.fields.peer_capacity = 1 << 20; }},
+      {"bad_geometry", "classes[1].slab_bytes is",
+       [](ArenaHeader& h) { h.fields.classes[1].slab_bytes = 1; }},
+      {"bad_geometry", "lanes_offset is", [](ArenaHeader& h) { h.fields.lanes_offset = ~0ull; }},
+      {"bad_geometry", "checksum is", [](ArenaHeader& h) { ++h.fields.host_pid; }},
+  };
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("refusal: a bad header is refused by its field, however the arena was come by") {
+  const auto fault = GENERATE(from_range(faults()));
+  const auto check_says = [&](const std::string& said) {
+    CHECK_THAT(said, ContainsSubstring(fault.error) && ContainsSubstring(fault.part));
+  };
+  const auto arena = mews_test::make_arena();
+  fault.spoil(Scribble(arena.file().fd()).header());
+  check_says(by_inheritance(arena.file().fd()));
+  check_says(by_socket(arena.file().fd()));
+
+  const Name name;
+  const auto check = mews_test::plan({});
+  const auto named = must(mews::mem::Arena::create(
+      must(mews::os::MemoryFile::create_named(mews::detail::memory_name(name.text),
+                                              check.geometry.arena_bytes)),
+      check.geometry));
+  fault.spoil(Scribble(named.file().fd()).header());
+  check_says(refusal({.name = name.text, .timeout = kPatience}));
+}
+
+TEST_CASE("refusal: an arena that does not become ready is not_ready at the deadline") {
+  const auto arena = mews_test::make_arena();
+  Scribble(arena.file().fd()).header().ready.store(0, std::memory_order_release);
+  CHECK_THAT(by_inheritance(arena.file().fd()), ContainsSubstring("not_ready"));
+  const Name name;
+  const auto empty = must(mews::os::MemoryFile::create_named(
+      mews::detail::memory_name(name.text), mews_test::plan({}).geometry.arena_bytes));
+  CHECK_THAT(refusal({.name = name.text, .timeout = kShort}), ContainsSubstring("not_ready"));
+}
+
+TEST_CASE("refusal: whoever attaches by name before the arena is ready waits until it is") {
+  mews::CreateOptions options;
+  options.name = unique_name("mews-test-unready");
+  options.backing = mews::Backing::named;
+  auto host = must(mews::Session::create(options));
+  const auto memory =
+      must(mews::os::MemoryFile::open_named(mews::detail::memory_name(options.name)));
+  const Scribble scribble(memory.fd());
+  scribble.header().ready.store(0, std::memory_order_release);
+
+  std::atomic<pid_t> waiter{0};
+  auto attached = std::async(std::launch::async, [&] {
+    waiter = static_cast<pid_t>(::syscall(SYS_gettid));
+    return mews::Session::attach({.name = options.name, .as = "early", .timeout = kPatience});
+  });
+  // Asleep, and not at an end.
+  REQUIRE(eventually([&] { return waiter != 0 && state_of(waiter) == 'S'; }));
+  CHECK(attached.wait_for(0s) == std::future_status::timeout);
+  scribble.header().ready.store(mews::layout::kReady, std::memory_order_release);
+  auto plugin = must(host.admit(kPatience));
+  auto session = must(attached.get());
+  must(plugin.channel().send(bytes_of("ready")));
+  CHECK(must(session.channel().receive(kPatience)).text() == "ready");
+}
