@@ -6,14 +6,14 @@
 # to reach, each against its yardstick, and fails where one is not. Installs what is missing.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-build=$root/build/release
+build=$root/build/bench
 log_dir=$root/build
 . "$root/.ci/packages.sh"
 
 # What is printed to stdout is the benchmarks' alone, so that --benchmark_format=json can be piped.
 {
   need_packages $build_packages libbenchmark-dev
-  cmake -S "$root" --preset release -DMEWS_BUILD_BENCH=ON
+  cmake -S "$root" --preset bench
   cmake --build "$build" --target mews_bench --parallel "$(nproc)"
 } >&2
 

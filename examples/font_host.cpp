@@ -31,6 +31,7 @@ struct Options {
   std::string arena = "default";
   std::uint32_t rounds = 5;
   std::uint32_t pause_us = 1000;
+  std::uint32_t spoil_font = 0;
   bool is_json = false;
 };
 
@@ -47,51 +48,82 @@ Outcome<std::vector<std::byte>> read_file(const std::string& path) {
   return content;
 }
 
-/// Round trips of one kind, and whether each brought the same bytes.
+/// Rounds of one kind, and whether each brought the same bytes.
 struct Rounds {
-  std::vector<double> total_ms, plugin_ms, overhead_ms;
-  std::uint64_t page_faults = 0;
+  std::vector<double> total_ms, plugin_ms, local_ms, overhead_ms, message_ms;
+  std::uint64_t plugin_page_faults = 0;
+  std::uint64_t local_page_faults = 0;
   bool is_identical = true;
 
-  void add(const example::RoundTrip& trip, std::span<const std::byte> font) {
+  void add(const example::RoundTrip& trip, const example::LocalDecoder& local) {
     total_ms.push_back(trip.total_ms);
     plugin_ms.push_back(trip.plugin_ms);
-    overhead_ms.push_back(trip.overhead_ms());
-    page_faults = std::max(page_faults, trip.page_faults);
-    is_identical = is_identical && std::ranges::equal(trip.font.bytes(), font);
+    local_ms.push_back(local.took_ms());
+    overhead_ms.push_back(trip.total_ms - local.took_ms());
+    message_ms.push_back(trip.total_ms - trip.plugin_ms);
+    plugin_page_faults = std::max(plugin_page_faults, trip.page_faults);
+    local_page_faults = std::max(local_page_faults, local.page_faults());
+    is_identical = is_identical && std::ranges::equal(trip.font.bytes(), local.font());
   }
-  [[nodiscard]] FontReport::Trip medians() const {
-    return {example::median(total_ms), example::median(plugin_ms), example::median(overhead_ms)};
+  void report_to(FontReport::Times& times, bool& is_all_identical) const {
+    using example::median;
+    times = {.total_ms = median(total_ms),
+             .plugin_ms = median(plugin_ms),
+             .local_ms = median(local_ms),
+             .overhead_ms = median(overhead_ms),
+             .message_ms = median(message_ms),
+             .plugin_page_faults = plugin_page_faults,
+             .local_page_faults = local_page_faults};
+    is_all_identical = is_all_identical && is_identical;
   }
 };
 
-/// The rounds while the small plugins work. Gives the first round's font.
-Outcome<std::vector<std::byte>> run_busy(Site& site, std::span<const std::byte> woff2,
-                                         const Options& options, FontReport& report) {
-  example::SmallTraffic traffic(site.small, std::chrono::microseconds(options.pause_us));
-  const auto decompress = [&] {
-    traffic.begin_round();
-    auto trip = example::decompress_in_plugin(*site.fonts, woff2);
-    traffic.end_round();
-    return trip;
-  };
-  auto cold = decompress();
-  if (!cold) return tl::unexpected(cold.error());
-  report.cold = {cold->total_ms, cold->plugin_ms, cold->overhead_ms()};
-  report.cold_loan_ms = cold->loan_ms;
-  report.cold_page_faults = cold->page_faults;
-  std::vector<std::byte> font(cold->font.bytes().begin(), cold->font.bytes().end());
-  cold->font = {};  // gives the memory back: the next round takes it again
+/// One font to the plugin and back, while `traffic`, if any, counts.
+Outcome<example::RoundTrip> round_trip(Site& site, std::span<const std::byte> woff2,
+                                       example::SmallTraffic* traffic) {
+  if (traffic != nullptr) traffic->begin_round();
+  auto trip = example::decompress_in_plugin(*site.fonts, woff2);
+  if (traffic != nullptr) traffic->end_round();
+  return trip;
+}
 
-  Rounds warm;
-  for (std::uint32_t round = 0; round < options.rounds; ++round) {
-    const auto trip = decompress();
+/// The host alone and the plugin by turns, so that what else the machine does hits both alike.
+Outcome<Rounds> run_rounds(Site& site, example::LocalDecoder& local, std::uint32_t count,
+                           example::SmallTraffic* traffic) {
+  Rounds rounds;
+  for (std::uint32_t round = 0; round < count; ++round) {
+    if (auto done = local.decompress(); !done) return tl::unexpected(done.error());
+    const auto trip = round_trip(site, local.woff2(), traffic);
     if (!trip) return tl::unexpected(trip.error());
-    warm.add(*trip, font);
+    rounds.add(*trip, local);
   }
-  report.warm = warm.medians();
-  report.warm_page_faults = warm.page_faults;
-  report.is_identical = warm.is_identical;
+  return rounds;
+}
+
+/// The first font of all; gives the decoder that the host uses alone from then on.
+Outcome<example::LocalDecoder> run_cold(Site& site, std::span<const std::byte> woff2,
+                                        example::SmallTraffic& traffic, FontReport& report) {
+  const auto trip = round_trip(site, woff2, &traffic);
+  if (!trip) return tl::unexpected(trip.error());
+  report.output_bytes = trip->font.size();
+  report.cold_loan_ms = trip->loan_ms;
+  example::LocalDecoder local(woff2, trip->font.size());
+  if (auto done = local.decompress(); !done) return tl::unexpected(done.error());
+  Rounds cold;
+  cold.add(*trip, local);
+  cold.report_to(report.cold, report.is_identical);
+  return local;
+}
+
+/// All rounds while the small plugins work, then all while they sleep.
+Outcome<void> run_all(Site& site, std::span<const std::byte> woff2, const Options& options,
+                      FontReport& report) {
+  example::SmallTraffic traffic(site.small, std::chrono::microseconds(options.pause_us));
+  auto local = run_cold(site, woff2, traffic, report);
+  if (!local) return tl::unexpected(local.error());
+  const auto busy = run_rounds(site, *local, options.rounds, &traffic);
+  if (!busy) return tl::unexpected(busy.error());
+  busy->report_to(report.busy, report.is_identical);
 
   const auto small = traffic.stop();
   if (small.failure) return tl::unexpected(*small.failure);
@@ -100,31 +132,10 @@ Outcome<std::vector<std::byte>> run_busy(Site& site, std::span<const std::byte> 
   report.small_wrong = small.wrong;
   report.small_p50_us = example::percentile(small.latencies_us, 0.50);
   report.small_p99_us = example::percentile(small.latencies_us, 0.99);
-  return font;
-}
 
-/// The rounds while the small plugins sleep, in turn with the host alone.
-Outcome<void> run_quiet(Site& site, std::span<const std::byte> woff2,
-                        std::span<const std::byte> font, FontReport& report) {
-  example::LocalDecoder local(woff2, font.size());
-  const auto cold_ms = local.decompress();
-  if (!cold_ms) return tl::unexpected(cold_ms.error());
-  report.local_cold_ms = *cold_ms;
-  report.is_identical = report.is_identical && std::ranges::equal(local.font(), font);
-
-  std::vector<double> local_ms;
-  Rounds quiet;
-  for (std::uint32_t round = 0; round < report.rounds; ++round) {
-    const auto took_ms = local.decompress();
-    if (!took_ms) return tl::unexpected(took_ms.error());
-    local_ms.push_back(*took_ms);
-    const auto trip = example::decompress_in_plugin(*site.fonts, woff2);
-    if (!trip) return tl::unexpected(trip.error());
-    quiet.add(*trip, font);
-  }
-  report.local_ms = example::median(local_ms);
-  report.quiet = quiet.medians();
-  report.is_identical = report.is_identical && quiet.is_identical;
+  const auto quiet = run_rounds(site, *local, options.rounds, nullptr);
+  if (!quiet) return tl::unexpected(quiet.error());
+  quiet->report_to(report.quiet, report.is_identical);
   return {};
 }
 
@@ -132,7 +143,9 @@ Outcome<FontReport> run(const Options& options) {
   const auto woff2 = read_file(options.font);
   if (!woff2) return tl::unexpected(woff2.error());
   const auto begin = std::chrono::steady_clock::now();
-  auto site = example::start_site({options.plugins_dir, options.arena == "small"});
+  auto site = example::start_site({.plugins_dir = options.plugins_dir,
+                                   .is_small_arena = options.arena == "small",
+                                   .spoil_font = options.spoil_font});
   if (!site) return tl::unexpected(site.error());
   FontReport report;
   report.start_ms =
@@ -140,11 +153,7 @@ Outcome<FontReport> run(const Options& options) {
   report.arena_idle_bytes = site->session.stats().arena_resident_bytes;
   report.rounds = options.rounds;
   report.input_bytes = woff2->size();
-
-  const auto font = run_busy(*site, *woff2, options, report);
-  if (!font) return tl::unexpected(font.error());
-  report.output_bytes = font->size();
-  if (auto done = run_quiet(*site, *woff2, *font, report); !done) {
+  if (auto done = run_all(*site, *woff2, options, report); !done) {
     return tl::unexpected(done.error());
   }
   const auto stats = site->session.stats();
@@ -172,11 +181,13 @@ void describe(CLI::App& app, Options& options) {
   app.footer(
       "plugin_ms    time inside the plugin: request received to font ready\n"
       "local_ms     the same decompression in the host alone, into warm memory\n"
-      "overhead_ms  round trip - time inside the plugin: what sending there and back costs\n"
-      "Medians of --rounds warm rounds. The exit status is 1 when bytes differ or anything fails.");
+      "overhead_ms  round trip - local_ms: what it costs not to do it alone\n"
+      "Medians of --rounds rounds, host alone and plugin by turns, while the other plugins sleep.\n"
+      "The exit status is 1 when bytes differ or anything fails.");
   app.add_option("--font", options.font, "WOFF2 file to decompress")->required();
   app.add_flag("--json", options.is_json, "print one JSON object instead of the table");
-  app.add_option("--rounds", options.rounds, "warm rounds of each kind")
+  app.add_option("--rounds", options.rounds,
+                 "warm rounds while the other plugins work, and again while they sleep")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   app.add_option("--pause", options.pause_us,
@@ -188,6 +199,8 @@ void describe(CLI::App& app, Options& options) {
                  "small: 0.4 GiB of address space instead of 5.5, for a limit on it")
       ->check(CLI::IsMember({"default", "small"}))
       ->capture_default_str();
+  app.add_option("--spoil", options.spoil_font,
+                 "have the plugin change one byte of its N-th font, to see that it is noticed");
 }
 
 }  // namespace

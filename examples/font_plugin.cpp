@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Decompresses WOFF2 fonts into the arena; started by font_host.
-#include <sys/resource.h>
 #include <woff2/decode.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "font_messages.hpp"
 #include "loan_out.hpp"
 #include "mews/mews.hpp"
+#include "page_faults.hpp"
 
 namespace {
 
@@ -25,12 +25,6 @@ using Decoded = tl::expected<mews::Loan, std::string>;
 
 std::int64_t ns_since(Clock::time_point start) {
   return std::chrono::nanoseconds(Clock::now() - start).count();
-}
-
-std::uint64_t page_faults() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::uint64_t>(usage.ru_minflt + usage.ru_majflt);
 }
 
 /// How much memory to ask for first. libwoff refuses what expands more than a hundredfold, so a
@@ -69,17 +63,19 @@ Decoded decode(mews::Channel& channel, std::span<const std::byte> woff2,
   return std::move(out).take();
 }
 
-mews::Result<void> decompress(mews::Channel& channel, const mews::Message& request) {
+mews::Result<void> decompress(mews::Channel& channel, const mews::Message& request,
+                              bool is_spoilt) {
   const auto start = Clock::now();
-  const auto faults_before = page_faults();
+  const auto faults_before = example::page_faults_so_far();
   example::FontTiming timing;
   auto font = decode(channel, request.bytes(), timing);
   if (!font) {
     return channel.send(std::as_bytes(std::span(font.error())),
                         {.type = example::kRefused, .correlation = request.correlation()});
   }
-  timing.page_faults = page_faults() - faults_before;
+  timing.page_faults = example::page_faults_so_far() - faults_before;
   timing.total_ns = ns_since(start);
+  if (is_spoilt) font->bytes()[font->size() / 2] ^= std::byte{1};
   auto sent = channel.send(std::move(*font),
                            {.type = example::kFont, .correlation = request.correlation()});
   if (!sent) return sent;
@@ -87,15 +83,17 @@ mews::Result<void> decompress(mews::Channel& channel, const mews::Message& reque
                       {.type = example::kFontTiming, .correlation = request.correlation()});
 }
 
-mews::Error serve() {
+/// `spoilt`: the number of the font to change a byte of, from 1; 0 for none.
+mews::Error serve(std::uint64_t spoilt) {
   auto plugin = mews::Session::attach();
   if (!plugin) return plugin.error();
   auto& channel = plugin->channel();
+  std::uint64_t fonts = 0;
   for (;;) {
     auto request = channel.receive(mews::forever);
     if (!request) return request.error();
     const auto answered = request->type() == example::kDecompress
-                              ? decompress(channel, *request)
+                              ? decompress(channel, *request, ++fonts == spoilt)
                               : channel.send(request->bytes(), request->envelope());
     if (!answered) return answered.error();
   }
@@ -103,8 +101,8 @@ mews::Error serve() {
 
 }  // namespace
 
-int main() {
-  const auto end = serve();
+int main(int argc, char** argv) {
+  const auto end = serve(argc > 2 ? std::stoull(argv[2]) : 0);
   if (end.code() == mews::ErrorCode::closed) return 0;
   std::fprintf(stderr, "font_plugin: %s\n", end.message().c_str());
   return 1;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "font_messages.hpp"
+#include "page_faults.hpp"
 
 namespace example {
 
@@ -65,17 +66,20 @@ LocalDecoder::LocalDecoder(std::span<const std::byte> woff2, std::size_t font_by
       room_bytes_(font_bytes),
       room_(std::make_unique_for_overwrite<std::uint8_t[]>(font_bytes)) {}
 
-Outcome<double> LocalDecoder::decompress() {
+Outcome<void> LocalDecoder::decompress() {
   woff2::WOFF2MemoryOut out(room_.get(), room_bytes_);
+  const auto faults_before = page_faults_so_far();
   const auto start = Clock::now();
   const bool is_done = woff2::ConvertWOFF2ToTTF(
       reinterpret_cast<const std::uint8_t*>(woff2_.data()), woff2_.size(), &out);
-  const double took_ms = ms_since(start);
+  took_ms_ = ms_since(start);
+  page_faults_ = page_faults_so_far() - faults_before;
   font_bytes_ = out.Size();
-  if (!is_done)
+  if (!is_done) {
     return tl::unexpected("the host alone cannot decompress it into " +
                           std::to_string(room_bytes_) + " bytes");
-  return took_ms;
+  }
+  return {};
 }
 
 std::span<const std::byte> LocalDecoder::font() const {

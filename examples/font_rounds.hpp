@@ -23,12 +23,10 @@ using Outcome = tl::expected<T, std::string>;
 /// for, so it includes copying the compressed file into the arena.
 struct RoundTrip {
   double total_ms = 0;
-  double plugin_ms = 0;  ///< of it, by the plugin's own clock; the rest is the messages' cost
-  double loan_ms = 0;    ///< of the plugin's time, getting the memory for the font
+  double plugin_ms = 0;           ///< of it, by the plugin's own clock
+  double loan_ms = 0;             ///< of the plugin's time, getting the memory for the font
   std::uint64_t page_faults = 0;  ///< of the plugin meanwhile
   mews::Message font;             ///< the decompressed bytes, where the plugin wrote them
-
-  [[nodiscard]] double overhead_ms() const { return total_ms - plugin_ms; }
 };
 
 /// Blocks until the font has come back; at most a minute.
@@ -41,16 +39,21 @@ class LocalDecoder {
  public:
   LocalDecoder(std::span<const std::byte> woff2, std::size_t font_bytes);
 
-  /// The milliseconds it took.
-  [[nodiscard]] Outcome<double> decompress();
-  /// What came of it last.
+  [[nodiscard]] Outcome<void> decompress();
+  [[nodiscard]] std::span<const std::byte> woff2() const { return woff2_; }
+
+  /// What came of it last, how long it took, and what it faulted in.
   [[nodiscard]] std::span<const std::byte> font() const;
+  [[nodiscard]] double took_ms() const { return took_ms_; }
+  [[nodiscard]] std::uint64_t page_faults() const { return page_faults_; }
 
  private:
   std::span<const std::byte> woff2_;
   std::size_t room_bytes_;
   std::unique_ptr<std::uint8_t[]> room_;  // uninitialised, so the first time pays for its pages
   std::size_t font_bytes_ = 0;
+  double took_ms_ = 0;
+  std::uint64_t page_faults_ = 0;
 };
 
 /// The middle one, or the mean of the middle two; 0 for none.

@@ -55,7 +55,8 @@ Outcome<Site> start_site(const SiteOptions& options) {
   if (!session) return tl::unexpected(session.error().message());
   Site site{.session = std::move(*session)};
 
-  auto fonts = site.session.spawn("fonts", {options.plugins_dir + "/font_plugin", "fonts"});
+  auto fonts = site.session.spawn(
+      "fonts", {options.plugins_dir + "/font_plugin", "fonts", std::to_string(options.spoil_font)});
   if (!fonts) return tl::unexpected(fonts.error().message());
   site.fonts = std::move(*fonts);
   for (const char* name : kSmallPlugins) {

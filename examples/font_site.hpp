@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,8 +20,9 @@ struct Site {
 };
 
 struct SiteOptions {
-  std::string plugins_dir;      ///< where font_plugin and small_plugin are
-  bool is_small_arena = false;  ///< 0.4 GiB of address space instead of 5.5
+  std::string plugins_dir;       ///< where font_plugin and small_plugin are
+  bool is_small_arena = false;   ///< 0.4 GiB of address space instead of 5.5
+  std::uint32_t spoil_font = 0;  ///< font_plugin changes a byte of that one, counted from 1
 };
 
 /// Blocks until every plugin has answered once.

@@ -8,28 +8,26 @@
 
 namespace {
 
-mews::Error serve() {
-  auto plugin = mews::Session::attach();  // finds the arena of the host that started it
-  if (!plugin) return plugin.error();
-  auto& channel = plugin->channel();
-  for (;;) {
-    auto request = channel.receive(mews::forever);
-    if (!request) return request.error();
-    const std::string greeting = "hello, " + std::string(request->text()) + "!";
-    auto reply = channel.loan(greeting.size());
-    if (!reply) return reply.error();
-    std::ranges::copy(std::as_bytes(std::span(greeting)), reply->bytes().begin());
-    if (auto sent = channel.send(std::move(*reply), request->envelope()); !sent) {
-      return sent.error();
-    }
-  }
+int end(const mews::Error& why) {
+  if (why.code() == mews::ErrorCode::closed) return 0;  // the host has said goodbye
+  std::fprintf(stderr, "hello_plugin: %s\n", why.message().c_str());
+  return 1;
 }
 
 }  // namespace
 
 int main() {
-  const auto end = serve();
-  if (end.code() == mews::ErrorCode::closed) return 0;
-  std::fprintf(stderr, "hello_plugin: %s\n", end.message().c_str());
-  return 1;
+  auto plugin = mews::Session::attach();  // the arena of the host that started it
+  if (!plugin) return end(plugin.error());
+  auto& channel = plugin->channel();
+  for (;;) {
+    auto request = channel.receive(mews::forever);
+    if (!request) return end(request.error());
+    const std::string greeting = "hello, " + std::string(request->text()) + "!";
+    auto reply = channel.loan(greeting.size());  // above 480 bytes, shared memory
+    if (!reply) return end(reply.error());
+    std::ranges::copy(std::as_bytes(std::span(greeting)), reply->bytes().begin());
+    auto sent = channel.send(std::move(*reply), request->envelope());  // and not copied
+    if (!sent) return end(sent.error());
+  }
 }

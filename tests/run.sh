@@ -1,21 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Usage: sh tests/run.sh [--quick] [--long]
-# Installs what is missing (Debian), then builds the project in four ways and runs its tests in each.
-#   --quick  GCC release alone
+# Installs what is missing (Debian), then builds the project with each compiler, plain, with
+# AddressSanitizer and UndefinedBehaviorSanitizer, and with ThreadSanitizer, and runs its tests in
+# each. Uses ccache where it is installed.
+#   --quick  GCC, plain, alone
 #   --long   the long chaos and stress runs (MEWS_LONG=1)
 set -eu
 cd "$(dirname "$0")/.."
 log_dir=build
 . .ci/packages.sh
 
-flavours='release asan clang-release clang-tsan'
+flavours='release asan tsan clang-release clang-asan clang-tsan'
 for argument; do
   case $argument in
     --quick) flavours=release ;;
     --long) export MEWS_LONG=1 ;;
     *)
-      sed -n 's/^# \{0,1\}//; 3,6p' "$0"
+      sed -n 's/^# \{0,1\}//; 3,8p' "$0"
       exit 2
       ;;
   esac
@@ -27,14 +29,17 @@ export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"
 # Tests start processes while threads run; a child goes on to exec.
 export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:die_after_fork=0"
 jobs=$(nproc)
+if command -v ccache >/dev/null; then
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_SLOPPINESS=pch_defines,time_macros
+fi
 
 now() { date +%s; }
 
 # ThreadSanitizer of these compilers does not start where the kernel spreads addresses wider than
-# it knows; without that spreading it does. Prints the command to run programs under.
+# it knows; without that spreading it does. Prints the command to run programs of $1 under.
 tsan_runner() {
   probe=build/tsan_probe
-  echo 'int main() {}' | clang++ -fsanitize=thread -x c++ - -o "$probe"
+  echo 'int main() {}' | "$1" -fsanitize=thread -x c++ - -o "$probe"
   for _ in 1 2 3 4 5 6 7 8; do
     "$probe" >"$probe.log" 2>&1 && continue
     if grep -q 'unexpected memory mapping' "$probe.log" && setarch "$(uname -m)" -R "$probe"; then
@@ -44,6 +49,11 @@ tsan_runner() {
     cat "$probe.log" >&2
     return
   done
+}
+
+# The end of a flavour's log: which tests failed, or what did not build.
+how_it_ended() {
+  sed -n '/tests passed/,$p' "build/$1.log" | grep . || tail -n 30 "build/$1.log"
 }
 
 # flavour PRESET: configures, builds, tests. Leaves its result in build/PRESET.result.
@@ -56,12 +66,17 @@ flavour() {
     echo 'does not configure' >"build/$1.result"
     return 1
   }
-  cmake --build "build/$1" --parallel "$jobs" || {
+  { cmake --build "build/$1" --parallel "$jobs" || touch "build/$1.failed"; } 2>&1 |
+    tee "build/$1.log"
+  if [ -e "build/$1.failed" ]; then
     echo 'does not build' >"build/$1.result"
     return 1
-  }
+  fi
   runner=
-  case $1 in *tsan) runner=$(tsan_runner) ;; esac
+  case $1 in
+    tsan) runner=$(tsan_runner g++) ;;
+    clang-tsan) runner=$(tsan_runner clang++) ;;
+  esac
   echo "== $1: test (built in $(($(now) - started)) s)"
   # shellcheck disable=SC2086
   { $runner ctest --test-dir "build/$1" --output-on-failure --no-tests=error -j "$jobs" ||
@@ -86,6 +101,10 @@ for preset in $flavours; do
   echo "$preset: $(cat "build/$preset.result")"
 done
 if [ -n "$failed" ]; then
+  for preset in $failed; do
+    echo "== $preset: how it ended"
+    how_it_ended "$preset"
+  done
   echo "tests: FAILED in$failed, $(($(now) - begun)) s"
   exit 1
 fi
