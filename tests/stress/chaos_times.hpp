@@ -30,6 +30,10 @@ class Times {
     const std::lock_guard lock(mutex_);
     times_.push_back(time);
   }
+  [[nodiscard]] std::size_t count() {
+    const std::lock_guard lock(mutex_);
+    return times_.size();
+  }
   void print(const char* title) {
     const std::lock_guard lock(mutex_);
     std::sort(times_.begin(), times_.end());
