@@ -81,15 +81,16 @@ int hold(mews::Channel& channel, std::uint64_t count) {
   return 0;
 }
 
-/// Uses memory and processor until its host says goodbye.
+/// Writes to memory of all sizes, sleeps a little, and so on until its host says goodbye.
 int stay_busy(mews::Channel& channel) {
   Random random(static_cast<std::uint64_t>(::getpid()));
   for (;;) {
-    if (auto loan = channel.try_loan(chaos::random_size(random))) {
-      chaos::write_letter(loan->bytes(), 0, random);
+    for (int i = 0; i < 8; ++i) {
+      auto loan = channel.try_loan(chaos::random_size(random));
+      if (loan) chaos::write_letter(loan->bytes(), 0, random);
     }
-    const auto received = channel.try_receive();
-    if (!received && received.error().code() != ErrorCode::would_block) return 0;
+    const auto received = channel.receive(std::chrono::milliseconds(1));
+    if (!received && received.error().code() != ErrorCode::timed_out) return 0;
   }
 }
 

@@ -142,6 +142,9 @@ bool Chaos::wait_until_all_are_heard() {
 }
 
 bool Chaos::run(std::uint64_t kills) {
+  all_times.reserve(kills);
+  for (auto& some : times)
+    some.reserve(kills);
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < kThreads; ++i)
     threads.emplace_back([this, i] { serve(i); });
@@ -234,6 +237,8 @@ TEST_CASE("chaos: plugins that are killed at random lose no slab and no message"
   std::printf("chaos: after a third %s; at the end %s\n", early.text().c_str(),
               late.text().c_str());
   CHECK(late.descriptors <= early.descriptors + kPlugins);
-  if (!kIsSanitized) CHECK(late.private_bytes <= early.private_bytes + (8u << 20));
-  CHECK(late.arena_bytes <= early.arena_bytes + (16u << 20));
+  // The allocator's own wandering, and less for each kill than any object of a plugin's life would
+  // take. The arena's size is fixed.
+  const auto allowed = (256u << 10) + 64 * (kills - kills / 3);
+  if (!kIsSanitized) CHECK(late.private_bytes <= early.private_bytes + allowed);
 }
