@@ -76,7 +76,7 @@ class Seat {
     if (done.error().code() != end) {
       problem_ += plugin->name() + " at its end: " + done.error().message() + "; ";
     }
-    problem_ += witness.complaint(plugin->pid(), letters_.received());
+    problem_ += witness->complaint(plugin->pid(), letters_.received());
   }
 
   /// The process that runs now has written.

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <new>
-#include <stdexcept>
 #include <string>
+
+#include "stress/shared_page.hpp"
 
 /// Memory apart from any arena in which each life of a plugin notes what it publishes: what must
 /// arrive although the plugin is dead.
@@ -52,26 +51,11 @@ class Life {
 };
 
 /// The lives of one plugin, the last few of them.
-class WitnessPage {
+class Witness {
  public:
-  WitnessPage() : fd_(::memfd_create("chaos-witness", 0)) {  // to be inherited
-    if (fd_ < 0 || ::ftruncate(fd_, sizeof(Page)) != 0) throw std::runtime_error("memfd");
-    map();
-  }
-  /// The same page in the child.
-  explicit WitnessPage(int inherited_fd) : fd_(inherited_fd) { map(); }
-  WitnessPage(const WitnessPage&) = delete;
-  WitnessPage& operator=(const WitnessPage&) = delete;
-  ~WitnessPage() {
-    ::munmap(page_, sizeof(Page));
-    ::close(fd_);
-  }
-
-  [[nodiscard]] std::string fd() const { return std::to_string(fd_); }
-
   /// In the child: a life of its own.
   [[nodiscard]] Life& begin_life() noexcept {
-    auto& life = page_->lives[page_->count.fetch_add(1, std::memory_order_relaxed) % kLives];
+    auto& life = lives_[count_.fetch_add(1, std::memory_order_relaxed) % kLives];
     life.begin(::getpid());
     return life;
   }
@@ -80,7 +64,7 @@ class WitnessPage {
   [[nodiscard]] std::string complaint(pid_t pid, std::uint64_t received) const {
     std::uint64_t begun = 0;
     std::uint64_t published = 0;
-    for (const auto& life : page_->lives) {
+    for (const auto& life : lives_) {
       if (life.pid() != pid) continue;
       begun = life.begun();
       published = life.published();
@@ -93,18 +77,10 @@ class WitnessPage {
  private:
   // The next life begins before the last one has been looked at, but no third one.
   static constexpr std::uint32_t kLives = 4;
-  struct Page {
-    std::atomic<std::uint32_t> count{0};
-    std::array<Life, kLives> lives;
-  };
-
-  void map() {
-    void* page = ::mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
-    if (page == MAP_FAILED) throw std::runtime_error("mmap");
-    page_ = std::launder(static_cast<Page*>(page));  // zeroes are a page without lives
-  }
-  int fd_;
-  Page* page_ = nullptr;
+  std::atomic<std::uint32_t> count_{0};
+  std::array<Life, kLives> lives_;
 };
+
+using WitnessPage = SharedPage<Witness>;
 
 }  // namespace mews_test::chaos
