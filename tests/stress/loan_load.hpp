@@ -21,10 +21,11 @@ inline constexpr unsigned kLenders = 3;           ///< threads of each process
 inline constexpr std::uint32_t kWantsAnswer = 1;  ///< type of a message
 inline constexpr std::uint32_t kLast = 2;         ///< the same
 
-/// All processes share it. seq_cst throughout: the two are compared with each other.
+/// All processes share it. seq_cst throughout: the first two are compared with each other.
 struct LoanWords {
   std::atomic<std::uint64_t> asking{0};   ///< threads that are about to get a loan
   std::atomic<std::uint64_t> granted{0};  ///< loans so far
+  std::atomic<bool> is_over{false};       ///< somebody has complained
 };
 
 struct LoanPlan {
@@ -38,7 +39,7 @@ struct LoanPlan {
 [[nodiscard]] inline std::string lend_and_drop(mews::Channel& channel, LoanWords& words,
                                                const LoanPlan& plan, std::uint64_t id) {
   mews_test::Random random(plan.seed + id);
-  for (std::uint64_t i = 0; i < plan.rounds; ++i) {
+  for (std::uint64_t i = 0; i < plan.rounds && !words.is_over; ++i) {
     const auto bytes = mews_test::between(random, 481, plan.largest_bytes);
     ++words.asking;
     auto loan = channel.loan(bytes, kPatience);
@@ -54,7 +55,7 @@ struct LoanPlan {
     const auto granted = words.granted.load();
     *loan = mews::Loan();
     const mews::Deadline deadline(kPatience);
-    while (words.asking > 0 && words.granted == granted) {
+    while (words.asking > 0 && words.granted == granted && !words.is_over) {
       if (deadline.has_passed()) return "nobody gets what was dropped";
       std::this_thread::yield();
     }
@@ -68,7 +69,9 @@ struct LoanPlan {
   Complaints complaints;
   run_threads(kLenders, [&](unsigned i) {
     auto complaint = lend_and_drop(channel, words, plan, process * kLenders + i + 1);
-    if (!complaint.empty()) complaints.add(std::move(complaint));
+    if (complaint.empty()) return;
+    words.is_over = true;
+    complaints.add(std::move(complaint));
   });
   return complaints.all();
 }
