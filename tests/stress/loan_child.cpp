@@ -6,8 +6,8 @@
 
 #include "stress/loan_load.hpp"
 
-// "<page> <process> <rounds> <largest> <seed>": a plugin for the loan stress test. Lends, and
-// writes messages meanwhile, some of which want an answer.
+// "<page> <process> <rounds> <messages> <largest> <seed>": a plugin for the loan stress test.
+// Lends, and writes messages meanwhile, some of which want an answer.
 namespace {
 
 using namespace stress;
@@ -31,16 +31,17 @@ std::string write_messages(mews::Channel& channel, std::uint64_t count, std::uin
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count < 6) return 2;
+  if (count < 7) return 2;
   const auto number = [&](int i) { return std::strtoull(arguments[i], nullptr, 0); };
   const mews_test::SharedPage<LoanWords> words(std::atoi(arguments[1]));
-  const LoanPlan plan{.rounds = number(3), .largest_bytes = number(4), .seed = number(5)};
+  const LoanPlan plan{
+      .rounds = number(3), .messages = number(4), .largest_bytes = number(5), .seed = number(6)};
   auto session = mews::Session::attach();
   if (!session) return 3;
   auto& channel = session->channel();
   std::string lent;
   std::thread lender([&] { lent = lend_in_threads(channel, *words, plan, number(2)); });
-  const auto written = write_messages(channel, plan.rounds, plan.seed ^ number(2));
+  const auto written = write_messages(channel, plan.messages, plan.seed ^ number(2));
   lender.join();
   const auto complaint = lent + written;
   if (!complaint.empty()) std::fprintf(stderr, "loan_child: %s\n", complaint.c_str());

@@ -30,6 +30,7 @@ struct LoanWords {
 
 struct LoanPlan {
   std::uint64_t rounds;         ///< of each thread
+  std::uint64_t messages;       ///< of each plugin
   std::uint64_t largest_bytes;  ///< of a loan
   std::uint64_t seed;
 };
