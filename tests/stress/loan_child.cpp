@@ -16,6 +16,7 @@ std::string write_messages(mews::Channel& channel, std::uint64_t count, std::uin
   mews_test::Random random(seed);
   for (std::uint64_t i = 0; i <= count; ++i) {
     const bool wants_answer = random() % 2 == 0;
+    pause_a_little(random);
     const auto type = i == count ? kLast : wants_answer ? kWantsAnswer : 0;
     const auto sent =
         channel.send(std::as_bytes(std::span("x")), {.type = type, .correlation = i}, kPatience);
@@ -36,7 +37,9 @@ int main(int count, char** arguments) {
   const mews_test::SharedPage<LoanWords> words(std::atoi(arguments[1]));
   const LoanPlan plan{
       .rounds = number(3), .messages = number(4), .largest_bytes = number(5), .seed = number(6)};
-  auto session = mews::Session::attach();
+  mews::AttachOptions options;
+  options.local.spin_limit = std::chrono::seconds(0);  // to sleep is what is tested
+  auto session = mews::Session::attach(options);
   if (!session) return 3;
   auto& channel = session->channel();
   std::string lent;

@@ -35,6 +35,12 @@ struct LoanPlan {
   std::uint64_t seed;
 };
 
+/// So long that what follows falls on every moment of the other side's way to sleep.
+inline void pause_a_little(mews_test::Random& random) {
+  for (auto spins = random() % 1'000; spins > 0; --spins)
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
 /// Lends and drops. Who has dropped while others ask does not ask again before somebody got one:
 /// so a wake-up that was lost is not made up for by the next, and everybody stands still.
 [[nodiscard]] inline std::string lend_and_drop(mews::Channel& channel, LoanWords& words,
