@@ -12,10 +12,15 @@ namespace {
 
 using namespace stress;
 
-std::string write_messages(mews::Channel& channel, std::uint64_t count, std::uint64_t seed) {
+std::string write_messages(mews::Channel& channel, std::uint64_t count, std::uint64_t seed,
+                           const std::atomic<std::uint64_t>& received) {
   mews_test::Random random(seed);
   for (std::uint64_t i = 0; i <= count; ++i) {
     const bool wants_answer = random() % 2 == 0;
+    // When all has been received, the reader is about to sleep.
+    const mews::Deadline deadline(kPatience);
+    for (stress::Idle idle; random() % 512 != 0 && received < i && !deadline.has_passed();)
+      idle.wait();
     pause_a_little(random);
     const auto type = i == count ? kLast : wants_answer ? kWantsAnswer : 0;
     const auto sent =
@@ -44,7 +49,8 @@ int main(int count, char** arguments) {
   auto& channel = session->channel();
   std::string lent;
   std::thread lender([&] { lent = lend_in_threads(channel, *words, plan, number(2)); });
-  const auto written = write_messages(channel, plan.messages, plan.seed ^ number(2));
+  const auto written =
+      write_messages(channel, plan.messages, plan.seed ^ number(2), words->received[number(2) - 1]);
   lender.join();
   const auto complaint = lent + written;
   if (!complaint.empty()) std::fprintf(stderr, "loan_child: %s\n", complaint.c_str());

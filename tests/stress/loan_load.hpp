@@ -23,9 +23,10 @@ inline constexpr std::uint32_t kLast = 2;         ///< the same
 
 /// All processes share it. seq_cst throughout: the first two are compared with each other.
 struct LoanWords {
-  std::atomic<std::uint64_t> asking{0};   ///< threads that are about to get a loan
-  std::atomic<std::uint64_t> granted{0};  ///< loans so far
-  std::atomic<bool> is_over{false};       ///< somebody has complained
+  std::atomic<std::uint64_t> asking{0};      ///< threads that are about to get a loan
+  std::atomic<std::uint64_t> granted{0};     ///< loans so far
+  std::atomic<std::uint64_t> received[2]{};  ///< messages of each plugin so far
+  std::atomic<bool> is_over{false};          ///< somebody has complained
 };
 
 struct LoanPlan {

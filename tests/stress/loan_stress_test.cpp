@@ -43,17 +43,20 @@ mews::Result<mews::Message> receive_by_event(mews::Channel& channel) {
 
 /// All messages of a plugin, in order, answered where it wants that; what went wrong, or nothing.
 template <class Receive>
-std::string receive_all(mews::Channel& channel, Receive&& receive) {
+std::string receive_all(mews::Channel& channel, std::atomic<std::uint64_t>& received,
+                        Receive&& receive) {
   mews_test::Random random(1);
   for (std::uint64_t i = 0;; ++i) {
     const auto message = receive(channel);
     if (!message) return "message " + std::to_string(i) + ": " + message.error().message() + "; ";
     if (message->correlation() != i) return "a message is missing; ";
     if (message->type() == kLast) return {};
-    if (message->type() != kWantsAnswer) continue;
-    pause_a_little(random);
-    const auto sent = channel.send(message->bytes(), message->envelope(), kPatience);
-    if (!sent) return "answer " + std::to_string(i) + ": " + sent.error().message() + "; ";
+    if (message->type() == kWantsAnswer) {
+      pause_a_little(random);
+      const auto sent = channel.send(message->bytes(), message->envelope(), kPatience);
+      if (!sent) return "answer " + std::to_string(i) + ": " + sent.error().message() + "; ";
+    }
+    received = i + 1;
   }
 }
 
@@ -113,9 +116,12 @@ class Threesome {
     };
     std::array plugins{spawn("1"), spawn("2")};
     std::array<std::string, 2> received;
-    std::thread asleep([&] { received[0] = receive_all(plugins[0].channel(), receive_asleep); });
-    std::thread by_event(
-        [&] { received[1] = receive_all(plugins[1].channel(), receive_by_event); });
+    std::thread asleep([&] {
+      received[0] = receive_all(plugins[0].channel(), words->received[0], receive_asleep);
+    });
+    std::thread by_event([&] {
+      received[1] = receive_all(plugins[1].channel(), words->received[1], receive_by_event);
+    });
     CHECK(lend_in_threads(plugins[0].channel(), *words, plan, 0) == "");
     asleep.join();
     by_event.join();
