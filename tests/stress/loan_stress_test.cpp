@@ -156,7 +156,7 @@ Load messages_only() {
   return {.classes = {{4096, 1}},
           .largest_bytes = 4096,
           .rounds = 0,
-          .messages = mews_test::scaled(40'000)};
+          .messages = mews_test::scaled(80'000)};
 }
 
 }  // namespace
