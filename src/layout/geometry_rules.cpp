@@ -110,7 +110,11 @@ std::optional<GeometryFault> check_ranges(const Geometry& geometry) {
   auto ranges = ranges_of(geometry);
   for (const auto& range : ranges) {
     const auto end = end_of(range);
-    if (!end || *end > geometry.arena_bytes) {
+    if (!end) {
+      return bad(fmt::format("{} is {}, which with {} x {} bytes overflows 64 bits", range.name,
+                             range.offset, range.units, range.unit_bytes));
+    }
+    if (*end > geometry.arena_bytes) {
       return bad(fmt::format("{} is {}, which with {} x {} bytes lies outside arena_bytes {}",
                              range.name, range.offset, range.units, range.unit_bytes,
                              geometry.arena_bytes));

@@ -7,18 +7,43 @@
 
 #include "../support/catch.hpp"
 #include "../support/random.hpp"
+#include "mews/mem/arena.hpp"
 #include "site.hpp"
 
 using namespace process_test;
 
+namespace {
+
+/// The arena that the host has under `name`, once more.
+mews::mem::Arena second_view(const std::string& name) {
+  return must(mews::mem::Arena::attach(must(mews::os::MemoryFile::open_named("mews-" + name)), 1s));
+}
+
+mews::CreateOptions named(mews::CreateOptions options) {
+  options.name = unique_name("threads");
+  options.backing = mews::Backing::named;
+  return options;
+}
+
+/// Waits until somebody is about to sleep at this bell. Who does has the role, and keeps it until
+/// the bell is rung. Looked at from outside: a call on the channel might take the role itself.
+bool eventually_armed(const mews::base::Atomic<std::uint32_t>& bell) {
+  // Relaxed: nothing else is read by it.
+  return eventually([&] { return bell.load(std::memory_order_relaxed) != 0; });
+}
+
+}  // namespace
+
 TEST_CASE("threads: a second receiver is told so while the first one waits") {
-  auto host = must(mews::Session::create());
+  const auto options = named({});
+  auto host = must(mews::Session::create(options));
   auto [plugin, guest] = must(host.connect("idle"));
+  const auto arena = second_view(options.name);
   auto& channel = plugin.channel();
   std::string first;
   std::thread waiter([&] { first = outcome(channel.receive(kPatience)); });
-  // Before the first one waits, nothing is there for this one either.
-  CHECK(eventually([&] { return outcome(channel.try_receive()) == "concurrent_use"; }));
+  CHECK(eventually_armed(arena.lane(mews::LaneId{1}).data_bell));
+  CHECK(outcome(channel.try_receive()) == "concurrent_use");
   CHECK(outcome(channel.receive(kPatience)) == "concurrent_use");
   CHECK(outcome(channel.try_receive_batch([](const mews::MessageView&) {}, 1)) == "concurrent_use");
   CHECK(outcome(channel.arm_event()) == "concurrent_use");
@@ -30,15 +55,18 @@ TEST_CASE("threads: a second receiver is told so while the first one waits") {
 }
 
 TEST_CASE("threads: a second sender is told so while the first one waits for room") {
-  auto host = must(mews::Session::create(small_arena()));
+  const auto options = named(small_arena());
+  auto host = must(mews::Session::create(options));
   auto [plugin, guest] = must(host.connect("idle"));
+  const auto arena = second_view(options.name);
   auto& channel = plugin.channel();
   int taken = 0;
   while (channel.try_send(bytes_of("x")))
     ++taken;
   std::string first;
   std::thread waiter([&] { first = outcome(channel.send(bytes_of("last"), {}, kPatience)); });
-  CHECK(eventually([&] { return outcome(channel.try_send(bytes_of("y"))) == "concurrent_use"; }));
+  CHECK(eventually_armed(arena.lane(mews::LaneId{0}).space_bell));
+  CHECK(outcome(channel.try_send(bytes_of("y"))) == "concurrent_use");
   auto loan = must(channel.loan(5000));
   CHECK(outcome(channel.send(std::move(loan), {}, kPatience)) == "concurrent_use");
   CHECK(loan.is_valid());
@@ -60,16 +88,16 @@ TEST_CASE("threads: two senders and two receivers at once lose nothing and get n
   std::vector<std::atomic<int>> seen(count);
   std::atomic<int> wrong{0};
   const auto send = [&, &channel = plugin.channel()] {
-    for (auto i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-      for (;;) {
-        const auto sent = channel.send(std::as_bytes(std::span(&i, 1)), {}, kPatience);
-        if (sent) break;
-        if (sent.error().code() != mews::ErrorCode::concurrent_use) ++wrong;
-      }
+    for (auto i = next.fetch_add(1); i < count && wrong == 0; i = next.fetch_add(1)) {
+      mews::Result<void> sent;
+      do {
+        sent = channel.send(std::as_bytes(std::span(&i, 1)), {}, kPatience);
+      } while (!sent && sent.error().code() == mews::ErrorCode::concurrent_use);
+      if (!sent) ++wrong;
     }
   };
   const auto receive = [&, &channel = guest.channel()] {
-    while (received.load() < count) {
+    while (received.load() < count && wrong == 0) {
       const auto message = channel.receive(1ms);
       if (message) {
         std::uint64_t i = count;
@@ -79,7 +107,6 @@ TEST_CASE("threads: two senders and two receivers at once lose nothing and get n
       } else if (message.error().code() != mews::ErrorCode::concurrent_use &&
                  message.error().code() != mews::ErrorCode::timed_out) {
         ++wrong;
-        break;
       }
     }
   };

@@ -9,15 +9,17 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "mews/mews.hpp"
+#include "stress/chaos_witness.hpp"
 #include "support/random.hpp"
 
 /// What host and plugins send each other in the chaos test.
 namespace mews_test::chaos {
 
 /// Exit codes of a plugin.
-inline constexpr int kEndedInABatch = 3;  ///< it was told to
+inline constexpr int kEndedInABatch = 3;  ///< it was told to, by SIGUSR1
 inline constexpr int kSawNonsense = 42;   ///< a message was lost, repeated, out of order or wrong
 
 struct Head {
@@ -34,6 +36,11 @@ struct Head {
   if (kind < 975) return between(random, 16'385, 262'144);
   if (kind < 997) return between(random, 262'145, 1 << 20);
   return between(random, (1 << 20) + 1, 5 << 20);
+}
+
+/// In the lane.
+[[nodiscard]] inline std::size_t small_size(Random& random) {
+  return between(random, sizeof(Head), 90);
 }
 
 [[nodiscard]] inline std::uint64_t checksum_of(std::span<const std::byte> bytes) noexcept {
@@ -79,7 +86,8 @@ inline void readdress(std::span<std::byte> bytes, std::uint64_t number) noexcept
 /// One end of a channel: sends at random, checks what comes. The same code in host and plugin.
 class Correspondent {
  public:
-  explicit Correspondent(std::uint64_t seed) : random_(seed) {}
+  /// `life`, if any, is told of what is published.
+  explicit Correspondent(std::uint64_t seed, Life* life = nullptr) : random_(seed), life_(life) {}
 
   [[nodiscard]] Random& random() noexcept { return random_; }
   [[nodiscard]] std::uint64_t received() const noexcept { return in_; }
@@ -109,20 +117,18 @@ class Correspondent {
     return send_batch(channel, kind < 5 ? between(random_, 2, 6) : 1);
   }
 
-  /// Lends some, sends a part of it in a batch; what is left unsent is in `loans`.
-  mews::Result<void> send_batch(mews::Channel& channel, std::uint64_t count) {
+  /// Lends up to `count` letters and sends as many as the lane takes.
+  mews::Result<void> send_batch(mews::Channel& channel, std::uint64_t count,
+                                std::size_t (*size)(Random&) = random_size) {
     std::vector<mews::Loan> loans;
     for (std::uint64_t i = 0; i < count; ++i) {
-      auto loan = channel.try_loan(random_size(random_));
+      auto loan = channel.try_loan(size(random_));
       if (!loan) break;
       write_letter(loan->bytes(), out_ + i, random_);
       loans.push_back(std::move(*loan));
     }
     if (loans.empty()) return {};
-    const auto sent = channel.try_send_batch(loans);
-    if (sent) out_ += *sent;
-    if (sent || sent.error().code() == mews::ErrorCode::would_block) return {};
-    return tl::unexpected(sent.error());
+    return publish(loans.size(), [&] { return channel.try_send_batch(loans); });
   }
 
  private:
@@ -130,13 +136,26 @@ class Correspondent {
     auto loan = std::move(kept_.front()).into_loan();
     kept_.pop_front();
     readdress(loan.bytes(), out_);
-    const auto sent = channel.try_send(std::move(loan));
-    if (sent) ++out_;
+    return publish(1, [&]() -> mews::Result<std::size_t> {
+      auto sent = channel.try_send(std::move(loan));
+      if (!sent) return tl::unexpected(std::move(sent.error()));
+      return 1;
+    });
+  }
+
+  /// `send` sends up to `count` letters; none because there is no room is no error.
+  template <class Send>
+  mews::Result<void> publish(std::uint64_t count, Send&& send) {
+    if (life_ != nullptr) life_->note_begun(out_ + count);
+    const auto sent = send();
+    if (sent) out_ += *sent;
+    if (life_ != nullptr) life_->note_published(out_);
     if (sent || sent.error().code() == mews::ErrorCode::would_block) return {};
     return tl::unexpected(sent.error());
   }
 
   Random random_;
+  Life* life_;
   std::uint64_t in_ = 0;
   std::uint64_t out_ = 0;
   std::deque<mews::Message> kept_;

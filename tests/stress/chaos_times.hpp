@@ -30,6 +30,12 @@ class Times {
     const std::lock_guard lock(mutex_);
     times_.push_back(time);
   }
+  /// So that what it remembers takes no memory later.
+  void reserve(std::size_t count) { times_.reserve(count); }
+  [[nodiscard]] std::size_t count() {
+    const std::lock_guard lock(mutex_);
+    return times_.size();
+  }
   void print(const char* title) {
     const std::lock_guard lock(mutex_);
     std::sort(times_.begin(), times_.end());

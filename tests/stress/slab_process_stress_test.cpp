@@ -73,7 +73,7 @@ std::string send_slabs(const Arena& arena, const Flow& flow) {
   mews::ring::LaneProducer producer(arena.lane(flow.lane), arena.cells(flow.lane));
   Random random(flow.seed);
   stress::Idle idle;
-  const auto patience = mews::Deadline(stress::kPatience);
+  mews::Deadline patience(stress::kPatience);  // with each message
   for (std::uint64_t i = 0; i < flow.messages && !patience.has_passed();) {
     const std::uint64_t bytes = between(random, 0, 99) == 0 ? std::uint64_t{9} << 20 : 4096;
     auto slab = pool.try_claim(bytes);
@@ -93,6 +93,7 @@ std::string send_slabs(const Arena& arena, const Flow& flow) {
     if (producer.try_stage(record, {}, mews::ring::Room::ordinary) != Push::done) return "no room";
     producer.publish();
     ++i;
+    patience = mews::Deadline(stress::kPatience);
   }
   return patience.has_passed() ? "the receiver does not free what it gets" : "";
 }
@@ -101,7 +102,7 @@ std::string receive_slabs(const Arena& arena, const Flow& flow) {
   SlabPool pool(arena, flow.receiver);
   mews::ring::LaneConsumer consumer(arena.lane(flow.lane), arena.cells(flow.lane));
   stress::Idle idle;
-  const auto patience = mews::Deadline(stress::kPatience);
+  mews::Deadline patience(stress::kPatience);  // with each message
   Descriptor record;
   for (std::uint64_t i = 0; i < flow.messages && !patience.has_passed();) {
     const auto look = consumer.look(record);
@@ -120,6 +121,7 @@ std::string receive_slabs(const Arena& arena, const Flow& flow) {
       consumer.advance(record);
       if (!pool.release(*slab)) return "a received slab could not be released";
       ++i;
+      patience = mews::Deadline(stress::kPatience);
     }
     static_cast<void>(consumer.release_cells(look));
     if (look == Look::empty) idle.wait();

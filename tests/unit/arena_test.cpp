@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include <unistd.h>
+
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "../support/arena_fixture.hpp"
@@ -26,6 +31,20 @@ ErrorCode refusal(MemoryFile file) {
   REQUIRE_FALSE(arena);
   CHECK_FALSE(arena.error().message().empty());
   return arena.error().code();
+}
+
+/// Waits until a thread of this process, which has said its number, sleeps; false if it never does.
+bool is_seen_asleep(const std::atomic<pid_t>& thread) {
+  const mews::Deadline deadline(std::chrono::seconds(60));
+  while (!deadline.has_passed()) {
+    std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
+    std::string text;
+    std::getline(stat, text);
+    // The state follows the name, which may hold blanks and parentheses.
+    if (text.find(") S ") != std::string::npos) return true;
+    std::this_thread::yield();
+  }
+  return false;
 }
 
 }  // namespace
@@ -103,9 +122,16 @@ TEST_CASE("arena: who attaches early waits until the creator has finished") {
   auto file = MemoryFile::create_anonymous("early", check.geometry.arena_bytes).value();
   auto early = MemoryFile::adopt(duplicate(file));
   mews::Result<Arena> attached = mews::fail(ErrorCode::not_ready);
-  std::thread waiter([&] { attached = Arena::attach(std::move(early), std::chrono::seconds(60)); });
+  std::atomic<pid_t> waiting{0};
+  std::thread waiter([&] {
+    waiting = ::gettid();
+    attached = Arena::attach(std::move(early), std::chrono::seconds(60));
+  });
+  // It makes no other call that sleeps: it has looked, and is going to look again.
+  const bool is_waiting = is_seen_asleep(waiting);
   const auto created = Arena::create(std::move(file), check.geometry);
   waiter.join();
+  CHECK(is_waiting);
   REQUIRE(created);
   REQUIRE(attached);
   CHECK(attached->geometry().arena_bytes == created->geometry().arena_bytes);
