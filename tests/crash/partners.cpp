@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "crash/actor.hpp"
+#include "crash/lending.hpp"
 #include "crash/table.hpp"
 
 namespace mews_test {
@@ -73,7 +74,7 @@ void wait_for_its_slabs(Encounter& meeting) {
 }
 
 void make_it_wait_for_a_slab(Encounter& meeting) {
-  auto loans = meeting.lend_everything();
+  auto loans = lend_everything(meeting.channel());
   if (!meeting.send(kInline)) return;
   meeting.wait_until_somebody_sleeps_for_a_slab();
   while (!loans.empty())
@@ -104,26 +105,6 @@ void play_partner(std::string_view scenario, Encounter& encounter) {
   }};
   for (const auto& [name, play] : kPartners) {
     if (name == scenario) play(encounter);
-  }
-}
-
-void prepare(std::string_view scenario, mews::Channel& any_channel, const mews::mem::Arena& arena,
-             bool is_alone) {
-  if (!scenario.starts_with("home_chunks")) return;
-  constexpr auto relaxed = std::memory_order_relaxed;
-  const mews::ClassId id{kHomedClass};
-  const auto& view = arena.view(id);
-  const bool is_hint_lost = scenario == "home_chunks_without_hints";
-  // Any state of the hints is one that a death can leave. Chunk 0 is the host's home and free; the
-  // others are fresh, or were given out and then forgotten.
-  (void)any_channel.try_loan(kHomed);
-  for (std::uint32_t chunk = 0; chunk < view.geometry.chunk_count; ++chunk) {
-    view.owners[chunk].store(chunk == 0 ? mews::kHostPeer.value() + 1 : 0, relaxed);
-  }
-  view.hints[0].store(is_hint_lost ? 2 : 1, relaxed);
-  // Chunks can be made fresh again only while nobody else has one for its home.
-  if (is_alone) {
-    arena.pool().fresh[id.value()].store(is_hint_lost ? view.geometry.chunk_count : 1, relaxed);
   }
 }
 
