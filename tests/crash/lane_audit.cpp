@@ -13,7 +13,6 @@ using mews::layout::RecordKind;
 using mews::layout::TruthWord;
 
 constexpr auto acquire = std::memory_order_acquire;
-constexpr std::uint32_t kArmed = 3;  // either bit of a bell: somebody sleeps there
 
 std::string lane_text(mews::LaneId lane) {
   return "lane " + std::to_string(lane.value()) + ": ";
@@ -99,10 +98,6 @@ std::string faults_of_fresh_lane(const mews::mem::Arena& arena, mews::LaneId lan
 }
 
 }  // namespace
-
-bool is_armed(const mews::base::Atomic<std::uint32_t>& bell) {
-  return (bell.load(acquire) & kArmed) != 0;
-}
 
 LaneWalk walk_lane(const mews::mem::Arena& arena, mews::LaneId lane) {
   const auto cells = arena.cells(lane);

@@ -15,7 +15,10 @@ namespace mews_test {
 [[nodiscard]] constexpr mews::LaneId lane_from(mews::PeerId plugin) noexcept {
   return mews::LaneId{2 * (plugin.value() - 1) + 1};
 }
-[[nodiscard]] bool is_armed(const mews::base::Atomic<std::uint32_t>& bell);
+/// Either bit of a bell: somebody sleeps there.
+[[nodiscard]] inline bool is_armed(const mews::base::Atomic<std::uint32_t>& bell) {
+  return (bell.load(std::memory_order_acquire) & 3) != 0;
+}
 
 /// The records from a lane's head on, as far as they are published.
 struct LaneWalk {

@@ -81,6 +81,12 @@ void make_it_wait_for_a_slab(Encounter& meeting) {
     loans.pop_back();
 }
 
+void keep_it_busy(Encounter& meeting) {
+  for (std::size_t number = 0;; ++number) {
+    if (!meeting.send(kSizes[number % kSizes.size()]) || !meeting.receive()) return;
+  }
+}
+
 void leave_letters(Encounter& meeting) {
   for (const auto size : {kSmall, kLarge, kInline}) {
     if (!meeting.send(size)) return;
@@ -90,7 +96,7 @@ void leave_letters(Encounter& meeting) {
 }  // namespace
 
 void play_partner(std::string_view scenario, Encounter& encounter) {
-  constexpr std::array<std::pair<std::string_view, void (*)(Encounter&)>, 11> kPartners{{
+  constexpr std::array<std::pair<std::string_view, void (*)(Encounter&)>, 12> kPartners{{
       {"attach", leave_letters},
       {"detach", leave_letters},
       {"receive_and_release", send_then_last},
@@ -102,6 +108,7 @@ void play_partner(std::string_view scenario, Encounter& encounter) {
       {"event_loop", ping_in_event_loop},
       {"hold_everything", wait_for_its_slabs},
       {"wait_for_a_slab", make_it_wait_for_a_slab},
+      {"traffic", keep_it_busy},
   }};
   for (const auto& [name, play] : kPartners) {
     if (name == scenario) play(encounter);

@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "core/names.hpp"
 #include "crash/lane_audit.hpp"
 #include "crash/lending.hpp"
 #include "crash/table.hpp"
@@ -31,6 +32,10 @@ mews::CreateOptions options_for(const std::string& name, mews::Watcher watcher) 
 std::string Stage::next_name() {
   static int count = 0;
   return "crash-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+}
+
+std::string Stage::address() const {
+  return mews::detail::socket_of_name(name_);
 }
 
 Stage::Stage(mews::Watcher watcher)

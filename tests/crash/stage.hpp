@@ -23,6 +23,8 @@ class Stage {
   [[nodiscard]] mews::Session& host() noexcept { return host_; }
   [[nodiscard]] const mews::mem::Arena& arena() const noexcept { return arena_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// Where those knock who want to join by the arena's name.
+  [[nodiscard]] std::string address() const;
   /// A channel that lives as long as the stage.
   [[nodiscard]] mews::Channel& channel() noexcept { return idle_.first.channel(); }
 
