@@ -143,31 +143,31 @@ TEST_CASE("crash: a plugin may die at any step of lending and sending") {
   every_death("loan_and_send", 40);
 }
 TEST_CASE("crash: a plugin may die at any step of receiving and releasing") {
-  every_death("receive_and_release", 40);
+  every_death("receive_and_release", 38);
 }
 TEST_CASE("crash: a plugin may die at any step of receiving in batches") {
   every_death("receive_in_batches", 40);
 }
 TEST_CASE("crash: a plugin may die at any step of filling its lane and waiting for room") {
-  every_death("fill_the_ring", 18);
+  every_death("fill_the_ring", 15);
 }
 TEST_CASE("crash: a plugin may die at any step of wrapping around its lane") {
-  every_death("wrap_with_filler", 60);
+  every_death("wrap_with_filler", 50);
 }
 TEST_CASE("crash: a plugin may die at any step of finding rows for runs of slabs") {
   every_death("run_of_slabs", 40);
 }
 TEST_CASE("crash: a plugin may die at any step of falling back on a larger class") {
-  every_death("larger_class", 30);
+  every_death("larger_class", 24);
 }
 TEST_CASE("crash: a plugin may die at any step of finding slabs beyond its home") {
-  every_death("home_chunks", 90);
+  every_death("home_chunks", 50);
 }
 TEST_CASE("crash: a plugin may die at any step of finding slabs that no hint names") {
-  every_death("home_chunks_without_hints", 90);
+  every_death("home_chunks_without_hints", 50);
 }
 TEST_CASE("crash: a plugin may die at any step of sending batches") {
-  every_death("batch", 50);
+  every_death("batch", 40);
 }
 TEST_CASE("crash: a plugin may die at any step of sleeping and being woken") {
   every_death("sleep_and_wake", 20);
@@ -179,8 +179,8 @@ TEST_CASE("crash: a plugin may die at any step of waiting in an event loop") {
   every_death("event_loop", 18);
 }
 TEST_CASE("crash: a plugin may die at any step of giving back all that the host waits for") {
-  every_death("hold_everything", 120);
+  every_death("hold_everything", 80);
 }
 TEST_CASE("crash: a plugin may die at any step of waiting for a slab") {
-  every_death("wait_for_a_slab", 18);
+  every_death("wait_for_a_slab", 14);
 }
