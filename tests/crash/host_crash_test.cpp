@@ -42,9 +42,10 @@ struct HostProcess {
              .environment = {},
              .inherited_fds = {}}))) {}
   ~HostProcess() {
-    (void)mews::os::send_signal(child.pidfd.get(), SIGKILL);
+    kill();
     wait();
   }
+  void kill() const { (void)mews::os::send_signal(child.pidfd.get(), SIGKILL); }
   mews::os::ExitStatus wait() {
     if (!status && mews::os::wait_for_exit(child.pidfd.get(), kStuck)) {
       status = mews::os::reap(child.pidfd.get());
@@ -90,8 +91,9 @@ std::string work_and_look_back(HostProcess& host, const host::Scenario& scenario
   witness.ready = 1;
   if (scenario.name == "hold_everything") wait_for_phase(host, witness, host::kHoldsEverything);
   survivors.survivor.work_to_the_end();
-  survivors.colleague.join();
   auto problem = survivors.survivor.verdict();
+  if (!problem.empty()) host.kill();  // one that hangs would keep the colleague busy for ever
+  survivors.colleague.join();
   if (survivors.colleague_seat) problem += survivors.colleague.verdict();
   (void)host.wait();
   return problem + look_back(arena, survivors);

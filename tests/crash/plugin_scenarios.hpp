@@ -90,13 +90,16 @@ inline void run_of_slabs(Actor& actor) {
     singles.push_back(actor.loan(kLarge));
   for (const int free_again : {4, 3, 2, 0})
     singles.erase(singles.begin() + free_again);
-  // One slab below the first that is kept, three between the two: too few, so it lies above.
-  auto wide = actor.loan(kWideRun);
+  // One slab below the first that is kept, three between the two: too few, so these lie above, as
+  // far as there is such a row; what others hold meanwhile may have left none.
+  std::vector<mews::Loan> wide;
+  while (auto loan = actor.channel().try_loan(kWideRun))
+    wide.push_back(std::move(*loan));
   actor.send(actor.loan(kRun));
-  // Now there is no such row anywhere.
-  while (auto another = actor.channel().try_loan(kWideRun))
-    singles.push_back(std::move(*another));
-  actor.send(std::move(wide));
+  while (!wide.empty()) {
+    actor.send(std::move(wide.back()));
+    wide.pop_back();
+  }
   auto shorter = actor.loan(kRun);
   if (shorter.is_valid()) shorter.shrink(kLarge);
   actor.send(std::move(shorter));
