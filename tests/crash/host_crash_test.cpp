@@ -173,53 +173,53 @@ TEST_CASE("crash: a host may die at any step of saying goodbye") {
   every_death("goodbye", 3);
 }
 TEST_CASE("crash: a host may die at any step of sending") {
-  every_death("send", 120);
+  every_death("send", 90);
 }
 TEST_CASE("crash: a host may die at any step of receiving and releasing") {
-  every_death("receive_and_release", 60);
+  every_death("receive_and_release", 35);
 }
 TEST_CASE("crash: a host may die at any step of receiving in batches") {
-  every_death("receive_in_batches", 60);
+  every_death("receive_in_batches", 30);
 }
 TEST_CASE("crash: a host may die at any step of answering") {
-  every_death("receive_and_answer", 90);
+  every_death("receive_and_answer", 60);
 }
 TEST_CASE("crash: a host may die at any step of filling a lane and waiting for room") {
   every_death("fill_the_ring", 15);
 }
 TEST_CASE("crash: a host may die at any step of wrapping around a lane") {
-  every_death("wrap_with_filler", 60);
+  every_death("wrap_with_filler", 50);
 }
 TEST_CASE("crash: a host may die at any step of finding rows for runs of slabs") {
-  every_death("run_of_slabs", 50);
+  every_death("run_of_slabs", 40);
 }
 TEST_CASE("crash: a host may die at any step of falling back on a larger class") {
-  every_death("larger_class", 28);
+  every_death("larger_class", 24);
 }
 TEST_CASE("crash: a host may die at any step of finding slabs beyond its home") {
-  every_death("home_chunks", 70);
+  every_death("home_chunks", 60);
 }
 TEST_CASE("crash: a host may die at any step of finding slabs that no hint names") {
-  every_death("home_chunks_without_hints", 70);
+  every_death("home_chunks_without_hints", 60);
 }
 TEST_CASE("crash: a host may die at any step of sending batches") {
-  every_death("batch", 50);
+  every_death("batch", 45);
 }
 TEST_CASE("crash: a host may die at any step of sleeping and being woken") {
-  every_death("sleep_and_wake", 22);
+  every_death("sleep_and_wake", 20);
 }
 TEST_CASE("crash: a host may die at any step of forwarding") {
-  every_death("forward", 40);
+  every_death("forward", 35);
 }
 TEST_CASE("crash: a host may die at any step of waiting in an event loop") {
   every_death("event_loop", 18);
 }
 TEST_CASE("crash: a host may die at any step of giving back all that a plugin waits for") {
-  every_death("hold_everything", 90);
+  every_death("hold_everything", 80);
 }
 TEST_CASE("crash: a host may die at any step of waiting for a slab") {
   every_death("wait_for_a_slab", 20);
 }
 TEST_CASE("crash: a host may die at any step of starting a plugin and taking back a dead one") {
-  every_death("recover", 120);
+  every_death("recover", 110);
 }

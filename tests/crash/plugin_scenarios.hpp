@@ -90,15 +90,15 @@ inline void run_of_slabs(Actor& actor) {
     singles.push_back(actor.loan(kLarge));
   for (const int free_again : {4, 3, 2, 0})
     singles.erase(singles.begin() + free_again);
-  // One slab below the first that is kept, three between the two: too few, so these lie above, as
-  // far as there is such a row; what others hold meanwhile may have left none.
-  std::vector<mews::Loan> wide;
-  while (auto loan = actor.channel().try_loan(kWideRun))
-    wide.push_back(std::move(*loan));
-  actor.send(actor.loan(kRun));
-  while (!wide.empty()) {
-    actor.send(std::move(wide.back()));
-    wide.pop_back();
+  // One slab below the first that is kept, three between the two: too few for the wide one. Others
+  // may have left other rows, so nobody waits here while he holds any.
+  std::vector<mews::Loan> runs;
+  for (const auto size : {kWideRun, kRun, kWideRun}) {
+    if (auto run = actor.channel().try_loan(size)) runs.push_back(std::move(*run));
+  }
+  while (!runs.empty()) {
+    actor.send(std::move(runs.back()));
+    runs.pop_back();
   }
   auto shorter = actor.loan(kRun);
   if (shorter.is_valid()) shorter.shrink(kLarge);
