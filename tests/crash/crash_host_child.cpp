@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <sys/prctl.h>
+
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <thread>
@@ -18,14 +21,14 @@ using namespace mews_test;
 using plugin::CountFrom;
 
 /// The host's thread that serves a second plugin meanwhile: its steps are not counted.
-class Counter {
+class Service {
  public:
-  explicit Counter(mews::Plugin plugin) : plugin_(std::move(plugin)) {
+  explicit Service(mews::Plugin plugin) : plugin_(std::move(plugin)) {
     thread_ = std::thread([this] { serve(); });
   }
-  Counter(const Counter&) = delete;
-  Counter& operator=(const Counter&) = delete;
-  ~Counter() { stop(); }
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+  ~Service() { stop(); }
   /// The plugin goes on to send, so the thread wakes.
   void stop() {
     is_stopping_ = true;
@@ -44,6 +47,11 @@ class Counter {
   std::atomic<bool> is_stopping_{false};
   std::thread thread_;
 };
+
+int failed(Witness& witness, const std::string& why) {
+  complain(witness, why);
+  return 1;
+}
 
 template <class IsSo>
 void wait_until(IsSo&& is_so) {
@@ -71,6 +79,7 @@ mews::CreateOptions options_for(const std::string& name, bool is_named) {
 
 int main(int count, char** arguments) {
   if (count < 8) return 2;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that ends early leaves nobody behind
   const auto* scenario = host::find(arguments[1]);
   if (scenario == nullptr) return 2;
   const auto kill_at = std::strtoull(arguments[2], nullptr, 10);
@@ -82,26 +91,26 @@ int main(int count, char** arguments) {
 
   if (scenario->count_from == CountFrom::attach) kill_point::begin(witness, kill_at);
   auto session = mews::Session::create(options_for(name, is_named));
-  if (!session) return complain(witness, "create: " + session.error().message()), 1;
+  if (!session) return failed(witness, "create: " + session.error().message());
   if (!is_named) {
     if (const auto listens = session->listen("@" + name); !listens) {
-      return complain(witness, "listen: " + listens.error().message()), 1;
+      return failed(witness, "listen: " + listens.error().message());
     }
   }
   witness.phase = host::kListens;
   auto survivor = session->admit(std::chrono::seconds(10));
-  if (!survivor) return complain(witness, "admit: " + survivor.error().message()), 1;
-  std::optional<Counter> counter;
+  if (!survivor) return failed(witness, "admit: " + survivor.error().message());
+  std::optional<Service> service;
   if (has_colleague) {
     auto plugin = session->admit(std::chrono::seconds(10));
-    if (!plugin) return complain(witness, "admit: " + plugin.error().message()), 1;
-    counter.emplace(std::move(*plugin));
+    if (!plugin) return failed(witness, "admit: " + plugin.error().message());
+    service.emplace(std::move(*plugin));
   }
   witness.phase = host::kHasAdmitted;
   kill_point::end();
 
   const auto view = second_view(name);
-  if (!view) return complain(witness, "there is no view of the arena"), 1;
+  if (!view) return failed(witness, "there is no view of the arena");
   wait_until([&] { return witness.ready.load() != 0; });
   prepare_chunks(scenario->name, survivor->channel(), *view,
                  has_colleague ? Company::beside_another : Company::alone);
@@ -110,7 +119,7 @@ int main(int count, char** arguments) {
   if (scenario->count_from == CountFrom::work) kill_point::begin(witness, kill_at);
   scenario->run(stage);
   kill_point::end();
-  if (counter) counter->stop();
+  if (service) service->stop();
   if (scenario->count_from == CountFrom::detach) {
     const auto peer = survivor->peer();
     wait_until([&] {
