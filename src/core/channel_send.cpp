@@ -78,7 +78,9 @@ std::optional<ErrorCode> ChannelCore::mark_in_flight(Payload& payload) {
 // The other process is dead and its share of the arena is being reclaimed: whoever is first, this
 // thread or the reclaiming scan, the slab ends up in one place.
 void ChannelCore::take_back(Payload& payload) noexcept {
-  if (!session_->pool().unsend(payload.slab(), out_)) let_go(payload);
+  if (session_->pool().unsend(payload.slab(), out_)) return;
+  session_->ring_freed(payload.slab().size_class);
+  let_go(payload);
 }
 
 void ChannelCore::let_go(Payload& payload) noexcept {

@@ -68,9 +68,19 @@ bool SlabPool::unsend(Slab& slab, LaneId lane) noexcept {
       [self](const TruthWord& w) { return w.held_by(self); }, std::memory_order_relaxed);
   slab.word = TruthWord::unpack(slab.word).held_by(self).pack();
   if (moved == slab.count) return true;
-  Slab rest = slab;
-  rest.count = moved;
-  if (moved > 0) release_run(rest);
+  Slab front = slab;
+  front.count = moved;
+  if (moved > 0) release_run(front);
+  // The scan may have passed in the middle of `send`: what was marked behind it is still in flight.
+  for (auto i = moved; i < slab.count; ++i) {
+    auto& word = view.words[slab.first.value() + i];
+    auto seen = word.load(std::memory_order_relaxed);
+    const auto from = TruthWord::unpack(seen);
+    if (from.phase != Phase::in_flight || from.lane != lane.value()) continue;
+    // seq_cst: as in free_one. ABA: nobody else sends on this lane; a second scan may free it.
+    word.compare_exchange_strong(seen, from.freed().pack(), std::memory_order_seq_cst,
+                                 std::memory_order_relaxed);
+  }
   return false;
 }
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <sys/prctl.h>
+
+#include <csignal>
 #include <cstdlib>
 #include <string>
 
@@ -10,6 +13,7 @@ int main(int count, char** arguments) {
   using namespace mews_test;
   using plugin::CountFrom;
   if (count < 4) return 2;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that ends early leaves nobody behind
   const std::string name = arguments[1];
   const auto kill_at = std::strtoull(arguments[2], nullptr, 10);
   WitnessPage page(std::atoi(arguments[3]));

@@ -7,26 +7,11 @@
 #include <iterator>
 #include <thread>
 
+#include "crash/lane_audit.hpp"
 #include "crash/payload.hpp"
 #include "crash/table.hpp"
 
 namespace mews_test {
-namespace {
-
-constexpr std::uint32_t kArmed = 3;  // either bit of a bell: somebody sleeps there
-
-mews::LaneId lane_to(mews::PeerId plugin) {
-  return mews::LaneId{2 * (plugin.value() - 1)};
-}
-mews::LaneId lane_from(mews::PeerId plugin) {
-  return mews::LaneId{2 * (plugin.value() - 1) + 1};
-}
-
-bool is_armed(const mews::base::Atomic<std::uint32_t>& bell) {
-  return (bell.load(std::memory_order_acquire) & kArmed) != 0;
-}
-
-}  // namespace
 
 void Encounter::add_problem(const std::string& text) {
   if (problem_.empty()) problem_ = text;
@@ -126,18 +111,6 @@ void Encounter::wait_until_somebody_sleeps_for_a_slab() {
   });
 }
 
-std::vector<mews::Loan> Encounter::lend_everything() {
-  std::vector<mews::Loan> loans;
-  for (const auto size : {kLarge, kHomed, kMiddle, kSmall}) {
-    for (;;) {
-      auto loan = channel().try_loan(size);
-      if (!loan) break;
-      loans.push_back(std::move(*loan));
-    }
-  }
-  return loans;
-}
-
 void Encounter::check_deliveries() {
   const auto sent = witness_.sent.load();
   const auto begun = witness_.begun.load();
@@ -145,8 +118,24 @@ void Encounter::check_deliveries() {
     add_problem(std::to_string(received_) + " messages came of " + std::to_string(sent) +
                 " sent and " + std::to_string(begun) + " begun");
   }
-  if (witness_.received.load() > sent_) add_problem("it received more than was sent");
+  const auto its = witness_.received.load();
+  if (its > sent_) add_problem("it received more than was sent");
   if (witness_.stuck.load() != 0) add_problem(std::string("the plugin: ") + witness_.complaint);
+  // It may have given back the cells of one more than it has noted.
+  const Range to_it{.least = sent_ - std::min(sent_, its + 1), .most = sent_};
+  if (const auto fault = faults_of_lanes(arena_, plugin_.peer(), to_it, {0, 0}); !fault.empty()) {
+    add_problem(fault);
+  }
+}
+
+std::uint32_t Encounter::slabs_kept() const noexcept {
+  std::uint32_t count = 0;
+  for (const auto& kept : kept_)
+    count += slabs_of(kept.message.size());
+  return count;
+}
+
+void Encounter::check_kept() {
   for (const auto& kept : kept_) {
     if (const auto fault = fault_of(kept.message.bytes(), kept.number)) {
       add_problem("message " + std::to_string(kept.number) + ", after the death: " + *fault);

@@ -39,11 +39,12 @@ class Encounter {
   void wait_until_it_sleeps_for_room();
   void wait_until_somebody_sleeps_for_a_slab();
 
-  /// Every slab there is, lent to the host; those that it cannot get it does without.
-  [[nodiscard]] std::vector<mews::Loan> lend_everything();
-
-  /// After the end: what was delivered is what was published, and it still is what it was.
+  /// After the end: what was delivered is what was published; the rest lies in the lanes.
   void check_deliveries();
+  /// Slabs that the host still reads.
+  [[nodiscard]] std::uint32_t slabs_kept() const noexcept;
+  /// What is kept still is what it was. Proves most when all other slabs have been written to.
+  void check_kept();
   void drop_all() { kept_.clear(); }
 
   [[nodiscard]] bool is_over() { return ended_ || plugin_.exit(); }

@@ -5,32 +5,47 @@
 #include <cstdio>
 #include <memory>
 
+#include "crash/colleague.hpp"
 #include "crash/host_scenarios.hpp"
+#include "crash/kill_series.hpp"
+#include "crash/look_back.hpp"
+#include "crash/second_view.hpp"
 #include "crash/survivor.hpp"
 #include "mews/os/process.hpp"
 #include "support/arena_fixture.hpp"
 #include "support/catch.hpp"
 
 // The host is killed before its k-th change that others can see, for every k. A plugin, this
-// process, has threads in every blocking call; the next host takes the name over at once, while the
-// plugin still reads what the dead one had sent.
+// process, has threads in every blocking call. The next host takes the name over at once, while the
+// plugin still reads what the dead one had sent. Once more with an anonymous arena and a second
+// plugin, which works throughout.
 namespace {
 
 using namespace mews_test;
 using mews::ErrorCode;
 
+/// Which arena, and who is there besides the survivor.
+struct Setting {
+  bool is_named;
+  bool has_colleague;
+};
+
 struct HostProcess {
-  HostProcess(const std::string& scenario, std::uint64_t kill_at, const WitnessPage& page,
-              const std::string& name)
+  HostProcess(std::string_view scenario, std::uint64_t kill_at, const WitnessPage& page,
+              const std::string& name, Setting setting)
       : child(value_or_throw(mews::os::spawn(
-            {.arguments = {MEWS_TEST_BIN_DIR "/crash_host_child", scenario, std::to_string(kill_at),
-                           page.fd(), name, MEWS_TEST_BIN_DIR "/crash_victim_plugin"},
+            {.arguments = {MEWS_TEST_BIN_DIR "/crash_host_child", std::string(scenario),
+                           std::to_string(kill_at), page.fd(), name,
+                           MEWS_TEST_BIN_DIR "/crash_victim_plugin",
+                           setting.is_named ? "named" : "anonymous",
+                           setting.has_colleague ? "beside" : "alone"},
              .environment = {},
              .inherited_fds = {}}))) {}
   ~HostProcess() {
-    (void)mews::os::send_signal(child.pidfd.get(), SIGKILL);
+    kill();
     wait();
   }
+  void kill() const { (void)mews::os::send_signal(child.pidfd.get(), SIGKILL); }
   mews::os::ExitStatus wait() {
     if (!status && mews::os::wait_for_exit(child.pidfd.get(), kStuck)) {
       status = mews::os::reap(child.pidfd.get());
@@ -59,22 +74,54 @@ struct Outcome {
   std::unique_ptr<Survivor> survivor;
 };
 
-Outcome one_death(WitnessPage& page, const std::string& scenario, std::uint64_t kill_at,
-                  const std::string& name) {
+mews::AttachOptions options_for(const std::string& name, Setting setting,
+                                std::chrono::milliseconds timeout) {
+  mews::AttachOptions options;
+  (setting.is_named ? options.name : options.socket) = setting.is_named ? name : "@" + name;
+  options.timeout = timeout;
+  return options;
+}
+
+/// The plugins' part in one life of the host; what is wrong with it, and with what is left.
+std::string work_and_look_back(HostProcess& host, const host::Scenario& scenario,
+                               const mews::mem::Arena& arena, Survivors& survivors) {
+  auto& witness = survivors.witness;
+  survivors.survivor.prepare(scenario.survivor, arena, survivors.survivor_seat);
+  if (survivors.colleague_seat) survivors.colleague.begin();
+  witness.ready = 1;
+  if (scenario.name == "hold_everything") wait_for_phase(host, witness, host::kHoldsEverything);
+  survivors.survivor.work_to_the_end();
+  auto problem = survivors.survivor.verdict();
+  if (!problem.empty()) host.kill();  // one that hangs would keep the colleague busy for ever
+  survivors.colleague.join();
+  if (survivors.colleague_seat) problem += survivors.colleague.verdict();
+  (void)host.wait();
+  return problem + look_back(arena, survivors);
+}
+
+Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64_t kill_at,
+                  const std::string& name, Setting setting) {
   page.reset();
-  HostProcess host(scenario, kill_at, page, name);
-  wait_for_phase(host, page.get(), host::kCreated);
+  const auto before = descriptors_of(name);
+  HostProcess host(scenario.name, kill_at, page, name, setting);
+  wait_for_phase(host, page.get(), host::kListens);
   Outcome outcome;
   outcome.survivor = std::make_unique<Survivor>(page.get());
-  const bool is_there = page.get().phase.load() >= host::kCreated;
+  const bool is_there = page.get().phase.load() >= host::kListens;
   const auto timeout = is_there ? std::chrono::seconds(10) : std::chrono::milliseconds(20);
-  if (outcome.survivor->attach(name, timeout)) {
-    const bool wants_slabs = scenario == "hold_everything" || scenario == "recover";
-    if (scenario == "hold_everything") {
-      wait_for_phase(host, page.get(), host::kHoldsEverything);
+  const auto options = options_for(name, setting, timeout);
+  if (outcome.survivor->attach(options)) {
+    Colleague colleague;
+    if (setting.has_colleague) (void)colleague.attach(options);
+    const auto arena = second_view(name, before);
+    const auto seat = arena ? seat_of(*arena, "survivor") : std::nullopt;
+    if (seat) {
+      Survivors survivors{page.get(), *outcome.survivor, *seat, colleague, std::nullopt};
+      if (colleague.has_attached()) survivors.colleague_seat = seat_of(*arena, "colleague");
+      outcome.problem = work_and_look_back(host, scenario, *arena, survivors);
+    } else {
+      outcome.problem = "the survivor's seat cannot be found; ";
     }
-    outcome.survivor->work_to_the_end(wants_slabs);
-    outcome.problem = outcome.survivor->verdict();
   } else if (!is_honest_refusal(outcome.survivor->refusal())) {
     outcome.problem = "attach: " + std::string(to_string(*outcome.survivor->refusal()));
   }
@@ -87,46 +134,92 @@ Outcome one_death(WitnessPage& page, const std::string& scenario, std::uint64_t 
   return outcome;
 }
 
-void every_death(const std::string& scenario) {
+void every_death(const std::string& name, std::uint64_t least, Setting setting) {
+  const auto* scenario = host::find(name);
+  REQUIRE(scenario != nullptr);
   WitnessPage page;
-  const auto name = "crash-host-" + std::to_string(::getpid());
+  const auto arena = "crash-host-" + std::to_string(::getpid());
   std::unique_ptr<Survivor> last;
-  std::uint64_t kill_at = 0;
-  for (bool was_killed = true; was_killed;) {
-    auto outcome = one_death(page, scenario, ++kill_at, name);
-    INFO("killed before step " << kill_at << " of " << scenario);
+  KillSeries series;
+  while (!series.is_over()) {
+    const auto kill_at = series.next();
+    auto outcome = one_death(page, *scenario, kill_at, arena, setting);
+    INFO("killed before step " << kill_at << " of " << name);
     REQUIRE(outcome.problem == "");
     // The arena of the host before this one is still there for who has it.
     if (last) REQUIRE(last->check_kept() == "");
     last = std::move(outcome.survivor);
-    was_killed = outcome.was_killed;
+    series.note(outcome.was_killed, page.get().steps.load());
   }
-  CHECK(::access(("/dev/shm/mews-" + name).c_str(), F_OK) != 0);
-  std::printf("host, %s: %llu crash points\n", scenario.c_str(),
-              static_cast<unsigned long long>(kill_at - 1));
-  CHECK(kill_at > 1);
+  CHECK(::access(("/dev/shm/mews-" + arena).c_str(), F_OK) != 0);
+  std::printf("host, %s: %llu crash points, %s\n", name.c_str(),
+              static_cast<unsigned long long>(series.killed()),
+              setting.is_named ? "named" : "anonymous, beside one that works");
+  CHECK(series.killed() >= least);
+}
+
+/// At every step, of which there are at least so many.
+void every_death(const std::string& name, std::uint64_t least) {
+  every_death(name, least, {.is_named = true, .has_colleague = false});
+  every_death(name, least, {.is_named = false, .has_colleague = true});
 }
 
 }  // namespace
 
 TEST_CASE("crash: a host may die at any step of making an arena and admitting a plugin") {
-  every_death("create");
+  every_death("create", 20);
 }
 TEST_CASE("crash: a host may die at any step of saying goodbye") {
-  every_death("goodbye");
+  every_death("goodbye", 3);
 }
 TEST_CASE("crash: a host may die at any step of sending") {
-  every_death("send");
+  every_death("send", 90);
 }
-TEST_CASE("crash: a host may die at any step of receiving") {
-  every_death("receive");
+TEST_CASE("crash: a host may die at any step of receiving and releasing") {
+  every_death("receive_and_release", 35);
+}
+TEST_CASE("crash: a host may die at any step of receiving in batches") {
+  every_death("receive_in_batches", 30);
 }
 TEST_CASE("crash: a host may die at any step of answering") {
-  every_death("receive_and_answer");
+  every_death("receive_and_answer", 60);
+}
+TEST_CASE("crash: a host may die at any step of filling a lane and waiting for room") {
+  every_death("fill_the_ring", 15);
+}
+TEST_CASE("crash: a host may die at any step of wrapping around a lane") {
+  every_death("wrap_with_filler", 50);
+}
+TEST_CASE("crash: a host may die at any step of finding rows for runs of slabs") {
+  every_death("run_of_slabs", 40);
+}
+TEST_CASE("crash: a host may die at any step of falling back on a larger class") {
+  every_death("larger_class", 24);
+}
+TEST_CASE("crash: a host may die at any step of finding slabs beyond its home") {
+  every_death("home_chunks", 60);
+}
+TEST_CASE("crash: a host may die at any step of finding slabs that no hint names") {
+  every_death("home_chunks_without_hints", 60);
+}
+TEST_CASE("crash: a host may die at any step of sending batches") {
+  every_death("batch", 45);
+}
+TEST_CASE("crash: a host may die at any step of sleeping and being woken") {
+  every_death("sleep_and_wake", 20);
+}
+TEST_CASE("crash: a host may die at any step of forwarding") {
+  every_death("forward", 35);
+}
+TEST_CASE("crash: a host may die at any step of waiting in an event loop") {
+  every_death("event_loop", 18);
 }
 TEST_CASE("crash: a host may die at any step of giving back all that a plugin waits for") {
-  every_death("hold_everything");
+  every_death("hold_everything", 80);
+}
+TEST_CASE("crash: a host may die at any step of waiting for a slab") {
+  every_death("wait_for_a_slab", 20);
 }
 TEST_CASE("crash: a host may die at any step of starting a plugin and taking back a dead one") {
-  every_death("recover");
+  every_death("recover", 110);
 }

@@ -6,16 +6,17 @@
 #include <string_view>
 
 #include "crash/actor.hpp"
-#include "crash/kill_point.hpp"
+#include "crash/lending.hpp"
 #include "crash/plugin_scenarios.hpp"
+#include "crash/survivor.hpp"
 
-/// What a host does while it is to be killed, with one plugin that it has admitted. The plugin's
-/// part is the same throughout, see survivor.hpp.
+/// What a host does while it is to be killed, with a plugin that it has admitted; in most of it, it
+/// does what a plugin does in the scenario of the same name.
 namespace mews_test::host {
 
 /// `Witness::phase`: how far the host is.
-inline constexpr std::uint32_t kCreated = 1;
-inline constexpr std::uint32_t kAdmitted = 2;
+inline constexpr std::uint32_t kListens = 1;
+inline constexpr std::uint32_t kHasAdmitted = 2;
 inline constexpr std::uint32_t kHoldsEverything = 3;
 
 struct Stage {
@@ -25,6 +26,12 @@ struct Stage {
 };
 
 inline void nothing(Stage&) {}
+
+/// As a plugin does it.
+template <void (*run)(Actor&)>
+void as_plugin(Stage& stage) {
+  run(stage.actor);
+}
 
 inline void send(Stage& stage) {
   std::vector<mews::Loan> loans;
@@ -37,10 +44,6 @@ inline void send(Stage& stage) {
     stage.actor.send(kInline);
 }
 
-inline void receive(Stage& stage) {
-  plugin::receive_and_release(stage.actor);
-}
-
 inline void receive_and_answer(Stage& stage) {
   while (auto message = stage.actor.receive()) {
     const bool is_last = message->type() == kLast;
@@ -50,14 +53,7 @@ inline void receive_and_answer(Stage& stage) {
 }
 
 inline void hold_everything(Stage& stage) {
-  std::vector<mews::Loan> loans;
-  for (const auto size : {kLarge, kHomed, kMiddle, kSmall}) {
-    for (;;) {
-      auto loan = stage.actor.channel().try_loan(size);
-      if (!loan) break;
-      loans.push_back(std::move(*loan));
-    }
-  }
+  auto loans = lend_everything(stage.actor.channel());
   stage.actor.witness().phase = kHoldsEverything;
   stage.actor.send(kInline);
   while (!loans.empty())
@@ -81,18 +77,39 @@ inline void recover(Stage& stage) {
 
 struct Scenario {
   std::string_view name;
-  plugin::CountFrom count_from;  ///< attach: from its creation on
+  plugin::CountFrom count_from;  ///< attach: from the arena's creation on; detach: the goodbye
+  Part survivor;                 ///< what the plugin does meanwhile
   void (*run)(Stage&);
 };
 
+using enum plugin::CountFrom;
 inline constexpr std::array kScenarios{
-    Scenario{"create", plugin::CountFrom::attach, nothing},
-    Scenario{"goodbye", plugin::CountFrom::detach, nothing},
-    Scenario{"send", plugin::CountFrom::work, send},
-    Scenario{"receive", plugin::CountFrom::work, receive},
-    Scenario{"receive_and_answer", plugin::CountFrom::work, receive_and_answer},
-    Scenario{"hold_everything", plugin::CountFrom::work, hold_everything},
-    Scenario{"recover", plugin::CountFrom::work, recover},
+    Scenario{"create", attach, Part::stream, nothing},
+    Scenario{"goodbye", detach, Part::stream, nothing},
+    Scenario{"send", work, Part::stream, send},
+    Scenario{"receive_and_release", work, Part::stream, as_plugin<plugin::receive_and_release>},
+    Scenario{"receive_in_batches", work, Part::stream, as_plugin<plugin::receive_in_batches>},
+    Scenario{"receive_and_answer", work, Part::stream, receive_and_answer},
+    Scenario{"fill_the_ring", work, Part::late, as_plugin<plugin::fill_the_ring>},
+    Scenario{"wrap_with_filler", work, Part::quiet, as_plugin<plugin::wrap_with_filler>},
+    Scenario{"run_of_slabs", work, Part::quiet, as_plugin<plugin::run_of_slabs>},
+    Scenario{"larger_class", work, Part::quiet, as_plugin<plugin::larger_class>},
+    Scenario{"home_chunks", work, Part::quiet, as_plugin<plugin::home_chunks>},
+    Scenario{"home_chunks_without_hints", work, Part::quiet, as_plugin<plugin::home_chunks>},
+    Scenario{"batch", work, Part::stream, as_plugin<plugin::batch>},
+    Scenario{"sleep_and_wake", work, Part::ping, as_plugin<plugin::sleep_and_wake>},
+    Scenario{"forward", work, Part::ping, as_plugin<plugin::forward>},
+    Scenario{"event_loop", work, Part::ping, as_plugin<plugin::event_loop>},
+    Scenario{"hold_everything", work, Part::lend, hold_everything},
+    Scenario{"wait_for_a_slab", work, Part::hoard, as_plugin<plugin::wait_for_a_slab>},
+    Scenario{"recover", work, Part::lend, recover},
 };
+
+[[nodiscard]] inline const Scenario* find(std::string_view name) noexcept {
+  for (const auto& each : kScenarios) {
+    if (each.name == name) return &each;
+  }
+  return nullptr;
+}
 
 }  // namespace mews_test::host

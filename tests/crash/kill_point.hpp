@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <linux/futex.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,16 +19,19 @@
 /// Ends this process by SIGKILL right before its k-th kill point.
 ///
 /// A kill point is a change that others can see: a shared store or exchange, a wake, a signal on a
-/// descriptor, a packet. Loads and fences change nothing, so a death before one of them is a death
-/// before the next change. What is written between two changes without an atomic is payload of a
-/// record or slab that no one looks at yet.
+/// descriptor, a packet, a name that appears or goes, an address that is bound or listened at, a
+/// file's size, memory put behind a slab. Loads and fences change nothing, so a death before one of
+/// them is a death before the next change. What is written between two changes without an atomic is
+/// payload of a record or slab that no one looks at yet.
+///
+/// Counted is the thread that begins; others of the process die with it, wherever they are.
 ///
 /// To be included by the one source file of a helper program: it takes the place of the C library's
-/// `write`, `sendmsg` and `recvmsg`.
+/// functions at its end.
 namespace mews_test::kill_point {
 
-inline Witness* witness = nullptr;  ///< null: nothing is counted
-inline std::uint64_t kill_at = 0;   ///< 0: never
+inline thread_local Witness* witness = nullptr;  ///< null: nothing of this thread is counted
+inline std::uint64_t kill_at = 0;                ///< 0: never
 
 inline void pass() noexcept {
   if (witness == nullptr || witness->steps.fetch_add(1) + 1 != kill_at) return;
@@ -92,5 +98,45 @@ ssize_t sendmsg(int fd, const msghdr* message, int flags) {
 ssize_t recvmsg(int fd, msghdr* message, int flags) {
   mews_test::kill_point::pass();
   return ::syscall(SYS_recvmsg, fd, message, flags);
+}
+int bind(int fd, const sockaddr* address, socklen_t bytes) noexcept {
+  mews_test::kill_point::pass();
+  return static_cast<int>(::syscall(SYS_bind, fd, address, bytes));
+}
+int listen(int fd, int backlog) noexcept {
+  mews_test::kill_point::pass();
+  return static_cast<int>(::syscall(SYS_listen, fd, backlog));
+}
+int connect(int fd, const sockaddr* address, socklen_t bytes) {
+  mews_test::kill_point::pass();
+  return static_cast<int>(::syscall(SYS_connect, fd, address, bytes));
+}
+int ftruncate(int fd, off_t bytes) noexcept {
+  mews_test::kill_point::pass();
+  return static_cast<int>(::syscall(SYS_ftruncate, fd, bytes));
+}
+int fallocate(int fd, int mode, off_t offset, off_t bytes) {
+  mews_test::kill_point::pass();
+  return static_cast<int>(::syscall(SYS_fallocate, fd, mode, offset, bytes));
+}
+int madvise(void* begin, std::size_t bytes, int advice) noexcept {
+  mews_test::kill_point::pass();
+  return static_cast<int>(::syscall(SYS_madvise, begin, bytes, advice));
+}
+int unlink(const char* path) noexcept {
+  mews_test::kill_point::pass();
+  return static_cast<int>(::syscall(SYS_unlinkat, AT_FDCWD, path, 0));
+}
+// Where in the file system these lead is the C library's affair.
+int shm_open(const char* name, int flags, mode_t mode) {
+  static const auto real =
+      reinterpret_cast<int (*)(const char*, int, mode_t)>(::dlsym(RTLD_NEXT, "shm_open"));
+  if ((flags & O_CREAT) != 0) mews_test::kill_point::pass();
+  return real(name, flags, mode);
+}
+int shm_unlink(const char* name) {
+  static const auto real = reinterpret_cast<int (*)(const char*)>(::dlsym(RTLD_NEXT, "shm_unlink"));
+  mews_test::kill_point::pass();
+  return real(name);
 }
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "crash/actor.hpp"
+#include "crash/lending.hpp"
 #include "crash/table.hpp"
 
 namespace mews_test {
@@ -73,11 +74,17 @@ void wait_for_its_slabs(Encounter& meeting) {
 }
 
 void make_it_wait_for_a_slab(Encounter& meeting) {
-  auto loans = meeting.lend_everything();
+  auto loans = lend_everything(meeting.channel());
   if (!meeting.send(kInline)) return;
   meeting.wait_until_somebody_sleeps_for_a_slab();
   while (!loans.empty())
     loans.pop_back();
+}
+
+void keep_it_busy(Encounter& meeting) {
+  for (std::size_t number = 0;; ++number) {
+    if (!meeting.send(kSizes[number % kSizes.size()]) || !meeting.receive()) return;
+  }
 }
 
 void leave_letters(Encounter& meeting) {
@@ -89,7 +96,7 @@ void leave_letters(Encounter& meeting) {
 }  // namespace
 
 void play_partner(std::string_view scenario, Encounter& encounter) {
-  constexpr std::array<std::pair<std::string_view, void (*)(Encounter&)>, 11> kPartners{{
+  constexpr std::array<std::pair<std::string_view, void (*)(Encounter&)>, 12> kPartners{{
       {"attach", leave_letters},
       {"detach", leave_letters},
       {"receive_and_release", send_then_last},
@@ -101,29 +108,10 @@ void play_partner(std::string_view scenario, Encounter& encounter) {
       {"event_loop", ping_in_event_loop},
       {"hold_everything", wait_for_its_slabs},
       {"wait_for_a_slab", make_it_wait_for_a_slab},
+      {"traffic", keep_it_busy},
   }};
   for (const auto& [name, play] : kPartners) {
     if (name == scenario) play(encounter);
-  }
-}
-
-void prepare(std::string_view scenario, mews::Channel& any_channel, const mews::mem::Arena& arena,
-             bool is_alone) {
-  if (!scenario.starts_with("home_chunks")) return;
-  constexpr auto relaxed = std::memory_order_relaxed;
-  const mews::ClassId id{kHomedClass};
-  const auto& view = arena.view(id);
-  const bool is_hint_lost = scenario == "home_chunks_without_hints";
-  // Any state of the hints is one that a death can leave. Chunk 0 is the host's home and free; the
-  // others are fresh, or were given out and then forgotten.
-  (void)any_channel.try_loan(kHomed);
-  for (std::uint32_t chunk = 0; chunk < view.geometry.chunk_count; ++chunk) {
-    view.owners[chunk].store(chunk == 0 ? mews::kHostPeer.value() + 1 : 0, relaxed);
-  }
-  view.hints[0].store(is_hint_lost ? 2 : 1, relaxed);
-  // Chunks can be made fresh again only while nobody else has one for its home.
-  if (is_alone) {
-    arena.pool().fresh[id.value()].store(is_hint_lost ? view.geometry.chunk_count : 1, relaxed);
   }
 }
 

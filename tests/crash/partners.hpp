@@ -11,8 +11,4 @@ namespace mews_test {
 /// nothing more for it, or is gone. What it sends is received by the caller, to the end.
 void play_partner(std::string_view scenario, Encounter& encounter);
 
-/// What the host does before the plugin of that scenario is started; `is_alone`: no other works.
-void prepare(std::string_view scenario, mews::Channel& any_channel, const mews::mem::Arena& arena,
-             bool is_alone);
-
 }  // namespace mews_test

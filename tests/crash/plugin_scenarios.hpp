@@ -7,10 +7,11 @@
 #include <string_view>
 
 #include "crash/actor.hpp"
+#include "crash/lending.hpp"
 #include "crash/table.hpp"
 
-/// What a plugin does while it is to be killed. The host's part in each is in plugin_partners.cpp
-/// under the same name.
+/// What a plugin does while it is to be killed. The host's part in each is in partners.cpp under
+/// the same name. A host can run most of them too, see host_scenarios.hpp.
 namespace mews_test::plugin {
 
 /// Messages of every kind: in the lane, in one slab of each class, in a run.
@@ -59,8 +60,9 @@ inline void fill_the_ring(Actor& actor) {
   actor.send(kSmall);
 }
 
+/// Far more than the lane holds, in records that do not come out even at its end.
 inline void wrap_with_filler(Actor& actor) {
-  for (int lap = 0; lap < 3; ++lap) {
+  for (int lap = 0; lap < 6; ++lap) {
     for (const std::size_t size : {std::size_t{480}, std::size_t{200}, std::size_t{440}, kSmall}) {
       actor.send(size);
     }
@@ -79,6 +81,28 @@ inline void larger_class(Actor& actor) {
   actor.send(std::move(loans.back()));
   loans.pop_back();
   actor.send(std::move(loans.front()));
+}
+
+/// Runs beside slabs that are taken: of a row that turns out to be too short, all goes back.
+inline void run_of_slabs(Actor& actor) {
+  std::vector<mews::Loan> singles;  // the lowest there are
+  for (int i = 0; i < 6; ++i)
+    singles.push_back(actor.loan(kLarge));
+  for (const int free_again : {4, 3, 2, 0})
+    singles.erase(singles.begin() + free_again);
+  // One slab below the first that is kept, three between the two: too few for the wide one. Others
+  // may have left other rows, so nobody waits here while he holds any.
+  std::vector<mews::Loan> runs;
+  for (const auto size : {kWideRun, kRun, kWideRun}) {
+    if (auto run = actor.channel().try_loan(size)) runs.push_back(std::move(*run));
+  }
+  while (!runs.empty()) {
+    actor.send(std::move(runs.back()));
+    runs.pop_back();
+  }
+  auto shorter = actor.loan(kRun);
+  if (shorter.is_valid()) shorter.shrink(kLarge);
+  actor.send(std::move(shorter));
 }
 
 /// The home chunk is full: an orphaned chunk, a fresh one, somebody else's, and at last the sweep.
@@ -140,14 +164,7 @@ inline void event_loop(Actor& actor) {
 
 /// Takes all there is, and gives it back bit by bit to one who waits for it.
 inline void hold_everything(Actor& actor) {
-  std::vector<mews::Loan> loans;
-  for (const auto size : {kLarge, kHomed, kMiddle, kSmall}) {
-    for (;;) {
-      auto loan = actor.channel().try_loan(size);
-      if (!loan) break;
-      loans.push_back(std::move(*loan));
-    }
-  }
+  auto loans = lend_everything(actor.channel());
   actor.send(kInline);
   while (!loans.empty())
     loans.pop_back();
@@ -159,6 +176,31 @@ inline void wait_for_a_slab(Actor& actor) {
   actor.send(actor.loan(kSmall));
   actor.send(actor.loan(kLarge));
   actor.send(actor.loan(kRun));
+}
+
+/// Traffic and claims without end, for a plugin that is killed from outside.
+inline void traffic(Actor& actor) {
+  std::vector<mews::Loan> loans;
+  for (std::size_t round = 0;; ++round) {
+    auto message = actor.receive();
+    if (!message) return;
+    if (auto loan = actor.channel().try_loan(kSizes[round % kSizes.size()])) {
+      loans.push_back(std::move(*loan));
+    }
+    if (loans.size() > 2) loans.erase(loans.begin());
+    actor.send(std::move(*message).into_loan());
+  }
+}
+
+/// Some slabs of each class, some on their way, and then it waits for its end.
+inline void hold_some(Actor& actor) {
+  std::vector<mews::Loan> loans;
+  for (const auto size : {kSmall, kSmall, kMiddle, kHomed, kHomed, kHomed, kLarge, kRun}) {
+    loans.push_back(actor.loan(size));
+  }
+  for (const auto size : {kSmall, kRun, kInline})
+    actor.send(actor.loan(size));
+  (void)actor.receive();
 }
 
 inline void nothing(Actor&) {}
@@ -178,6 +220,7 @@ inline constexpr std::array kScenarios{
     Scenario{"receive_in_batches", CountFrom::work, receive_in_batches},
     Scenario{"fill_the_ring", CountFrom::work, fill_the_ring},
     Scenario{"wrap_with_filler", CountFrom::work, wrap_with_filler},
+    Scenario{"run_of_slabs", CountFrom::work, run_of_slabs},
     Scenario{"larger_class", CountFrom::work, larger_class},
     Scenario{"home_chunks", CountFrom::work, home_chunks},
     Scenario{"home_chunks_without_hints", CountFrom::work, home_chunks},
@@ -187,6 +230,8 @@ inline constexpr std::array kScenarios{
     Scenario{"event_loop", CountFrom::work, event_loop},
     Scenario{"hold_everything", CountFrom::work, hold_everything},
     Scenario{"wait_for_a_slab", CountFrom::work, wait_for_a_slab},
+    Scenario{"traffic", CountFrom::work, traffic},
+    Scenario{"hold_some", CountFrom::work, hold_some},
 };
 
 }  // namespace mews_test::plugin

@@ -3,10 +3,13 @@
 
 #include <unistd.h>
 
-#include <algorithm>
+#include <optional>
 
+#include "core/names.hpp"
+#include "crash/lane_audit.hpp"
+#include "crash/lending.hpp"
 #include "crash/table.hpp"
-#include "mews/mem/census.hpp"
+#include "crash/word_audit.hpp"
 #include "support/arena_fixture.hpp"
 
 namespace mews_test {
@@ -24,36 +27,15 @@ mews::CreateOptions options_for(const std::string& name, mews::Watcher watcher) 
   return options;
 }
 
-std::string chunks_of(const mews::mem::Arena& arena, mews::PeerId dead) {
-  for (std::uint32_t c = 0; c < arena.class_count(); ++c) {
-    const auto& view = arena.view(mews::ClassId{c});
-    for (std::uint32_t chunk = 0; chunk < view.geometry.chunk_count; ++chunk) {
-      if (view.owners[chunk].load(std::memory_order_acquire) == dead.value() + 1) {
-        return "a chunk of class " + std::to_string(c) + " is still the dead peer's home; ";
-      }
-    }
-  }
-  return "";
-}
-
-std::string holders_in(const mews::mem::Audit& audit) {
-  std::string text;
-  for (const auto& holding : audit.peers) {
-    text += "peer " + std::to_string(holding.peer.value()) + " holds " +
-            std::to_string(holding.held) + " and has " + std::to_string(holding.in_flight) +
-            " in flight; ";
-  }
-  for (const auto& row : audit.classes) {
-    if (row.bad != 0) text += std::to_string(row.bad) + " impossible words; ";
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string Stage::next_name() {
   static int count = 0;
   return "crash-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+}
+
+std::string Stage::address() const {
+  return mews::detail::socket_of_name(name_);
 }
 
 Stage::Stage(mews::Watcher watcher)
@@ -64,36 +46,43 @@ Stage::Stage(mews::Watcher watcher)
           std::chrono::seconds(10)))),
       idle_(value_or_throw(host_.connect("idle"))) {}
 
-std::string Stage::audit(std::initializer_list<mews::PeerId> dead) {
-  using mews::layout::PeerState;
-  using mews::layout::SeatWord;
-  auto problem = holders_in(mews::mem::audit(arena_));
-  for (const auto peer : dead) {
-    problem += chunks_of(arena_, peer);
-    const auto seat = arena_.peer(peer).seat.load(std::memory_order_acquire);
-    const auto state = SeatWord::unpack(seat).state;
-    if (state != PeerState::dead && state != PeerState::vacant) {
-      problem += "the dead peer's entry says " + std::to_string(seat) + "; ";
+std::string Stage::audit(std::initializer_list<mews::PeerId> dead,
+                         std::span<const mews::mem::Holding> holders) {
+  auto problem = faults_of_words(arena_, holders);
+  for (const auto peer : dead)
+    problem += faults_of_the_dead(arena_, peer);
+  auto free = whole_slab_count();
+  for (const auto& holder : holders)
+    free -= holder.held + holder.in_flight;
+  {
+    auto loans = lend_everything(channel());
+    if (loans.size() != free) {
+      problem +=
+          std::to_string(loans.size()) + " slabs can be lent, not " + std::to_string(free) + "; ";
+    }
+    overwrite(loans);
+  }
+  return problem + faults_of_words(arena_, holders);
+}
+
+std::string Stage::audit_seat(mews::PeerId vacated) {
+  const auto seat = arena_.peer(vacated).seat.load(std::memory_order_acquire);
+  const auto epoch = mews::layout::SeatWord::unpack(seat).epoch;
+  // One within this process, so that it does nothing on its own.
+  std::optional<mews::Plugin> plugin;
+  std::string problem;
+  {
+    auto next = host_.connect("next");
+    if (!next) return "connect: " + next.error().message() + "; ";
+    plugin.emplace(std::move(next->first));
+    if (plugin->peer() != vacated) {
+      problem += "the seat given out next is " + std::to_string(plugin->peer().value()) + "; ";
+    } else {
+      problem += faults_of_fresh_seat(arena_, vacated, epoch);
     }
   }
-  // Largest first: then none is taken by a request that its own class could have served.
-  std::vector<mews::Loan> loans;
-  std::size_t whole = 0;
-  for (const auto& row : crash_classes())
-    whole += row.slab_count;
-  for (const auto size : {kLarge, kHomed, kMiddle, kSmall}) {
-    for (;;) {
-      auto loan = channel().try_loan(size);
-      if (!loan) break;
-      loans.push_back(std::move(*loan));
-    }
-  }
-  if (loans.size() != whole) {
-    problem += "only " + std::to_string(loans.size()) + " of " + std::to_string(whole) +
-               " slabs can be lent; ";
-  }
-  loans.clear();
-  return problem + holders_in(mews::mem::audit(arena_));
+  if (!plugin->wait_exit(kStuck)) problem += "who leaves is never gone; ";
+  return problem;
 }
 
 std::vector<std::string> victim_command(std::string_view scenario, std::uint64_t kill_at,

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <optional>
+#include <initializer_list>
+#include <span>
 #include <string>
 
 #include "crash/encounter.hpp"
 #include "crash/witness.hpp"
 #include "crash/worker.hpp"
 #include "mews/mem/arena.hpp"
+#include "mews/mem/census.hpp"
 #include "mews/mews.hpp"
 
 namespace mews_test {
@@ -21,12 +23,20 @@ class Stage {
   [[nodiscard]] mews::Session& host() noexcept { return host_; }
   [[nodiscard]] const mews::mem::Arena& arena() const noexcept { return arena_; }
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// Where those knock who want to join by the arena's name.
+  [[nodiscard]] std::string address() const;
   /// A channel that lives as long as the stage.
   [[nodiscard]] mews::Channel& channel() noexcept { return idle_.first.channel(); }
 
-  /// What is wrong when nobody holds anything: a slab that is not free, a chunk of a dead peer, a
-  /// peer entry that is not what it should be, a slab that cannot be lent. `dead` are known dead.
-  [[nodiscard]] std::string audit(std::initializer_list<mews::PeerId> dead);
+  /// What is wrong while `holders` hold what they say and nobody else holds anything: a slab that
+  /// is not free or not theirs, a chunk of a dead peer, an entry that is not what it should be, a
+  /// slab that cannot be lent. All that is free has been written over after it. `dead` are known
+  /// dead.
+  [[nodiscard]] std::string audit(std::initializer_list<mews::PeerId> dead,
+                                  std::span<const mews::mem::Holding> holders = {});
+
+  /// What is wrong with the seat of a dead plugin whose handle was dropped, given out once more.
+  [[nodiscard]] std::string audit_seat(mews::PeerId vacated);
 
  private:
   static std::string next_name();

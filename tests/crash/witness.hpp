@@ -22,6 +22,7 @@ struct Witness {
   std::atomic<std::uint64_t> sent{0};      ///< messages whose sending has returned
   std::atomic<std::uint64_t> received{0};  ///< messages that a call has returned
   std::atomic<std::uint32_t> phase{0};     ///< how far the scenario has come; its own affair
+  std::atomic<std::uint32_t> ready{0};     ///< 1: the others are where the scenario wants them
   std::atomic<std::uint32_t> stuck{0};     ///< 1: `complaint` says what must not be
   char complaint[256]{};
 };

@@ -2,8 +2,10 @@
 #include "crash/worker.hpp"
 
 #include <array>
+#include <cstring>
 
 #include "crash/encounter.hpp"
+#include "crash/hoard.hpp"
 #include "crash/payload.hpp"
 #include "crash/table.hpp"
 
@@ -17,6 +19,8 @@ Worker::Worker(mews::Session& host) {
   }
   plugin_.emplace(std::move(*plugin));
   thread_ = std::thread([this] { run(); });
+  while (rounds() == 0 && !is_over_)
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
 }
 
 void Worker::stop() {
@@ -33,12 +37,37 @@ void Worker::run() {
     }
     if (!problem.empty()) {
       problem_ = "round " + std::to_string(number) + ": " + problem;
+      is_over_ = true;
       return;
     }
     rounds_ = number + 1;
     // Leaves the processors to those whose steps are counted.
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
+}
+
+mews::mem::Holding Worker::holding(std::string& problem) {
+  mews::mem::Holding holding{.peer = plugin_->peer()};
+  auto& channel = plugin_->channel();
+  if (const auto asked =
+          channel.send(std::span<const std::byte>(), {.type = kSayWhatYouHold}, kStuck);
+      !asked) {
+    problem += "asking the worker: " + asked.error().message() + "; ";
+    return holding;
+  }
+  const auto answer = channel.receive(kStuck);
+  Hoard::Statement statement{};
+  if (!answer || answer->size() != sizeof statement) {
+    problem += "the worker does not say what it holds; ";
+    return holding;
+  }
+  std::memcpy(&statement, answer->bytes().data(), sizeof statement);
+  if (statement.slabs != Hoard::kSlabs || statement.damaged != 0) {
+    problem += "of the worker's " + std::to_string(statement.slabs) + " slabs " +
+               std::to_string(statement.damaged) + " were written to by another; ";
+  }
+  holding.held = statement.slabs;
+  return holding;
 }
 
 std::string Worker::one_round(std::uint64_t number) {

@@ -137,11 +137,11 @@ class Victim {
 /// Uses every part of an arena; what is wrong with it, or nothing.
 [[nodiscard]] inline std::string use(const mews::mem::Arena& arena) {
   for (std::uint32_t i = 0; i < arena.geometry().peer_capacity; ++i)
-    arena.peer(mews::PeerId{i}).epoch.store(i, std::memory_order_relaxed);
+    arena.peer(mews::PeerId{i}).seat.store(i, std::memory_order_relaxed);
   if (auto wrong = use_slabs(arena); !wrong.empty()) return wrong;
   if (auto wrong = use_lanes(arena); !wrong.empty()) return wrong;
   for (std::uint32_t i = 0; i < arena.geometry().peer_capacity; ++i) {
-    if (arena.peer(mews::PeerId{i}).epoch.load(std::memory_order_relaxed) != i)
+    if (arena.peer(mews::PeerId{i}).seat.load(std::memory_order_relaxed) != i)
       return "peers overlap";
   }
   return {};

@@ -86,7 +86,7 @@ class SlabPool {
   [[nodiscard]] bool send(Slab& slab, LaneId lane) noexcept;
 
   /// in_flight -> held by the same peer again: the record could not be published. False when the
-  /// host, reclaiming a dead receiver, came first: then all of it is free, or about to be.
+  /// host, reclaiming a dead receiver, came first: then all of it is free; ring the bells.
   [[nodiscard]] bool unsend(Slab& slab, LaneId lane) noexcept;
 
   /// What a record says of its payload, unchecked.
