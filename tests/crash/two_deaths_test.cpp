@@ -20,7 +20,7 @@ class KillAtStep {
  public:
   KillAtStep(int victim_pidfd, std::uint64_t at) {
     state = {victim_pidfd, at, 0};
-    mews::base::step_hook = [](mews::base::Step, const volatile void*) {
+    mews::base::step_hook = [](mews::base::Step, const volatile void*, std::size_t) {
       if (++state.count == state.at) (void)mews::os::send_signal(state.victim, SIGKILL);
     };
   }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 
+#include "mews/base/atomic.hpp"
 #include "mews/layout/cell.hpp"
 #include "mews/layout/lane_state.hpp"
 
@@ -130,7 +130,7 @@ class LaneConsumer {
 
   layout::LaneState* state_;
   std::span<layout::Cell> cells_;
-  std::atomic<std::uint64_t> position_{0};
+  base::LocalAtomic<std::uint64_t> position_{0};
   std::uint64_t released_ = 0;
 };
 

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+#include "channel_core.hpp"
+
+/// What a process does once the kernel says that the one at the other end of a channel is gone.
+namespace mews::detail {
+
+/// The host, of a plugin: nobody waits for it any longer, and all that it had comes back, but for
+/// what it had published and what others had received from it. `how` goes into the errors.
+void take_back(SessionCore& session, ChannelCore& channel, PeerId plugin, const std::string& how);
+
+/// A plugin, of its host: nobody waits any longer, for a message or for a slab.
+void give_up(SessionCore& session, ChannelCore& channel);
+
+}  // namespace mews::detail
