@@ -95,7 +95,8 @@ template <class Push>
 Result<void> ChannelCore::send_one(std::uint32_t cells, Patience patience, Push&& push) {
   const auto attempt = [&] {
     const auto failed = push();
-    if (!failed) publish();
+    // Also what only leads on to where there will be room.
+    if (producer_.has_staged()) publish();
     return failed;
   };
   return in_role(send_role_, patience, attempt,
@@ -162,7 +163,6 @@ Result<void> ChannelCore::close() {
 }
 
 Result<void> ChannelCore::wait_for_room(Deadline deadline, std::uint32_t cells) {
-  // A record may need a filler of its own length and one cell more, see LaneProducer.
   const auto is_ready = [&] {
     return producer_.has_room(cells, ring::Room::ordinary) ||
            ended_.load(std::memory_order_relaxed) >= 0;

@@ -19,7 +19,8 @@
 /// offset size field        meaning
 /// 0      8    mark         which record this is, see below; written last
 /// 8      8    correlation  the sender's own id, by which replies find their request
-/// 16     8    extent       bits 0..39 payload bytes, bits 40..63 the payload's first slab
+/// 16     8    extent       bits 0..39 payload bytes, bits 40..63 the payload's first slab;
+///                          of a filler: the cells to skip
 /// 24     4    type         the sender's own message type
 /// 28     4    generation   that slab's generation
 ///
@@ -42,7 +43,7 @@ namespace mews::layout {
 
 enum class RecordKind : std::uint8_t {
   message = 1,  ///< carries the user's payload
-  filler = 2,   ///< skips cells; carries nothing
+  filler = 2,   ///< one cell; skips as many as its extent has bytes, itself included
   close = 3,    ///< the producer's side has closed the channel in good order
 };
 
@@ -51,7 +52,7 @@ inline constexpr std::uint64_t kMaxPayloadBytes = (std::uint64_t{1} << 40) - 1;
 
 /// A record's first 32 bytes, in private memory.
 struct Descriptor {
-  std::uint8_t cells = 0;  ///< 1..8
+  std::uint32_t cells = 0;  ///< to the next record: 1..8, of a filler up to the ring's end
   RecordKind kind = RecordKind::message;
   std::uint8_t slab_class = kNoClass;  ///< kNoClass: the payload is inline
   std::uint32_t type = 0;
