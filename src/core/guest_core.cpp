@@ -75,9 +75,8 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
   auto watch = Watch::make(local.watcher);
   if (!watch) return tl::unexpected(std::move(watch.error()));
   guest->watch_ = std::move(*watch);
-  auto watching = guest->watch_->add(guest->host_pidfd_.get(), [raw = guest.get()] {
-    give_up(*raw->session_, *raw->channel_);
-  });
+  auto watching = guest->watch_->add(
+      guest->host_pidfd_.get(), [raw = guest.get()] { give_up(*raw->session_, *raw->channel_); });
   if (!watching) return tl::unexpected(std::move(watching.error()));
   return guest;
 }

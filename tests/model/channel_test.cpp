@@ -84,4 +84,33 @@ TEST_CASE("channel: a close is heard after all messages, and where there is none
   require_holds("close", scenario, {.crashes = 1});
 }
 
+TEST_CASE("channel: a record published before its slab is in flight is found",
+          "[.][publish_before_in_flight]") {
+  DeadSender scenario({});
+  require_found("publish before in_flight", scenario, {}, "a published message is not delivered");
+}
+
+TEST_CASE("channel: a head advanced before the slab is held is found", "[.][head_before_held]") {
+  DeadSender scenario({});
+  require_found("head before held", scenario, {}, "a published message is not delivered");
+}
+
+TEST_CASE("channel: a reclaim of what the host still reads is found", "[.][reclaim_of_borrowed]") {
+  DeadSender scenario({});
+  require_found("reclaim of borrowed slabs", scenario, {},
+                "a slab that was being read was taken away");
+}
+
+TEST_CASE("channel: a sender that does not look for the receiver's death is found",
+          "[.][no_look_for_death]") {
+  DeadReceiver scenario({}, 1);
+  require_found("no look for death", scenario, {}, "a slab stays in flight");
+}
+
+TEST_CASE("channel: a receiver that looks for a message before the sender's death is found",
+          "[.][look_before_death]") {
+  DeadSender scenario({});
+  require_found("look before death", scenario, {}, "a published message was not delivered");
+}
+
 }  // namespace mews::model

@@ -36,6 +36,7 @@ struct Thread {
   bool may_crash = false;
   /// Runs only once that process has died, or has ended: an exit is a death too.
   int recovers = -1;
+  bool stays = false;  ///< its end is not the end of its process
 };
 
 class Scenario {

@@ -6,14 +6,17 @@
 namespace mews::model {
 namespace {
 
-// Two messages and one sleeper; the ringer lives. For store buffers, whose schedules are many.
-class TwoRings final : public Traffic {
+// Both ends live: nothing but the other's bell wakes the one that sleeps.
+class Living final : public Traffic {
  public:
-  explicit TwoRings(int messages) : Traffic({.messages = messages, .bytes = 8}, kPlugin) {
+  explicit Living(const TrafficPlan& plan) : Traffic(plan, kPlugin) {
     threads_.clear();
     threads_.push_back({.name = "sleeper", .process = kHost, .body = [this] {
-                          for (int i = 0; i < plan_.messages; ++i)
-                            expect_next(*host_.receive());
+                          for (int i = 0; i < plan_.messages; ++i) {
+                            const auto message = host_.receive();
+                            expect(message.has_value(), "a receiver is told that all is over");
+                            expect_next(*message);
+                          }
                         }});
     threads_.push_back(
         {.name = "ringer", .process = kPlugin, .body = [this] { send_all(plugin_); }});
@@ -112,6 +115,13 @@ class Freed final : public Scenario {
 
 }  // namespace
 
+TEST_CASE("doorbell: whoever sleeps for data, for space or for a slab is woken by its bell") {
+  Living inlined({.messages = 4, .bytes = kMostInlineBytes});
+  require_holds("data and space", inlined, {});
+  Living slabs({.messages = 3, .arena = {.slabs = 1, .chunk_slabs = 1}});
+  require_holds("data and a slab", slabs, {});
+}
+
 TEST_CASE("doorbell: an event loop is signalled for the dead whether its bit is set or not") {
   EventLoop loop;
   require_holds("event loop", loop, {.crashes = 1});
@@ -128,13 +138,25 @@ TEST_CASE("doorbell: of several waiters each is woken for what became free befor
 }
 
 TEST_CASE("doorbell: with store buffers a full fence on each side loses no wake-up") {
-  TwoRings rings(1);
+  Living rings({.messages = 1, .bytes = 8});
   require_holds("fences on both sides, store buffers", rings, {.memory = Memory::buffered});
 }
 
 TEST_CASE("doorbell: with store buffers the sleeper's heavy fence alone loses no wake-up") {
-  TwoRings rings(2);
+  Living rings({.messages = 2, .bytes = 8});
   require_holds("heavy fence alone, store buffers", rings, {.memory = Memory::buffered_heavy});
+}
+
+TEST_CASE("doorbell: with store buffers a missing fence loses a wake-up", "[.][no_fence]") {
+  Living rings({.messages = 1, .bytes = 8});
+  require_found("no fence, store buffers", rings, {.memory = Memory::buffered},
+                "sleeper sleeps for ever on to_host.data_bell");
+}
+
+TEST_CASE("doorbell: signalling an event loop only where its bit is set is found",
+          "[.][event_only_when_armed]") {
+  EventLoop loop;
+  require_found("event only when armed", loop, {.crashes = 1}, "host sleeps for ever on event");
 }
 
 }  // namespace mews::model

@@ -40,7 +40,7 @@ void Execution::note_step(Op op, const volatile void* word, std::size_t bytes, c
   if (what != nullptr) {
     line += std::string(" ") + what;
   } else if (word != nullptr) {
-    line += " " + scenario_.words().name_of(word);
+    line += " " + scenario_.words().full_name_of(word);
     if (bytes > 0) line += ", which is " + std::to_string(peek(word, bytes));
   }
   note(line);

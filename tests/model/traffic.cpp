@@ -76,9 +76,9 @@ DeadSender::DeadSender(const TrafficPlan& plan, int sender) : Traffic(plan, send
 }
 
 void DeadSender::verify() {
-  Traffic::verify();
   process(mortal_ == kPlugin ? kHost : kPlugin).expect_all_received();
   expect(received_ >= sent_, "a message that was sent is lost");
+  Traffic::verify();
 }
 
 }  // namespace mews::model

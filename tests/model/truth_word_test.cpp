@@ -62,9 +62,7 @@ class Contention final : public Scenario {
 class DoubleFree final : public Scenario {
  public:
   DoubleFree() {
-    const auto release = [this] {
-      released_ += tiny_.pool(kHost).release(*slab_) ? 1 : 0;
-    };
+    const auto release = [this] { released_ += tiny_.pool(kHost).release(*slab_) ? 1 : 0; };
     threads_ = {{.name = "first", .process = kHost, .body = release},
                 {.name = "second", .process = kHost, .body = release},
                 {.name = "plugin", .process = kPlugin, .body = [this] {
@@ -109,6 +107,18 @@ TEST_CASE("truth word: two deaths are repaired while they are being repaired") {
 TEST_CASE("truth word: of two releases of one slab one succeeds") {
   DoubleFree scenario;
   require_holds("double release", scenario, {});
+}
+
+TEST_CASE("truth word: a free that checks and then stores is found", "[.][check_then_store_free]") {
+  DoubleFree scenario;
+  require_found("check-then-store free", scenario, {}, "a slab was released twice");
+}
+
+TEST_CASE("truth word: a claim that writes the owner after the pop is found",
+          "[.][owner_after_pop]") {
+  Contention scenario(false);
+  require_found("owner after the pop", scenario, {.crashes = 1},
+                "a slab is held by a peer that does not know it");
 }
 
 }  // namespace mews::model

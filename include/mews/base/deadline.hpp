@@ -33,7 +33,9 @@ class Deadline {
 #endif
     return !is_forever() && Clock::now() >= at_;
   }
-  [[nodiscard]] Clock::time_point at() const noexcept { return at_; }
+  [[nodiscard]] Clock::time_point at() const noexcept {
+    return at_;
+  }
   /// Time left, never negative; `duration::max()` for ever.
   [[nodiscard]] Clock::duration left() const noexcept {
     if (is_forever()) return Clock::duration::max();

@@ -36,7 +36,8 @@ class Role {
   /// True when the calling thread is now alone in the role and owes a `leave`.
   [[nodiscard]] bool try_enter() noexcept {
     const auto slot = current_.load(std::memory_order_relaxed);
-    if (slot != kUnbiased && slots_[slot].owner.load(std::memory_order_relaxed) == base::thread_token()) {
+    if (slot != kUnbiased &&
+        slots_[slot].owner.load(std::memory_order_relaxed) == base::thread_token()) {
       // Relaxed: only this thread writes it. True: it is inside already.
       if (slots_[slot].busy.load(std::memory_order_relaxed)) return false;
       // [B1] relaxed: the revoker's heavy fence orders it before [B2] as seen by the revoker.
