@@ -63,6 +63,7 @@ enum class Memory : std::uint8_t {
 
 struct Bounds {
   int preemptions = 2;
+  int most_preemptions = 3;  ///< of the long run
   int crashes = 0;
   Memory memory = Memory::sequential;
 };

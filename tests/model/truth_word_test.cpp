@@ -101,7 +101,7 @@ TEST_CASE("truth word: no slab is held by two or lost, whoever of two or three d
 
 TEST_CASE("truth word: two deaths are repaired while they are being repaired") {
   Contention scenario(true, true);
-  require_holds("two deaths", scenario, {.crashes = 2});
+  require_holds("two deaths", scenario, {.most_preemptions = 2, .crashes = 2});
 }
 
 TEST_CASE("truth word: of two releases of one slab one succeeds") {
