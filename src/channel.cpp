@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "core/channel_core.hpp"
+#include "mews/base/assert.hpp"
 #include "mews/base/atomic.hpp"
 
 namespace mews {
@@ -33,6 +34,11 @@ Result<Message> message_from(detail::ChannelCore& core, Patience patience) {
   return message;
 }
 
+detail::ChannelCore& used(const std::shared_ptr<detail::ChannelCore>& core) noexcept {
+  MEWS_ASSERT(core != nullptr, "a channel or sender that was moved from is used");
+  return *core;
+}
+
 /// One thread's turn on a shared sender.
 template <class Use>
 Result<void> in_turn(detail::ChannelCore& core, Deadline deadline, Use&& use) {
@@ -54,97 +60,105 @@ Channel::Channel(Channel&&) noexcept = default;
 Channel& Channel::operator=(Channel&&) noexcept = default;
 Channel::~Channel() = default;
 
+detail::ChannelCore& Channel::core() const noexcept {
+  return used(core_);
+}
+
 Result<Loan> Channel::loan(std::size_t bytes) {
-  return loan_from(*core_, bytes, Patience::usual());
+  return loan_from(core(), bytes, Patience::usual());
 }
 Result<Loan> Channel::loan(std::size_t bytes, Deadline deadline) {
-  return loan_from(*core_, bytes, deadline);
+  return loan_from(core(), bytes, deadline);
 }
 Result<Loan> Channel::try_loan(std::size_t bytes) {
-  return loan_from(*core_, bytes, Patience::none());
+  return loan_from(core(), bytes, Patience::none());
 }
 
 Result<void> Channel::send(Loan&& loan, Envelope envelope) {
-  return core_->send(loan, envelope, Patience::usual());
+  return core().send(loan, envelope, Patience::usual());
 }
 Result<void> Channel::send(Loan&& loan, Envelope envelope, Deadline deadline) {
-  return core_->send(loan, envelope, deadline);
+  return core().send(loan, envelope, deadline);
 }
 Result<void> Channel::try_send(Loan&& loan, Envelope envelope) {
-  return core_->send(loan, envelope, Patience::none());
+  return core().send(loan, envelope, Patience::none());
 }
 
 Result<void> Channel::send(std::span<const std::byte> bytes, Envelope envelope) {
-  return core_->send(bytes, envelope, Patience::usual());
+  return core().send(bytes, envelope, Patience::usual());
 }
 Result<void> Channel::send(std::span<const std::byte> bytes, Envelope envelope, Deadline deadline) {
-  return core_->send(bytes, envelope, deadline);
+  return core().send(bytes, envelope, deadline);
 }
 Result<void> Channel::try_send(std::span<const std::byte> bytes, Envelope envelope) {
-  return core_->send(bytes, envelope, Patience::none());
+  return core().send(bytes, envelope, Patience::none());
 }
 
 Result<std::size_t> Channel::try_send_batch(std::span<Loan> loans, Envelope envelope) {
-  return core_->try_send_batch(loans, envelope);
+  return core().try_send_batch(loans, envelope);
 }
 
 Result<Message> Channel::receive() {
-  return message_from(*core_, Patience::usual());
+  return message_from(core(), Patience::usual());
 }
 Result<Message> Channel::receive(Deadline deadline) {
-  return message_from(*core_, deadline);
+  return message_from(core(), deadline);
 }
 Result<Message> Channel::try_receive() {
-  return message_from(*core_, Patience::none());
+  return message_from(core(), Patience::none());
 }
 
 Result<std::size_t> Channel::receive_batch(const std::function<void(const MessageView&)>& visit,
                                            std::size_t limit) {
-  return core_->receive_batch(visit, limit, Patience::usual());
+  return core().receive_batch(visit, limit, Patience::usual());
 }
 Result<std::size_t> Channel::receive_batch(const std::function<void(const MessageView&)>& visit,
                                            std::size_t limit, Deadline deadline) {
-  return core_->receive_batch(visit, limit, deadline);
+  return core().receive_batch(visit, limit, deadline);
 }
 Result<std::size_t> Channel::try_receive_batch(const std::function<void(const MessageView&)>& visit,
                                                std::size_t limit) {
-  return core_->receive_batch(visit, limit, Patience::none());
+  return core().receive_batch(visit, limit, Patience::none());
 }
 
 SharedSender Channel::shared() {
   return SharedSender(core_);
 }
 Result<void> Channel::close() {
-  return core_->close();
+  return core().close();
 }
 int Channel::event_fd() const noexcept {
-  return core_->event_fd();
+  return core().event_fd();
 }
 Result<bool> Channel::arm_event() {
-  return core_->arm_event();
+  return core().arm_event();
 }
 
 SharedSender::SharedSender(std::shared_ptr<detail::ChannelCore> core) noexcept
     : core_(std::move(core)) {}
 
+detail::ChannelCore& SharedSender::core() const noexcept {
+  return used(core_);
+}
+
 Result<Loan> SharedSender::loan(std::size_t bytes) {
-  return loan_from(*core_, bytes, Patience::usual());
+  return loan_from(core(), bytes, Patience::usual());
 }
 Result<Loan> SharedSender::loan(std::size_t bytes, Deadline deadline) {
-  return loan_from(*core_, bytes, deadline);
+  return loan_from(core(), bytes, deadline);
 }
 Result<void> SharedSender::send(Loan&& loan, Envelope envelope) {
-  return send(std::move(loan), envelope, core_->session().deadline_of(Patience::usual()));
+  return send(std::move(loan), envelope, core().session().deadline_of(Patience::usual()));
 }
 Result<void> SharedSender::send(Loan&& loan, Envelope envelope, Deadline deadline) {
-  return in_turn(*core_, deadline, [&] { return core_->send(loan, envelope, deadline); });
+  return in_turn(core(), deadline, [&] { return core().send(loan, envelope, deadline); });
 }
 Result<void> SharedSender::send(std::span<const std::byte> bytes, Envelope envelope) {
-  return send(bytes, envelope, core_->session().deadline_of(Patience::usual()));
+  return send(bytes, envelope, core().session().deadline_of(Patience::usual()));
 }
 Result<void> SharedSender::send(std::span<const std::byte> bytes, Envelope envelope,
                                 Deadline deadline) {
-  return in_turn(*core_, deadline, [&] { return core_->send(bytes, envelope, deadline); });
+  return in_turn(core(), deadline, [&] { return core().send(bytes, envelope, deadline); });
 }
 
 }  // namespace mews

@@ -29,11 +29,14 @@ Text text_of(ErrorCode code) noexcept {
     case ErrorCode::peer_corrupt:
       return {"peer_corrupt", "the other end wrote nonsense and was cut off"};
     case ErrorCode::concurrent_use:
-      return {"concurrent_use",
-              "another thread is using this end of the channel; use Channel::shared() to send from "
-              "several threads"};
+      return {
+          "concurrent_use",
+          "another thread is in the same role of this channel; Channel::shared() sends for many "
+          "threads, receiving is for one at a time"};
     case ErrorCode::payload_too_large:
-      return {"payload_too_large", "the payload is larger than this arena can hold"};
+      return {"payload_too_large",
+              "the payload is larger than this arena can hold; CreateOptions::size_classes sets "
+              "what it can"};
     case ErrorCode::no_slab:
       return {"no_slab", "every slab that could serve this is taken"};
     case ErrorCode::out_of_memory:

@@ -29,7 +29,8 @@ class SharedSender;
 /// Death: when the other process is gone, blocked calls return at once. What it had sent is still
 /// received, in order; then `receive` says `peer_died`, and how (`host_died` in a plugin).
 ///
-/// Cheap to move; a moved-from channel may only be destroyed or assigned to.
+/// Cheap to move; a moved-from channel may only be destroyed or assigned to (anything else is
+/// asserted against).
 class Channel {
  public:
   Channel(Channel&&) noexcept;
@@ -47,21 +48,24 @@ class Channel {
   /// `timed_out` then says who does not read. `peer_died`, `host_died`, `closed`, `peer_corrupt`,
   /// `concurrent_use`, `invalid_argument` (an empty loan, or another session's). On success the
   /// loan is empty; on every error it is untouched, to be sent again, elsewhere, or dropped. (Only
-  /// when the other process dies during the call, recovery may be first: then it is empty too.)
+  /// when the other process dies during the call its memory may have been taken back with that
+  /// process's: then the loan is empty too.) Lock-free when it need not wait; a wake-up of the
+  /// other end is a system call, made only if it sleeps.
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {});
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline);
   [[nodiscard]] Result<void> try_send(Loan&& loan, Envelope envelope = {});
 
-  /// Copies `bytes` (any size) and sends them; errors of `loan` and of `send` above.
+  /// Copies `bytes` (any size) and sends them; errors of `loan` and of `send` above. One that was
+  /// written into a loan is better sent as a loan: `send(loan.bytes())` copies it.
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope = {});
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope,
                                   Deadline deadline);
   [[nodiscard]] Result<void> try_send(std::span<const std::byte> bytes, Envelope envelope = {});
 
   /// Sends several loans with one publication: the receiver sees them all at once. The number
-  /// sent, from the front: fewer than all when the lane is full (those sent are empty, the others
-  /// untouched). An error when not even the first could be sent; `would_block` for a full lane.
-  /// Never blocks.
+  /// sent, from the front: fewer than all when the lane is full or the channel has ended (those
+  /// sent are empty, the others untouched; what stopped it is what the next call returns). An error
+  /// when not even the first could be sent; `would_block` for a full lane. Never blocks.
   [[nodiscard]] Result<std::size_t> try_send_batch(std::span<Loan> loans, Envelope envelope = {});
 
   /// The next message. Blocks until there is one; `timed_out`, `peer_died`, `host_died`,
@@ -73,7 +77,9 @@ class Channel {
   [[nodiscard]] Result<Message> try_receive();
 
   /// Lends up to `limit` waiting messages to `visit` in place, in order, and frees each behind it.
-  /// Blocks until there is at least one; the number visited. Errors of `receive`.
+  /// Blocks until there is at least one; the number visited. Errors of `receive`, and
+  /// `invalid_argument` for a limit of 0. Within a visit this end cannot receive
+  /// (`concurrent_use`), but send. A visit must not throw.
   [[nodiscard]] Result<std::size_t> receive_batch(
       const std::function<void(const MessageView&)>& visit, std::size_t limit);
   [[nodiscard]] Result<std::size_t> receive_batch(
@@ -87,10 +93,12 @@ class Channel {
 
   /// Tells the other end that nothing follows; it receives what was sent before, then `closed`.
   /// Sending here is `closed` from now on, receiving goes on. Never blocks; again: no effect.
+  /// `concurrent_use` while another thread sends: then nothing has happened.
   [[nodiscard]] Result<void> close();
 
   /// For an event loop: poll this descriptor for reading. It becomes readable when a message can
-  /// be received or the channel has ended, provided `arm_event` was called since.
+  /// be received or the channel has ended, provided `arm_event` was called since. It belongs to the
+  /// channel and lives as long; do not read from it or close it. Any thread.
   [[nodiscard]] int event_fd() const noexcept;
   /// Arms `event_fd`. False when there is something to receive (or the end to see) already: then
   /// receive first. To be called by the receiving thread before each poll. `concurrent_use`.
@@ -101,6 +109,7 @@ class Channel {
   friend class Session;
   friend class detail::SessionCore;
   explicit Channel(std::shared_ptr<detail::ChannelCore> core) noexcept;
+  [[nodiscard]] detail::ChannelCore& core() const noexcept;
   std::shared_ptr<detail::ChannelCore> core_;
 };
 
@@ -119,6 +128,7 @@ class SharedSender {
  private:
   friend class Channel;
   explicit SharedSender(std::shared_ptr<detail::ChannelCore> core) noexcept;
+  [[nodiscard]] detail::ChannelCore& core() const noexcept;
   std::shared_ptr<detail::ChannelCore> core_;
 };
 

@@ -94,9 +94,10 @@ class Payload {
 /// Writable memory for one message, got from `Channel::loan` or `Message::into_loan`, given up by
 /// `Channel::send`. Dropped unsent, it goes back to the arena.
 ///
-/// Up to 480 bytes it is a buffer in the object itself; above that, memory of the arena, aligned
-/// to at least 64 bytes. Any number may be held, in any order. Move-only; one thread at a time.
-/// It stays usable after its channel is closed; when its process dies the host takes it back.
+/// Up to 480 bytes it is a buffer in the object itself, aligned to 16 bytes; above that, memory of
+/// the arena, aligned to at least 64 bytes. Any number may be held, in any order. Move-only; one
+/// thread at a time. It stays usable after its channel is closed; when its process dies the host
+/// takes it back.
 class Loan {
  public:
   Loan() noexcept {}  // NOLINT(modernize-use-equals-default): see Payload

@@ -17,7 +17,11 @@ namespace mews {
 /// Up to 480 bytes lie in the object itself, more are viewed where the sender wrote them, in the
 /// arena: nothing is copied. They stay valid as long as the message lives, however many others
 /// come and go, after its channel is closed and after its sender has died. Dropped, it goes back
-/// to the arena. Move-only; one thread at a time.
+/// to the arena. Move-only; one thread at a time. Aligned like a loan.
+///
+/// A correct sender does not write there any more, but nothing stops one that is not: whoever must
+/// not be misled copies what it checks and then uses the copy. What lies in the object itself is a
+/// copy already.
 class Message {
  public:
   Message() noexcept {}  // NOLINT(modernize-use-equals-default): see Payload

@@ -152,6 +152,10 @@ Result<void> ChannelCore::in_role(sync::Role& role, Patience patience, Attempt&&
     do {
       if (auto waited = wait(deadline); !waited) return waited;
       failed = attempt();
+      // Only where the other end announces again and again what is not there then.
+      if (failed == ErrorCode::would_block && deadline.has_passed()) {
+        return fail(ErrorCode::timed_out, "the other end kept this call busy with nothing");
+      }
     } while (failed == ErrorCode::would_block);
   }
   if (failed) return failure(*failed);

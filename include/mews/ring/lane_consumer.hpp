@@ -36,7 +36,13 @@ enum class Look : std::uint8_t {
     return Look::corrupt;
   }
   const auto extent = cell.extent;
+  out.correlation = cell.correlation;
+  out.type = cell.type;
+  out.generation = cell.generation;
+  // From here on the copies alone: the compiler must not read the cell a second time.
+  base::compiler_fence();
   out.bytes = extent & layout::kMaxPayloadBytes;
+  out.slab_index = static_cast<std::uint32_t>(extent >> 40);
   if (out.kind == layout::RecordKind::filler) {
     if (out.cells != 1 || out.bytes == 0 || out.bytes > to_end) return Look::corrupt;
     out.cells = static_cast<std::uint32_t>(out.bytes);
@@ -45,10 +51,6 @@ enum class Look : std::uint8_t {
   if (out.kind != layout::RecordKind::message && out.kind != layout::RecordKind::close) {
     return Look::corrupt;
   }
-  out.correlation = cell.correlation;
-  out.slab_index = static_cast<std::uint32_t>(extent >> 40);
-  out.type = cell.type;
-  out.generation = cell.generation;
   if (out.slab_class != layout::kNoClass) return out.cells == 1 ? Look::record : Look::corrupt;
   const bool fits =
       out.bytes <= layout::kMaxInlineBytes && layout::record_cells(out.bytes) == out.cells;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -30,12 +31,13 @@ enum class Push : std::uint8_t {
 /// The position is private; from the consumer only its head is read, and believed only when it
 /// lies in the window that is possible.
 ///
-/// **Laps are short while the reader keeps up.** A lap may end at any cell, with a filler that leads
-/// to the start of the ring. It ends with the first page if everything has been read by then, so
-/// that a lane without a backlog lives in one page and in the nearest cache. (Measured, two cores
-/// of one L3, 64-byte payload: a round trip takes 124 ns, with long laps only 166 ns.) With a
-/// backlog a lap goes on to the end of the ring. When a new lap runs into what is still unread of
-/// the lap before, a filler leads over it to the cells behind, which are free:
+/// **Laps are short while the reader keeps up.** A lap may end at any cell, with a filler that
+/// leads to the start of the ring. It ends with the first page, or with twice or four times that,
+/// if everything has been read by then, so that a lane without a backlog lives in one page and in
+/// the nearest cache. (Measured, two cores of one L3, 64-byte payload: a round trip takes 124 ns,
+/// with long laps only 166 ns.) With a backlog a lap goes on to the end of the ring. When a new lap
+/// runs into what is still unread of the lap before, a filler leads over it to the cells behind,
+/// which are free:
 ///
 ///    0            head       older_end            capacity
 ///   +------------+----------+--------------------+
@@ -64,9 +66,13 @@ class LaneProducer {
         short_lap_(std::min<std::uint64_t>(kShortLapCells, capacity_ / 2)),
         older_end_(capacity_),
         older_passed_(capacity_),
-        passed_(capacity_) {
+        passed_(capacity_),
+        lap_end_(short_lap_) {
     find_plain();
   }
+  // A second one of the same lane would write over the first one's records.
+  LaneProducer(const LaneProducer&) = delete;
+  LaneProducer& operator=(const LaneProducer&) = delete;
 
   /// Writes a record with `payload` (at most kMaxInlineBytes) in it; how many cells it takes is
   /// found out here. Not visible before `publish`. On `full` nothing of the record is there, but
@@ -131,13 +137,13 @@ class LaneProducer {
     const auto at = offset(position_);
     const auto to_end = capacity_ - at;
     if (to_end < cells) return {reserve(to_end + needed), to_end};
-    // Asked once a lap: the head is one more line to fetch.
-    if (at + cells >= short_lap_ && !is_long_lap_) {
+    if (at + cells >= lap_end_ && lap_end_ < capacity_) {
       if (!refresh_head()) return {Push::corrupt, 0};
       if (seen_head_ == position_ && reserve(to_end + needed) == Push::done) {
         return {Push::done, to_end};
       }
-      is_long_lap_ = true;
+      // Asked again twice as far on: the head is one more line to fetch.
+      lap_end_ = std::min(capacity_, std::bit_ceil(at + cells + 1));
     }
     if (const auto push = reserve(needed); push != Push::full) return {push, 0};
     // Over the unread rest of the lap before; one more cell, so that it is worth the while.
@@ -180,7 +186,7 @@ class LaneProducer {
   /// How far ordinary records may go without a second thought.
   void find_plain() noexcept {
     const auto lap = position_ - offset(position_);
-    const auto last = std::min(older_passed_, is_long_lap_ ? capacity_ : short_lap_) - 1;
+    const auto last = std::min(older_passed_, lap_end_) - 1;
     plain_until_ = std::min(lap + last, seen_head_ + capacity_ - layout::kControlCells);
   }
 
@@ -259,7 +265,7 @@ class LaneProducer {
       older_end_ = offset(end - 1) + 1;
       older_passed_ = passed_;
       passed_ = capacity_;
-      is_long_lap_ = false;
+      lap_end_ = short_lap_;
       find_plain();
     } else if (at >= older_passed_ && position_ - seen_head_ != capacity_) {
       // What the reader will look at when it has passed this record. (If it is a cell that it has
@@ -271,7 +277,7 @@ class LaneProducer {
   layout::LaneState* state_;
   layout::Cell* cells_;
   std::uint64_t capacity_;
-  std::uint64_t short_lap_;  ///< where a lap may end
+  std::uint64_t short_lap_;  ///< where a lap may end at the earliest
   std::uint64_t position_ = 0;
   std::uint64_t plain_until_ = 0;  ///< see `find_plain`
   std::uint64_t seen_head_ = 0;
@@ -281,8 +287,8 @@ class LaneProducer {
   std::uint64_t older_end_;     ///< behind its last record
   std::uint64_t older_passed_;  ///< from the start to its first skip
   // And of this one:
-  std::uint64_t passed_;  ///< from the start to its first skip so far
-  bool is_long_lap_ = false;
+  std::uint64_t passed_;   ///< from the start to its first skip so far
+  std::uint64_t lap_end_;  ///< where it may end if everything has been read
 };
 
 }  // namespace mews::ring
