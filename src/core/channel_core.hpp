@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -9,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "mews/base/atomic.hpp"
 #include "mews/channel.hpp"
 #include "mews/os/unique_fd.hpp"
 #include "mews/ring/lane_consumer.hpp"
@@ -124,10 +124,10 @@ class ChannelCore {
   sync::Doorbell out_space_;  ///< we sleep: cells become free
   sync::Doorbell in_data_;    ///< we sleep: records are there
   sync::Doorbell in_space_;   ///< we ring: cells have become free
-  std::atomic<int> ended_{-1};
+  base::LocalAtomic<int> ended_{-1};
   std::string end_how_;  ///< written once, before `ended_`
   std::once_flag end_once_;
-  std::atomic<bool> is_light_{false};
+  base::LocalAtomic<bool> is_light_{false};
   std::timed_mutex shared_mutex_;
 
   alignas(64) sync::Role send_role_;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "death.hpp"
 #include "mews/os/event_fd.hpp"
 #include "mews/os/membarrier.hpp"
 #include "mews/os/process.hpp"
@@ -76,10 +77,8 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
   auto watch = Watch::make(local.watcher);
   if (!watch) return tl::unexpected(std::move(watch.error()));
   guest->watch_ = std::move(*watch);
-  auto watching = guest->watch_->add(guest->host_pidfd_.get(), [raw = guest.get()] {
-    raw->session_->end(ErrorCode::host_died);
-    raw->channel_->end(ErrorCode::host_died, {});
-  });
+  auto watching = guest->watch_->add(
+      guest->host_pidfd_.get(), [raw = guest.get()] { give_up(*raw->session_, *raw->channel_); });
   if (!watching) return tl::unexpected(std::move(watching.error()));
   return guest;
 }

@@ -113,7 +113,6 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
                                            const std::shared_ptr<PluginProcess>& process);
   void on_gone(const std::shared_ptr<PluginCore>& plugin,
                const std::shared_ptr<PluginProcess>& process);
-  void take_back(PluginProcess& process, const std::string& how);
   [[nodiscard]] PluginExit exit_text(const PluginCore& plugin, const PluginProcess& process);
   void plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExit& exit,
                     Deadline::Clock::duration lived);

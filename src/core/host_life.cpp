@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <csignal>
 
+#include "death.hpp"
 #include "host_core.hpp"
-#include "mews/mem/reclaim.hpp"
 #include "mews/os/event_fd.hpp"
 #include "mews/os/process.hpp"
 #include "names.hpp"
@@ -108,7 +108,8 @@ void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
   if (process->exit) return;
   watch_->remove(process->watch_id);
   auto exit = exit_text(*plugin, *process);
-  take_back(*process, exit.description);
+  detail::take_back(*session_, *process->channel,
+                    {.peer = process->peer, .epoch = process->epoch, .how = exit.description});
   plan_restart(plugin, exit, Deadline::Clock::now() - process->began);
   process->exit = exit;
   retired_.push_back(process);
@@ -119,24 +120,6 @@ void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
   changed_.notify_all();
   if (plugin->options.on_exit) plugin->options.on_exit(exit);
   if (is_due_now) restart(plugin);
-}
-
-// Order matters: first nobody sends to it any more, then what it left behind is freed, then those
-// who wait for slabs look again.
-void HostCore::take_back(PluginProcess& process, const std::string& how) {
-  const auto& arena = session_->arena();
-  const auto before = arena.peer(process.peer)
-                          .seat.exchange(SeatWord{PeerState::dead, process.epoch}.pack(),
-                                         std::memory_order_relaxed);
-  const bool has_left = before == SeatWord{PeerState::left, process.epoch}.pack();
-  process.channel->end(has_left ? ErrorCode::closed : ErrorCode::peer_died, how);
-  const auto published = process.channel->published();
-  const auto channel = channel_of(process.peer);
-  mem::reclaim(arena, {.peer = process.peer,
-                       .from_it = lane_to_host(channel),
-                       .to_it = lane_to_plugin(channel),
-                       .published = published});
-  session_->ring_all_freed();
 }
 
 PluginExit HostCore::exit_text(const PluginCore& plugin, const PluginProcess& process) {

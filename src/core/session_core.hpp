@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "mews/base/atomic.hpp"
 #include "mews/base/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/mem/arena.hpp"
@@ -80,7 +81,7 @@ class SessionCore {
   unsigned cpus_;
   mem::SlabPool pool_;
   std::array<sync::Gate, layout::kMaxClasses> gates_;
-  std::atomic<int> ended_{-1};
+  base::LocalAtomic<int> ended_{-1};
   alignas(64) std::atomic<std::uint64_t> out_{0};
 };
 

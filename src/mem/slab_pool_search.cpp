@@ -37,7 +37,7 @@ SlabPool::SlabPool(const Arena& arena, PeerId self) : arena_(arena), self_(self)
   for (std::uint32_t i = 0; i < arena.class_count(); ++i) {
     const auto words = bitmap_words(arena.geometry().classes[i].chunk_count);
     homes_[i].view = arena.view(ClassId{i});
-    homes_[i].own = std::make_unique<std::atomic<std::uint64_t>[]>(words);
+    homes_[i].own = std::make_unique<base::LocalAtomic<std::uint64_t>[]>(words);
   }
 }
 

@@ -16,6 +16,9 @@ Result<UniqueFd> make_event_fd() {
 }
 
 void signal_event_fd(int fd) noexcept {
+#if defined(MEWS_STEPPED)
+  if (event_fd_model != nullptr) return event_fd_model(fd);
+#endif
   const std::uint64_t one = 1;
   while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {
   }

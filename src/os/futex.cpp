@@ -31,7 +31,7 @@ timespec monotonic(Deadline deadline) noexcept {
 FutexWait futex_wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected,
                      Deadline deadline) noexcept {
 #if defined(MEWS_STEPPED)
-  if (futex_model != nullptr) return futex_model->wait(word, expected);
+  if (futex_model != nullptr) return futex_model->wait(word, expected, deadline);
 #endif
   if (deadline.has_passed()) {
     // relaxed: says only that it is worth looking; the caller looks with the order it needs.

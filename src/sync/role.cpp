@@ -19,8 +19,9 @@ bool Role::try_enter_unbiased() noexcept {
     }
   }
   entered_ = kUnbiased;
-  entries_in_a_row_ = last_ == token() ? entries_in_a_row_ + 1 : 1;
-  last_ = token();
+  const auto* self = base::thread_token();
+  entries_in_a_row_ = last_ == self ? entries_in_a_row_ + 1 : 1;
+  last_ = self;
   if (entries_in_a_row_ < kBiasAfter || used_slots_ == kSlots || !os::has_light_fence()) {
     return true;
   }

@@ -40,14 +40,14 @@ inline void pass() noexcept {
     ::pause();
 }
 
-inline void on_step(mews::base::Step step, const volatile void*) {
+inline void on_step(mews::base::Step step, const volatile void*, std::size_t) {
   if (step == mews::base::Step::store || step == mews::base::Step::exchange) pass();
 }
 
 /// The real futex, announced.
 struct AnnouncedFutex final : mews::os::FutexModel {
   using Word = mews::base::Atomic<std::uint32_t>;
-  mews::os::FutexWait wait(const Word& word, std::uint32_t expected) override {
+  mews::os::FutexWait wait(const Word& word, std::uint32_t expected, mews::Deadline) override {
     pass();
     // Nobody here waits with a deadline that matters: a test that sees no progress ends the child.
     const long status =

@@ -17,16 +17,15 @@
 /// M. Musuvathi, S. Qadeer, "Iterative Context Bounding for Systematic Testing of Multithreaded
 /// Programs", PLDI 2007.
 ///
-/// A thread can be preempted before each announced operation on a shared word (base/atomic.hpp),
-/// before each futex call, lock, and `point`. A switch away from a thread that sleeps, has ended or
-/// was killed costs no preemption. At each step that changes something the process of the running
-/// thread may be killed instead: its threads never run again.
+/// A thread can be preempted before each announced operation on a word (base/atomic.hpp), before
+/// each futex call, lock, and `point`. A switch away from a thread that sleeps, has ended or was
+/// killed costs no preemption. At each step that another process could see the process of the
+/// running thread may be killed instead: its threads never run again.
 ///
 /// What is covered: interleavings, with every operation sequentially consistent; or, where a
 /// scenario asks for it, with a store buffer per thread as x86 has (P. Sewell et al., "x86-TSO",
 /// CACM 53(7), 2010). Not covered: weaker orders (ThreadSanitizer and reasons in the code stand for
-/// those), more preemptions than the bound, and words that only the threads of one process share,
-/// which are not announced.
+/// those), and more preemptions than the bound.
 namespace mews::model {
 
 /// A thread of a scenario.
@@ -37,6 +36,7 @@ struct Thread {
   bool may_crash = false;
   /// Runs only once that process has died, or has ended: an exit is a death too.
   int recovers = -1;
+  bool stays = false;  ///< its end is not the end of its process
 };
 
 class Scenario {
@@ -58,11 +58,12 @@ class Scenario {
 enum class Memory : std::uint8_t {
   sequential,      ///< each store is seen by all at once
   buffered,        ///< a store may wait until a fence or locked operation of its own thread
-  buffered_heavy,  ///< as buffered, and a fence drains everybody's stores, as membarrier does
+  buffered_heavy,  ///< as buffered; and there is the asymmetric fence, as with membarrier
 };
 
 struct Bounds {
   int preemptions = 2;
+  int most_preemptions = 3;  ///< of the long run
   int crashes = 0;
   Memory memory = Memory::sequential;
 };
@@ -89,6 +90,15 @@ void expect(bool condition, const char* sentence);
 
 /// For threads: a step that shared words do not show, at which a thread may be preempted or killed.
 void point(const char* what);
+
+/// For a thread that stands for the clock: the deadlines of all threads pass, now and not before.
+void pass_deadlines();
+
+/// For a thread that stands for chance: all that sleep are woken, though nobody meant them.
+void wake_for_no_reason();
+
+/// For `reset`: what follows is done as if by that thread.
+void act_as(int thread);
 
 /// Whether that process has been killed in this run, or has ended and is to be recovered.
 [[nodiscard]] bool is_dead(int process);

@@ -2,7 +2,7 @@
 #include "model/checker.hpp"
 #include "mews/base/atomic.hpp"
 #include "mews/os/futex.hpp"
-#include "model/model_sync.hpp"
+#include "mews/sync/lock.hpp"
 #include "model/support.hpp"
 
 // The checker checked: with bugs of the text book, and with the numbers of schedules that can be
@@ -73,11 +73,11 @@ class TwoLocks final : public Scenario {
     threads_ = {{.name = "a", .process = 0, .body = [body] { body(0); }},
                 {.name = "b", .process = 1, .body = [=] { body(is_ordered ? 0 : 1); }}};
   }
-  void reset() override { locks_[0] = locks_[1] = Mutex(); }
+  void reset() override {}
   void verify() override {}
 
  private:
-  Mutex locks_[2];
+  sync::Mutex locks_[2];
 };
 
 // Counts who was killed where: a store is never half done, and each prefix of them is seen.

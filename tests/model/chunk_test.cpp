@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "model/channel_steps.hpp"
+#include "model/process.hpp"
 #include "model/support.hpp"
 
 namespace mews::model {
@@ -14,7 +14,7 @@ class Homes : public Scenario {
     if (!has_recovery) return;
     threads_.push_back({.name = "watcher",
                         .process = kHost,
-                        .body = [this] { recover<Real>(host_); },
+                        .body = [this] { host_.on_death(); },
                         .recovers = kPlugin});
   }
   void reset() override {
@@ -35,12 +35,16 @@ class Homes : public Scenario {
     if (!slab) return;
     expect(tiny_.release(peer, *slab), "a slab that was held could not be released");
     slab.reset();
-    (void)host_.freed().ring(sync::RingFence::full);
+    (void)freed().ring(sync::RingFence::after_exchange);
+  }
+
+  [[nodiscard]] sync::Doorbell freed() const {
+    return sync::Doorbell(tiny_.arena().pool().freed_bell[0]);
   }
 
   bool has_recovery_;
   TinyArena tiny_;
-  End host_{tiny_, kHost, kToPlugin, kToHost, 16};
+  Process host_{tiny_, words_, kHost, kPlugin};
 };
 
 // Each takes more than fits a chunk, so each goes on to a second one, or to the other's.
@@ -145,9 +149,9 @@ class ComingHome final : public Homes {
   [[nodiscard]] std::optional<mem::Slab> claim_blocking(int peer) {
     for (;;) {
       if (auto slab = tiny_.claim(peer)) return slab;
-      std::optional<mem::Slab> found;
-      Real::sleep(host_.freed(), [&] { return (found = tiny_.claim(peer)).has_value(); });
-      if (found) return found;
+      const auto ticket = freed().arm(sync::Sleeper::futex);
+      if (auto slab = tiny_.claim(peer)) return slab;
+      freed().sleep(ticket, forever);
     }
   }
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "model/execution.hpp"
 
+#include "mews/base/thread_token.hpp"
+#include "mews/os/membarrier.hpp"
+
 namespace mews::model {
 namespace {
 
-/// Dying before a load is dying before the next step that changes something: others see no
-/// difference.
+/// Dying before a step that no other process can see is dying before the next one that it can.
 bool can_die_before(Op op) noexcept {
-  return op != Op::start && op != Op::load && op != Op::fence && op != Op::lock;
+  return op == Op::store || op == Op::exchange || op == Op::wait || op == Op::wake ||
+         op == Op::point;
 }
 
 Op op_of(base::Step step) noexcept {
@@ -18,15 +21,21 @@ Op op_of(base::Step step) noexcept {
       return Op::store;
     case base::Step::exchange:
       return Op::exchange;
+    case base::Step::local_store:
+      return Op::local_store;
+    case base::Step::local_exchange:
+      return Op::local_exchange;
+    case base::Step::heavy_fence:
+      return Op::heavy_fence;
     case base::Step::fence:
       break;
   }
   return Op::fence;
 }
 
-void hook(base::Step step, const volatile void* word) {
+void hook(base::Step step, const volatile void* word, std::size_t bytes) {
   auto* execution = Execution::current();
-  if (execution->is_in_thread()) execution->before(op_of(step), word);
+  if (execution->is_in_thread()) execution->before(op_of(step), word, bytes);
 }
 
 }  // namespace
@@ -34,7 +43,7 @@ void hook(base::Step step, const volatile void* word) {
 Execution* Execution::current_execution_ = nullptr;
 
 Execution::Execution(Scenario& scenario, const Bounds& bounds)
-    : scenario_(scenario), bounds_(bounds), buffers_(scenario.words(), scenario.threads().size()) {
+    : scenario_(scenario), bounds_(bounds), buffers_(scenario.threads().size()) {
   for (std::size_t i = 0; i < scenario.threads().size(); ++i) {
     slots_.push_back(std::make_unique<Slot>());
     slots_.back()->body = [this, i] {
@@ -44,16 +53,24 @@ Execution::Execution(Scenario& scenario, const Bounds& bounds)
   }
   current_execution_ = this;
   base::step_hook = &hook;
+  base::thread_token_model = [] { return current()->token(); };
+  time_model = [] { return current()->look_at_clock(); };
   os::futex_model = this;
+  os::has_modelled_fence = bounds.memory == Memory::buffered_heavy;
+  sync::lock_model = this;
 }
 
 Execution::~Execution() {
   base::step_hook = nullptr;
+  base::thread_token_model = nullptr;
+  time_model = nullptr;
   os::futex_model = nullptr;
+  os::has_modelled_fence = false;
+  sync::lock_model = nullptr;
   current_execution_ = nullptr;
 }
 
-void Execution::run(Chooser& chooser, int preemptions, std::string* trace) {
+bool Execution::run(Chooser& chooser, int preemptions, std::string* trace) {
   chooser_ = &chooser;
   trace_ = trace;
   preemptions_left_ = preemptions;
@@ -61,6 +78,8 @@ void Execution::run(Chooser& chooser, int preemptions, std::string* trace) {
   decisions_.clear();
   violation_.clear();
   dead_processes_.clear();
+  locked_.clear();
+  is_late_ = false;
   buffers_.clear();
   scenario_.reset();
   for (std::size_t i = 0; i < slots_.size(); ++i) {
@@ -72,7 +91,7 @@ void Execution::run(Chooser& chooser, int preemptions, std::string* trace) {
   next_ = -1;
   while (violation_.empty()) {
     if (next_ < 0) {
-      collect();
+      collect(true);
       if (option_count_ == 0) break;
       const auto option = pick();
       if (option.kind == Option::Kind::drain) {
@@ -88,6 +107,7 @@ void Execution::run(Chooser& chooser, int preemptions, std::string* trace) {
     running_ = -1;
   }
   end_run();
+  return contention_.learn();
 }
 
 void Execution::end_run() {
@@ -103,7 +123,7 @@ void Execution::end_run() {
 
 // What may happen next: the running thread goes on, or is killed, or loses the processor; where
 // none runs, any that can.
-void Execution::collect() {
+void Execution::collect(bool may_preempt) {
   option_count_ = 0;
   const auto add = [this](Option::Kind kind, int thread) {
     if (option_count_ < options_.size()) options_[option_count_++] = {kind, thread};
@@ -120,11 +140,11 @@ void Execution::collect() {
   bool is_any_ready = running_ >= 0;
   for (int i = 0; i < count; ++i) {
     if (i == running_ || slots_[static_cast<std::size_t>(i)]->state != State::ready) continue;
-    if (running_ >= 0 && preemptions_left_ == 0) continue;
+    if (running_ >= 0 && (preemptions_left_ == 0 || !may_preempt)) continue;
     is_any_ready = true;
     add(Option::Kind::run, i);
   }
-  if (bounds_.memory == Memory::sequential || !is_any_ready) return;
+  if (bounds_.memory == Memory::sequential || !is_any_ready || !may_preempt) return;
   for (int i = 0; i < count; ++i) {
     if (i != running_ && !buffers_.is_empty(i)) add(Option::Kind::drain, i);
   }
@@ -142,12 +162,14 @@ Option Execution::pick() {
 }
 
 // Returns once the running thread is to take its step.
-void Execution::decide() {
+void Execution::decide(bool may_preempt) {
   const auto me = running_;
   auto& slot = *slots_[static_cast<std::size_t>(me)];
   if (decisions_.size() >= kMaxDecisions) return fail("no progress: a thread turns for ever");
+  const bool may_crash = crashes_left_ > 0 && can_die_before(slot.op);
+  if (!may_preempt && !may_crash) return decisions_.push_back({Option::Kind::run, me});
   for (;;) {
-    collect();
+    collect(may_preempt);
     const auto option = pick();
     if (option.kind == Option::Kind::drain) {
       buffers_.drain_one(option.thread);
@@ -166,53 +188,38 @@ void Execution::decide() {
   }
 }
 
-void Execution::before(Op op, const volatile void* word, const char* what) {
+// Whether a preemption here differs from one at the thread's next step.
+bool Execution::matters_to_others(Op op, const volatile void* word) {
+  const bool is_on_word = op == Op::load || op == Op::store || op == Op::exchange ||
+                          op == Op::local_store || op == Op::local_exchange || op == Op::lock;
+  if (!is_on_word) return true;
+  const bool is_contended = contention_.note(word, running_, op != Op::load);
+  // A locked operation is a fence as well.
+  const bool is_fence = bounds_.memory != Memory::sequential &&
+                        (op == Op::exchange || op == Op::local_exchange || op == Op::lock);
+  return is_contended || is_fence || chooser_->takes_all_steps();
+}
+
+void Execution::before(Op op, const volatile void* word, std::size_t bytes, const char* what) {
   const auto me = running_;
   auto& slot = *slots_[static_cast<std::size_t>(me)];
   slot.op = op;
   slot.word = word;
+  const bool matters = matters_to_others(op, word);
   if (bounds_.memory == Memory::sequential) {
-    if (op == Op::fence) return;  // every step is one
-    decide();
+    if (op == Op::fence || op == Op::heavy_fence) return;  // every step is one
+    decide(matters);
   } else {
     buffers_.settle();
-    decide();
+    decide(matters);
+    const bool is_store = op == Op::store || op == Op::local_store;
     if (op == Op::load) buffers_.begin_load(me, word);
-    if (op == Op::store) buffers_.begin_store(me, word);
+    if (is_store) buffers_.begin_store(me, word, bytes);
     // The kernel, too, uses locked operations where it puts to sleep and wakes.
-    if (op != Op::load && op != Op::store && op != Op::point) buffers_.drain(me);
-    if (op == Op::fence && bounds_.memory == Memory::buffered_heavy) buffers_.drain_all();
+    if (op != Op::load && !is_store && op != Op::point) buffers_.drain(me);
+    if (op == Op::heavy_fence) buffers_.drain_all();
   }
-  if (trace_ != nullptr) note_step(op, word, what);
-}
-
-void Execution::park(const void* on) {
-  auto& slot = *slots_[static_cast<std::size_t>(running_)];
-  slot.state = State::parked;
-  slot.parked_on = on;
-  slot.fiber.suspend();
-}
-
-void Execution::unpark(const void* on, int count) {
-  for (auto& slot : slots_) {
-    if (count == 0) return;
-    if (slot->state != State::parked || slot->parked_on != on) continue;
-    slot->state = State::ready;
-    --count;
-  }
-}
-
-os::FutexWait Execution::wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected) {
-  before(Op::wait, &word);
-  if (peek(&word, sizeof word) != expected) return os::FutexWait::changed;
-  park(&word);
-  return os::FutexWait::woken;
-}
-
-void Execution::wake(const base::Atomic<std::uint32_t>& word, int sleepers) {
-  if (!is_in_thread()) return;
-  before(Op::wake, &word);
-  unpark(&word, sleepers);
+  if (trace_ != nullptr) note_step(op, word, bytes, what);
 }
 
 void Execution::fail(std::string sentence) {

@@ -28,7 +28,7 @@ void Execution::end_of(int thread) {
   const auto& threads = scenario_.threads();
   const auto process = threads[static_cast<std::size_t>(thread)].process;
   slots_[static_cast<std::size_t>(thread)]->state = State::ended;
-  bool is_last = true;
+  bool is_last = !threads[static_cast<std::size_t>(thread)].stays;
   bool is_recovered = false;
   for (std::size_t i = 0; i < threads.size(); ++i) {
     is_recovered = is_recovered || threads[i].recovers == process;

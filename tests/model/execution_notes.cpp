@@ -11,11 +11,15 @@ const char* name_of(Op op) noexcept {
     case Op::load:
       return "loads";
     case Op::store:
+    case Op::local_store:
       return "stores to";
     case Op::exchange:
+    case Op::local_exchange:
       return "exchanges";
     case Op::fence:
       return "fences";
+    case Op::heavy_fence:
+      return "fences for all";
     case Op::wait:
       return "is to sleep on";
     case Op::wake:
@@ -30,14 +34,13 @@ const char* name_of(Op op) noexcept {
 
 }  // namespace
 
-void Execution::note_step(Op op, const volatile void* word, const char* what) {
+void Execution::note_step(Op op, const volatile void* word, std::size_t bytes, const char* what) {
   std::string line =
       scenario_.threads()[static_cast<std::size_t>(running_)].name + " " + name_of(op);
   if (what != nullptr) {
     line += std::string(" ") + what;
   } else if (word != nullptr) {
-    line += " " + scenario_.words().name_of(word);
-    const auto bytes = scenario_.words().bytes_of(word);
+    line += " " + scenario_.words().full_name_of(word);
     if (bytes > 0) line += ", which is " + std::to_string(peek(word, bytes));
   }
   note(line);

@@ -17,6 +17,7 @@ class DepthFirst final : public Chooser {
     if (depth_ == path_.size()) path_.push_back({0, options.size()});
     return path_[depth_++].taken;
   }
+  [[nodiscard]] bool takes_all_steps() const override { return false; }
 
   /// Goes on to the next schedule; false when there is none.
   bool advance() {
@@ -47,6 +48,7 @@ class Given final : public Chooser {
     const auto found = std::find(options.begin(), options.end(), decisions_[depth_++]);
     return found == options.end() ? 0 : static_cast<std::size_t>(found - options.begin());
   }
+  [[nodiscard]] bool takes_all_steps() const override { return true; }
 
  private:
   std::vector<Option> decisions_;
@@ -126,12 +128,17 @@ Report explore(Scenario& scenario, const Bounds& bounds) {
     for (int bound = 0; bound <= bounds.preemptions && report.is_ok; ++bound) {
       DepthFirst chooser;
       report.schedules.push_back(0);
-      do {
-        execution.run(chooser, bound, nullptr);
+      for (bool is_any_left = true; is_any_left;) {
+        const bool has_learnt = execution.run(chooser, bound, nullptr);
         ++report.schedules.back();
         report.depth = std::max(report.depth, execution.decisions().size());
         report.is_ok = execution.violation().empty();
-      } while (report.is_ok && chooser.advance());
+        is_any_left = report.is_ok && (has_learnt || chooser.advance());
+        if (has_learnt && is_any_left) {
+          chooser = {};
+          report.schedules.back() = 0;
+        }
+      }
     }
     if (report.is_ok) return report;
     report.violation = execution.violation();
@@ -159,7 +166,19 @@ void expect(bool condition, const char* sentence) {
 
 void point(const char* what) {
   auto* execution = Execution::current();
-  if (execution->is_in_thread()) execution->before(Op::point, nullptr, what);
+  if (execution->is_in_thread()) execution->before(Op::point, nullptr, 0, what);
+}
+
+void pass_deadlines() {
+  Execution::current()->pass_deadlines();
+}
+
+void wake_for_no_reason() {
+  Execution::current()->wake_for_no_reason();
+}
+
+void act_as(int thread) {
+  Execution::current()->act_as(thread);
 }
 
 bool is_dead(int process) {

@@ -5,7 +5,7 @@
 #include <deque>
 #include <vector>
 
-#include "model/words.hpp"
+#include "model/words.hpp"  // peek and poke
 
 namespace mews::model {
 
@@ -16,7 +16,7 @@ namespace mews::model {
 /// buffered word sees the thread's own value in the same way.
 class StoreBuffers {
  public:
-  StoreBuffers(const Words& words, std::size_t threads) : words_(words), buffers_(threads) {}
+  explicit StoreBuffers(std::size_t threads) : buffers_(threads) {}
 
   void clear() {
     for (auto& buffer : buffers_)
@@ -27,11 +27,13 @@ class StoreBuffers {
   [[nodiscard]] bool is_empty(int thread) const { return at(thread).empty(); }
 
   /// The running thread is about to store to `word`, or to load it.
-  void begin_store(int thread, const volatile void* word) { begin(thread, word, true); }
+  void begin_store(int thread, const volatile void* word, std::size_t bytes) {
+    begin(thread, word, bytes, true);
+  }
   void begin_load(int thread, const volatile void* word) {
     for (auto entry = at(thread).rbegin(); entry != at(thread).rend(); ++entry) {
       if (entry->word != word) continue;
-      begin(thread, word, false);
+      begin(thread, word, entry->bytes, false);
       poke(entry->word, entry->bytes, entry->value);
       return;
     }
@@ -72,15 +74,12 @@ class StoreBuffers {
     return buffers_[static_cast<std::size_t>(i)];
   }
 
-  void begin(int thread, const volatile void* word, bool is_store) {
-    const auto bytes = words_.bytes_of(word);
-    if (bytes == 0) return;  // a word that nobody named is not buffered
+  void begin(int thread, const volatile void* word, std::size_t bytes, bool is_store) {
     pending_ = {const_cast<volatile void*>(word), bytes, peek(word, bytes)};
     thread_ = thread;
     is_store_ = is_store;
   }
 
-  const Words& words_;
   std::vector<std::deque<Entry>> buffers_;
   Entry pending_;
   int thread_ = 0;

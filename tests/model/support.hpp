@@ -12,7 +12,9 @@ namespace mews::model {
 /// The bounds of the long run where it is asked for (MEWS_LONG=1): one preemption more.
 [[nodiscard]] inline Bounds within(Bounds bounds) {
   const char* is_long = std::getenv("MEWS_LONG");
-  if (is_long != nullptr && *is_long != 0) ++bounds.preemptions;
+  if (is_long != nullptr && *is_long != 0 && bounds.preemptions < bounds.most_preemptions) {
+    ++bounds.preemptions;
+  }
   return bounds;
 }
 
@@ -30,10 +32,12 @@ inline void require_holds(const char* name, Scenario& scenario, const Bounds& bo
   REQUIRE(report.is_ok);
 }
 
-/// The checker must find something, and find it again in the schedule that it prints.
-inline void require_found(const char* name, Scenario& scenario, const Bounds& bounds) {
+/// The checker must find just this, and find it again in the schedule that it prints.
+inline void require_found(const char* name, Scenario& scenario, const Bounds& bounds,
+                          const char* violation) {
   const auto report = explored(name, scenario, bounds);
-  REQUIRE_FALSE(report.is_ok);
+  INFO(report.summary());
+  REQUIRE(report.violation == violation);
   REQUIRE_FALSE(report.trace.empty());
   const auto again = replay(scenario, bounds, report.schedule);
   REQUIRE(again.violation == report.violation);

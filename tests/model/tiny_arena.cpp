@@ -66,6 +66,9 @@ void TinyArena::reset() {
                           std::memory_order_relaxed);
   }
   for (int i = 0; i < kPeers; ++i) {
+    arena_.peer(PeerId{static_cast<std::uint32_t>(i)})
+        .state.store(static_cast<std::uint32_t>(layout::PeerState::attached),
+                     std::memory_order_relaxed);
     pools_[static_cast<std::size_t>(i)].emplace(arena_, PeerId{static_cast<std::uint32_t>(i)});
   }
   known_.assign(slabs_, kNobody);
@@ -129,12 +132,13 @@ void TinyArena::expect_sound(int left_by) {
   }
 }
 
-void TinyArena::expect_whole(int peer) {
+void TinyArena::expect_whole(int peer, std::uint32_t at_least) {
   std::uint32_t free = 0;
   for (std::uint32_t i = 0; i < slabs_; ++i) {
     const auto word = TruthWord::unpack(view().words[i].load(std::memory_order_relaxed));
     if (word.phase == Phase::free) ++free;
   }
+  expect(free >= at_least, "a slab is lost");
   std::uint32_t claimed = 0;
   while (const auto slab = pool(peer).try_claim_one(kClass)) {
     if (slab->first.value() >= slabs_)

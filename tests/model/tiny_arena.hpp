@@ -20,11 +20,8 @@ inline constexpr int kOther = 2;
 inline constexpr int kPeers = 3;
 inline constexpr ClassId kClass{0};
 /// The lanes of the channel between the host and `kPlugin`.
-inline constexpr LaneId kToHost{0};
-inline constexpr LaneId kToPlugin{1};
-/// And of that between the host and `kOther`.
-inline constexpr LaneId kOtherToHost{2};
-inline constexpr LaneId kToOther{3};
+inline constexpr LaneId kToPlugin{0};
+inline constexpr LaneId kToHost{1};
 
 /// How many slabs there are, and how many of them make a chunk (a power of two).
 struct TinyPlan {
@@ -40,7 +37,7 @@ class TinyArena {
  public:
   TinyArena(const TinyPlan& plan, Words& words);
 
-  /// All slabs free, nobody at home anywhere, lanes empty, new pools.
+  /// All slabs free, nobody at home anywhere, lanes empty, all peers attached, new pools.
   void reset();
 
   [[nodiscard]] const mem::Arena& arena() const noexcept { return arena_; }
@@ -61,8 +58,9 @@ class TinyArena {
   /// What must be true once all is quiet: each slab is free, or held by a live peer who knows it,
   /// or was left behind by a dead one that nobody was to recover (`left_by`).
   void expect_sound(int left_by = -1);
-  /// The pool of `peer` can claim every free slab: no hint that was lost has lost one.
-  void expect_whole(int peer);
+  /// The pool of `peer` can claim every free slab: no hint that was lost has lost one. At least
+  /// `at_least` are free.
+  void expect_whole(int peer, std::uint32_t at_least = 0);
 
  private:
   static constexpr int kNobody = -1;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "model/channel_steps.hpp"
-#include "model/mutants.hpp"
+#include "model/process.hpp"
 #include "model/support.hpp"
 
 namespace mews::model {
@@ -8,7 +7,6 @@ namespace {
 
 // Three peers claim from two slabs and give them back; the plugin may be killed anywhere. A class
 // without homes, so that all meet at the first slab.
-template <class Policy>
 class Contention final : public Scenario {
  public:
   explicit Contention(bool has_other, bool may_other_crash = false) {
@@ -19,7 +17,7 @@ class Contention final : public Scenario {
                  .may_crash = true},
                 {.name = "watcher",
                  .process = kHost,
-                 .body = [this] { recover<Policy>(host_); },
+                 .body = [this] { host_.on_death(); },
                  .recovers = kPlugin}};
     if (has_other) {
       threads_.push_back({.name = "other",
@@ -30,7 +28,7 @@ class Contention final : public Scenario {
     if (may_other_crash) {
       threads_.push_back({.name = "watcher2",
                           .process = kHost,
-                          .body = [this] { recover<Policy>(host_to_other_); },
+                          .body = [this] { host_to_other_.on_death(); },
                           .recovers = kOther});
     }
   }
@@ -46,29 +44,25 @@ class Contention final : public Scenario {
 
  private:
   void turn_over(int peer) {
-    auto first = Policy::claim(tiny_, peer);
-    auto second = Policy::claim(tiny_, peer);
+    auto first = tiny_.claim(peer);
+    auto second = tiny_.claim(peer);
     if (first) give_back(peer, *first);
     if (second) give_back(peer, *second);
   }
   void give_back(int peer, const mem::Slab& slab) {
-    tiny_.forgets(peer, slab);
-    expect(Policy::release(tiny_.pool(peer), slab), "a slab that was held could not be released");
+    expect(tiny_.release(peer, slab), "a slab that was held could not be released");
   }
 
   TinyArena tiny_{{.slabs = 2, .chunk_slabs = 1}, words_};
-  End host_{tiny_, kHost, kToPlugin, kToHost, 16};
-  End host_to_other_{tiny_, kHost, kToOther, kOtherToHost, 16};
+  Process host_{tiny_, words_, kHost, kPlugin};
+  Process host_to_other_{tiny_, words_, kHost, kOther};
 };
 
 // Two threads release the same slab, while another peer waits for it to become free.
-template <class Policy>
 class DoubleFree final : public Scenario {
  public:
   DoubleFree() {
-    const auto release = [this] {
-      released_ += Policy::release(tiny_.pool(kHost), *slab_) ? 1 : 0;
-    };
+    const auto release = [this] { released_ += tiny_.pool(kHost).release(*slab_) ? 1 : 0; };
     threads_ = {{.name = "first", .process = kHost, .body = release},
                 {.name = "second", .process = kHost, .body = release},
                 {.name = "plugin", .process = kPlugin, .body = [this] {
@@ -98,31 +92,33 @@ class DoubleFree final : public Scenario {
 }  // namespace
 
 TEST_CASE("truth word: no slab is held by two or lost, whoever of two or three dies") {
-  Contention<Real> two(false);
+  Contention two(false);
   require_holds("claim and release, two peers", two, {});
   require_holds("claim and release, two peers", two, {.crashes = 1});
-  Contention<Real> three(true);
+  Contention three(true);
   require_holds("claim and release, three peers", three, {.crashes = 1});
 }
 
 TEST_CASE("truth word: two deaths are repaired while they are being repaired") {
-  Contention<Real> scenario(true, true);
-  require_holds("two deaths", scenario, {.preemptions = 1, .crashes = 2});
+  Contention scenario(true, true);
+  require_holds("two deaths", scenario, {.most_preemptions = 2, .crashes = 2});
 }
 
 TEST_CASE("truth word: of two releases of one slab one succeeds") {
-  DoubleFree<Real> scenario;
+  DoubleFree scenario;
   require_holds("double release", scenario, {});
 }
 
-TEST_CASE("truth word: a free that checks and then stores is found") {
-  DoubleFree<CheckThenStoreFree> scenario;
-  require_found("check-then-store free", scenario, {});
+TEST_CASE("truth word: a free that checks and then stores is found", "[.][check_then_store_free]") {
+  DoubleFree scenario;
+  require_found("check-then-store free", scenario, {}, "a slab was released twice");
 }
 
-TEST_CASE("truth word: a claim that writes the owner after the pop is found") {
-  Contention<OwnerAfterPop> scenario(false);
-  require_found("owner after the pop", scenario, {.crashes = 1});
+TEST_CASE("truth word: a claim that writes the owner after the pop is found",
+          "[.][owner_after_pop]") {
+  Contention scenario(false);
+  require_found("owner after the pop", scenario, {.crashes = 1},
+                "a slab is held by a peer that does not know it");
 }
 
 }  // namespace mews::model

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -9,7 +10,7 @@
 
 namespace mews::model {
 
-/// Names for shared words, for traces; and their sizes, for store buffers.
+/// Names for words, for traces.
 class Words {
  public:
   /// `count` words of T, `stride_bytes` apart, the first at `first`.
@@ -17,28 +18,35 @@ class Words {
   void add(std::string name, const T* first, std::size_t count = 1,
            std::size_t stride_bytes = sizeof(T)) {
     rows_.push_back(
-        {std::move(name), reinterpret_cast<std::uintptr_t>(first), sizeof(T), count, stride_bytes});
+        {std::move(name), reinterpret_cast<std::uintptr_t>(first), count, stride_bytes, false});
+  }
+  /// All that lies within an object: one name for all of it.
+  template <class T>
+  void add_object(std::string name, const T& object) {
+    rows_.push_back(
+        {std::move(name), reinterpret_cast<std::uintptr_t>(&object), sizeof object, 1, true});
   }
 
   [[nodiscard]] std::string name_of(const volatile void* word) const {
     const auto [row, index] = find(word);
     if (row == nullptr) return "an unnamed word";
-    return row->count == 1 ? row->name : row->name + "[" + std::to_string(index) + "]";
+    const bool is_alone = row->count == 1 || row->is_object;
+    return is_alone ? row->name : row->name + "[" + std::to_string(index) + "]";
   }
-
-  /// Its size in bytes; 0 for a word that nobody named.
-  [[nodiscard]] std::size_t bytes_of(const volatile void* word) const {
-    const auto* row = find(word).first;
-    return row == nullptr ? 0 : row->bytes;
+  /// With the offset in an object.
+  [[nodiscard]] std::string full_name_of(const volatile void* word) const {
+    const auto [row, index] = find(word);
+    const bool is_in_object = row != nullptr && row->is_object;
+    return name_of(word) + (is_in_object ? "+" + std::to_string(index) : "");
   }
 
  private:
   struct Row {
     std::string name;
     std::uintptr_t first;
-    std::size_t bytes;
     std::size_t count;
     std::size_t stride_bytes;
+    bool is_object;
   };
 
   [[nodiscard]] std::pair<const Row*, std::size_t> find(const volatile void* word) const {

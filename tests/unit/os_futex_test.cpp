@@ -135,7 +135,7 @@ TEST_CASE("os: processes that map a word at different addresses wake each other"
 namespace {
 
 struct RecordingModel final : mews::os::FutexModel {
-  FutexWait wait(const Word&, std::uint32_t) override {
+  FutexWait wait(const Word&, std::uint32_t, mews::Deadline) override {
     ++waits;
     return FutexWait::woken;
   }

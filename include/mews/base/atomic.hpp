@@ -2,33 +2,43 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
-/// The one alias through which every word that processes share is read and written.
+/// The aliases through which words are read and written that processes share (`Atomic`), or the
+/// threads of one process (`LocalAtomic`).
 ///
-/// In an ordinary build it *is* `std::atomic`. A build with MEWS_STEPPED defined announces every
+/// In an ordinary build both *are* `std::atomic`. A build with MEWS_STEPPED defined announces every
 /// operation to a hook before it happens: the crash tests kill the process there, and the
 /// model checker switches threads there. Such a build is for tests only.
 ///
-/// Words that only threads of one process share (`std::atomic` there) are hints or are guarded by a
-/// mutex, and are not announced.
+/// What is left as `std::atomic` by name is for nobody else to see in time: counters and figures.
 namespace mews::base {
 
-/// What is about to happen to a shared word (stepped builds).
-enum class Step : std::uint8_t { load, store, exchange, fence };
+/// What is about to happen to a word (stepped builds). A change of a local word is no change that
+/// another process could see.
+enum class Step : std::uint8_t {
+  load,
+  store,
+  exchange,
+  local_store,
+  local_exchange,
+  fence,
+  heavy_fence,
+};
 
 #if defined(MEWS_STEPPED)
 
-/// Called before each shared operation; null means: go on.
-using StepHook = void (*)(Step step, const volatile void* word);
+/// Called before each operation, with the word's size; null means: go on.
+using StepHook = void (*)(Step step, const volatile void* word, std::size_t bytes);
 inline StepHook step_hook = nullptr;
 
-inline void announce(Step step, const volatile void* word) {
-  if (step_hook != nullptr) step_hook(step, word);
+inline void announce(Step step, const volatile void* word, std::size_t bytes) {
+  if (step_hook != nullptr) step_hook(step, word, bytes);
 }
 
 /// `std::atomic`, with every operation announced first. Same size, alignment and orders.
-template <class T>
+template <class T, Step kStore, Step kExchange>
 class SteppedAtomic {
  public:
   using value_type = T;
@@ -40,20 +50,20 @@ class SteppedAtomic {
   SteppedAtomic& operator=(const SteppedAtomic&) = delete;
 
   T load(std::memory_order order) const {
-    announce(Step::load, this);
+    announce(Step::load, this, sizeof(T));
     return word_.load(order);
   }
   void store(T value, std::memory_order order) {
-    announce(Step::store, this);
+    announce(kStore, this, sizeof(T));
     word_.store(value, order);
   }
   T exchange(T value, std::memory_order order) {
-    announce(Step::exchange, this);
+    announce(kExchange, this, sizeof(T));
     return word_.exchange(value, order);
   }
   bool compare_exchange_strong(T& expected, T desired, std::memory_order success,
                                std::memory_order failure) {
-    announce(Step::exchange, this);
+    announce(kExchange, this, sizeof(T));
     return word_.compare_exchange_strong(expected, desired, success, failure);
   }
   /// Never fails for no reason: a schedule can be run again.
@@ -62,19 +72,19 @@ class SteppedAtomic {
     return compare_exchange_strong(expected, desired, success, failure);
   }
   T fetch_add(T value, std::memory_order order) {
-    announce(Step::exchange, this);
+    announce(kExchange, this, sizeof(T));
     return word_.fetch_add(value, order);
   }
   T fetch_sub(T value, std::memory_order order) {
-    announce(Step::exchange, this);
+    announce(kExchange, this, sizeof(T));
     return word_.fetch_sub(value, order);
   }
   T fetch_or(T value, std::memory_order order) {
-    announce(Step::exchange, this);
+    announce(kExchange, this, sizeof(T));
     return word_.fetch_or(value, order);
   }
   T fetch_and(T value, std::memory_order order) {
-    announce(Step::exchange, this);
+    announce(kExchange, this, sizeof(T));
     return word_.fetch_and(value, order);
   }
 
@@ -83,14 +93,18 @@ class SteppedAtomic {
 };
 
 template <class T>
-using Atomic = SteppedAtomic<T>;
+using Atomic = SteppedAtomic<T, Step::store, Step::exchange>;
+template <class T>
+using LocalAtomic = SteppedAtomic<T, Step::local_store, Step::local_exchange>;
 
 #else
 
-inline void announce(Step, const volatile void*) noexcept {}
+inline void announce(Step, const volatile void*, std::size_t) noexcept {}
 
 template <class T>
 using Atomic = std::atomic<T>;
+template <class T>
+using LocalAtomic = std::atomic<T>;
 
 #endif
 
@@ -108,7 +122,7 @@ inline constexpr bool kIsThreadSanitized = false;
 
 /// Orders every earlier access of this thread before every later one (StoreLoad included).
 inline void full_fence() {
-  announce(Step::fence, nullptr);
+  announce(Step::fence, nullptr, 0);
   if constexpr (kIsThreadSanitized) {
     // ThreadSanitizer does not model fences; a locked operation on a private word is one too.
     static thread_local std::atomic<std::uint32_t> word{0};

@@ -9,6 +9,11 @@ namespace mews {
 struct Forever {};
 inline constexpr Forever forever{};
 
+#if defined(MEWS_STEPPED)
+/// Whether all deadlines have passed, as the model checker has it; null means: by the clock.
+inline bool (*time_model)() = nullptr;
+#endif
+
 /// The moment at which a blocking call gives up. Made from a duration (from now), a steady time
 /// point, or `forever`. A duration of zero or less has passed already: the call looks once. One
 /// that leaves the clock's range is for ever, in whatever unit it is given.
@@ -23,8 +28,15 @@ class Deadline {
   Deadline(Forever) noexcept : at_(Clock::time_point::max()) {}  // NOLINT
 
   [[nodiscard]] bool is_forever() const noexcept { return at_ == Clock::time_point::max(); }
-  [[nodiscard]] bool has_passed() const noexcept { return !is_forever() && Clock::now() >= at_; }
-  [[nodiscard]] Clock::time_point at() const noexcept { return at_; }
+  [[nodiscard]] bool has_passed() const noexcept {
+#if defined(MEWS_STEPPED)
+    if (time_model != nullptr) return !is_forever() && time_model();
+#endif
+    return !is_forever() && Clock::now() >= at_;
+  }
+  [[nodiscard]] Clock::time_point at() const noexcept {
+    return at_;
+  }
   /// Time left, never negative; `duration::max()` for ever.
   [[nodiscard]] Clock::duration left() const noexcept {
     if (is_forever()) return Clock::duration::max();

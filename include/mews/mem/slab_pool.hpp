@@ -2,12 +2,12 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cstdint>
 #include <memory>
 #include <optional>
 
+#include "mews/base/atomic.hpp"
 #include "mews/error.hpp"
 #include "mews/ids.hpp"
 #include "mews/layout/truth_word.hpp"
@@ -118,11 +118,11 @@ class SlabPool {
 
   // Of this process alone; every value is a hint and is checked when used, so relaxed orders do.
   struct Home {
-    alignas(64) std::atomic<std::uint32_t> chunk{kNoChunk};
-    std::atomic<std::uint32_t> next{0};  ///< slab of the chunk to look at first
-    std::atomic<std::uint32_t> warm{0};  ///< slabs of the chunk that take turns
-    std::atomic<std::uint32_t> turns{0};
-    std::unique_ptr<std::atomic<std::uint64_t>[]> own;  ///< one bit per chunk: ours
+    alignas(64) base::LocalAtomic<std::uint32_t> chunk{kNoChunk};
+    base::LocalAtomic<std::uint32_t> next{0};  ///< slab of the chunk to look at first
+    base::LocalAtomic<std::uint32_t> warm{0};  ///< slabs of the chunk that take turns
+    base::LocalAtomic<std::uint32_t> turns{0};
+    std::unique_ptr<base::LocalAtomic<std::uint64_t>[]> own;  ///< one bit per chunk: ours
     ClassView view;  ///< never changes; here it saves a claim one look into the arena
   };
 

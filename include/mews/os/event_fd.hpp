@@ -15,4 +15,9 @@ void signal_event_fd(int fd) noexcept;
 /// Makes `fd` unreadable again. Never blocks.
 void drain_event_fd(int fd) noexcept;
 
+#if defined(MEWS_STEPPED)
+/// Stands in for `signal_event_fd` in the model checker; null means the real one.
+inline void (*event_fd_model)(int fd) = nullptr;
+#endif
+
 }  // namespace mews::os

@@ -28,7 +28,8 @@ void futex_wake(const base::Atomic<std::uint32_t>& word, int sleepers) noexcept;
 #if defined(MEWS_STEPPED)
 /// Stands in for the kernel in the model checker; null means the real futex.
 struct FutexModel {
-  virtual FutexWait wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected) = 0;
+  virtual FutexWait wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected,
+                         Deadline deadline) = 0;
   virtual void wake(const base::Atomic<std::uint32_t>& word, int sleepers) = 0;
 
  protected:

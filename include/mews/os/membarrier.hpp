@@ -14,6 +14,11 @@ namespace mews::os {
 /// True once `register_light_fence` has succeeded in this process.
 [[nodiscard]] bool has_light_fence() noexcept;
 
+#if defined(MEWS_STEPPED)
+/// Makes the model checker's fence be there, which `heavy_fence` announces to it.
+inline bool has_modelled_fence = false;
+#endif
+
 /// A full fence on this thread and, as seen from here, on every thread of every registered
 /// process. About a microsecond; never blocks. Falls back to a fence of this thread alone.
 void heavy_fence() noexcept;

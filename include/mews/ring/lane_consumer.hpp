@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -147,7 +146,7 @@ class LaneConsumer {
 
   layout::LaneState* state_;
   std::span<layout::Cell> cells_;
-  std::atomic<std::uint64_t> position_{0};
+  base::LocalAtomic<std::uint64_t> position_{0};
   std::uint64_t released_ = 0;
   std::uint32_t last_cells_ = 1;  ///< of the last message
 };

@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 
 #include "mews/base/atomic.hpp"
 #include "mews/base/deadline.hpp"
+#include "mews/sync/lock.hpp"
 
 namespace mews::sync {
 
 /// Lets many threads of one process wait for the same thing while only one of them, the lead,
 /// sleeps where other processes can wake it. The rest sleep on a condition variable; the lead
 /// passes each wake-up on, and the lead itself when it leaves.
-///
-/// `Mutex` and `CondVar` are the standard's; the model checker puts its own in.
-template <class Mutex = std::mutex, class CondVar = std::condition_variable>
-class BasicGate {
+class Gate {
  public:
-  BasicGate() = default;
-  BasicGate(const BasicGate&) = delete;
-  BasicGate& operator=(const BasicGate&) = delete;
+  Gate() = default;
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
 
   /// Waits until `attempt()` returns something true (an optional, say) and returns that, or its
   /// last, false, answer once the deadline has passed. `sleep(deadline)` is called by the lead
@@ -84,10 +80,8 @@ class BasicGate {
   Mutex mutex_;
   CondVar condition_;
   std::uint64_t version_ = 0;
-  base::Atomic<std::uint32_t> waiters_{0};  // so that the model checker stops there
+  base::LocalAtomic<std::uint32_t> waiters_{0};
   bool has_lead_ = false;
 };
-
-using Gate = BasicGate<>;
 
 }  // namespace mews::sync

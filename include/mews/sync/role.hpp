@@ -2,11 +2,11 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <mutex>
 
 #include "mews/base/atomic.hpp"
+#include "mews/base/thread_token.hpp"
 #include "mews/os/membarrier.hpp"
 
 namespace mews::sync {
@@ -36,7 +36,8 @@ class Role {
   /// True when the calling thread is now alone in the role and owes a `leave`.
   [[nodiscard]] bool try_enter() noexcept {
     const auto slot = current_.load(std::memory_order_relaxed);
-    if (slot != kUnbiased && slots_[slot].owner.load(std::memory_order_relaxed) == token()) {
+    if (slot != kUnbiased &&
+        slots_[slot].owner.load(std::memory_order_relaxed) == base::thread_token()) {
       // Relaxed: only this thread writes it. True: it is inside already.
       if (slots_[slot].busy.load(std::memory_order_relaxed)) return false;
       // [B1] relaxed: the revoker's heavy fence orders it before [B2] as seen by the revoker.
@@ -68,20 +69,15 @@ class Role {
   static constexpr std::uint32_t kBiasAfter = 16;  ///< entries in a row by one thread
 
   struct Slot {
-    std::atomic<const void*> owner{nullptr};
-    std::atomic<bool> busy{false};
+    base::LocalAtomic<const void*> owner{nullptr};
+    base::LocalAtomic<bool> busy{false};
   };
-
-  [[nodiscard]] static const void* token() noexcept {
-    static thread_local const char here = 0;
-    return &here;
-  }
 
   [[gnu::noinline]] bool try_enter_unbiased() noexcept;
 
   std::array<Slot, kSlots> slots_{};
-  std::atomic<std::uint32_t> current_{kUnbiased};
-  std::atomic<bool> exclusive_{false};
+  base::LocalAtomic<std::uint32_t> current_{kUnbiased};
+  base::LocalAtomic<bool> exclusive_{false};
   // Written only inside the role:
   std::uint32_t entered_ = kUnbiased;
   std::uint32_t used_slots_ = 0;
