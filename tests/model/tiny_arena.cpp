@@ -67,8 +67,8 @@ void TinyArena::reset() {
   }
   for (int i = 0; i < kPeers; ++i) {
     arena_.peer(PeerId{static_cast<std::uint32_t>(i)})
-        .state.store(static_cast<std::uint32_t>(layout::PeerState::attached),
-                     std::memory_order_relaxed);
+        .seat.store(layout::SeatWord{layout::PeerState::attached, 0}.pack(),
+                    std::memory_order_relaxed);
     pools_[static_cast<std::size_t>(i)].emplace(arena_, PeerId{static_cast<std::uint32_t>(i)});
   }
   known_.assign(slabs_, kNobody);
