@@ -27,7 +27,6 @@ Result<std::unique_ptr<Watch>> Watch::make(Watcher kind) {
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
       watch->thread_ = std::thread([raw = watch.get()] { raw->run(); });
-      ::pthread_setname_np(watch->thread_.native_handle(), "mews-watch");
     } catch (const std::system_error& failure) {
       ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
       return tl::unexpected(Error::os(failure.code().value(), "starting the watcher thread"));
