@@ -26,20 +26,34 @@ void Encounter::note(const char* call, const mews::Error& error) {
   }
 }
 
+void Encounter::note_if_stuck(const char* call, const Patience& patience) {
+  if (patience.is_over()) add_problem(std::string(call) + ": nobody woke it");
+}
+
 bool Encounter::send(std::size_t bytes, std::uint32_t type) {
-  auto loan = channel().loan(bytes, kStuck);
+  const Patience patience;
+  auto loan = channel().loan(bytes, patience);
   if (!loan) {
     add_problem("loan: " + loan.error().message());
     return false;
   }
   fill(loan->bytes(), sent_);
-  const auto sent = channel().send(std::move(*loan), {.type = type, .correlation = sent_}, kStuck);
+  const auto sent =
+      channel().send(std::move(*loan), {.type = type, .correlation = sent_}, patience);
+  note_if_stuck("loan and send", patience);
   if (!sent) {
     note("send", sent.error());
     return false;
   }
   ++sent_;
   return true;
+}
+
+void Encounter::want_slab(std::size_t bytes) {
+  const Patience patience;
+  const auto loan = channel().loan(bytes, patience);
+  if (!loan) add_problem("loan: " + loan.error().message());
+  note_if_stuck("loan", patience);
 }
 
 bool Encounter::keep(mews::Message message) {
@@ -54,7 +68,9 @@ bool Encounter::keep(mews::Message message) {
 }
 
 bool Encounter::receive() {
-  auto message = channel().receive(kStuck);
+  const Patience patience;
+  auto message = channel().receive(patience);
+  note_if_stuck("receive", patience);
   if (message) return keep(std::move(*message));
   note("receive", message.error());
   return false;

@@ -14,6 +14,17 @@ namespace mews_test {
 /// A wait that takes this long will never end.
 inline constexpr std::chrono::seconds kStuck{20};
 
+/// The deadline of one call. A call looks once more when its time is over, so what it returns does
+/// not show that nobody woke it; that its time is over does.
+class Patience {
+ public:
+  operator mews::Deadline() const noexcept { return deadline_; }  // NOLINT: to be passed as one
+  [[nodiscard]] bool is_over() const noexcept { return deadline_.has_passed(); }
+
+ private:
+  mews::Deadline deadline_{kStuck};
+};
+
 /// The host's meeting with one plugin that may end at any step. Nothing here throws or asserts:
 /// what went wrong is collected, and the first problem counts.
 class Encounter {
@@ -28,6 +39,8 @@ class Encounter {
 
   /// Sends the next message; false once the plugin is gone.
   bool send(std::size_t bytes, std::uint32_t type = 0);
+  /// Waits for a slab, and gives it back.
+  void want_slab(std::size_t bytes);
   /// Takes the next message, checks it, keeps some; false once there is none any more.
   bool receive();
   void receive_all();
@@ -51,6 +64,7 @@ class Encounter {
 
  private:
   void note(const char* call, const mews::Error& error);
+  void note_if_stuck(const char* call, const Patience& patience);
   bool keep(mews::Message message);
   template <class IsSo>
   void wait_until(const char* what, IsSo&& is_so);

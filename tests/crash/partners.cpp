@@ -66,11 +66,8 @@ void have_them_forwarded(Encounter& meeting) {
 // The plugin has taken everything by then: the host waits for what it gives back or leaves behind.
 void wait_for_its_slabs(Encounter& meeting) {
   if (!meeting.receive()) return;
-  for (const auto size : {kSmall, kLarge, kRun}) {
-    if (const auto loan = meeting.channel().loan(size, kStuck); !loan) {
-      meeting.add_problem("loan: " + loan.error().message());
-    }
-  }
+  for (const auto size : {kSmall, kLarge, kRun})
+    meeting.want_slab(size);
 }
 
 void make_it_wait_for_a_slab(Encounter& meeting) {

@@ -25,6 +25,10 @@ void Survivor::Ending::note(const char* call, const mews::Error& error) {
   }
 }
 
+void Survivor::Ending::note_if_stuck(const char* call, const Patience& patience) {
+  if (patience.is_over()) problem = std::string(call) + ": nobody woke it; ";
+}
+
 bool Survivor::attach(mews::AttachOptions options) {
   options.as = "survivor";
   options.local.spin_limit = std::chrono::nanoseconds(0);
@@ -82,7 +86,9 @@ void Survivor::wait_until(Ending& whose, IsSo&& is_so) const {
 
 void Survivor::receive_all() {
   for (;;) {
-    auto message = channel().receive(kStuck);
+    const Patience patience;
+    auto message = channel().receive(patience);
+    receiving_.note_if_stuck("receive", patience);
     if (!message) return receiving_.note("receive", message.error());
     const auto number = received_.load();
     if (const auto fault = fault_of(message->bytes(), number)) {
@@ -103,14 +109,17 @@ void Survivor::do_part() {
 
 bool Survivor::send_next(std::size_t bytes) {
   const auto number = sent_.load();
-  auto loan = channel().loan(bytes, kStuck);
+  const Patience patience;
+  auto loan = channel().loan(bytes, patience);
+  doing_.note_if_stuck("loan", patience);
   if (!loan) {
     doing_.note("loan", loan.error());
     return false;
   }
   fill(loan->bytes(), number);
   const std::uint32_t type = number + 1 == kMessages ? kLast : 0;
-  const auto sent = channel().send(std::move(*loan), {.type = type}, kStuck);
+  const auto sent = channel().send(std::move(*loan), {.type = type}, patience);
+  doing_.note_if_stuck("send", patience);
   if (!sent) {
     doing_.note("send", sent.error());
     return false;
@@ -135,7 +144,9 @@ void Survivor::send_all() {
 
 void Survivor::lend_all() {
   for (;;) {
-    auto loan = channel().loan(kSmall, kStuck);
+    const Patience patience;
+    auto loan = channel().loan(kSmall, patience);
+    doing_.note_if_stuck("loan", patience);
     if (!loan) return doing_.note("loan", loan.error());
     fill(loan->bytes(), loans_.size());
     loans_.push_back(std::move(*loan));

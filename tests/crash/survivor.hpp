@@ -63,6 +63,7 @@ class Survivor {
     std::string problem;
     std::optional<mews::ErrorCode> code;
     void note(const char* call, const mews::Error& error);
+    void note_if_stuck(const char* call, const Patience& patience);
   };
   /// Or until the end.
   template <class IsSo>
