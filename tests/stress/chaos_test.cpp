@@ -151,9 +151,16 @@ bool Chaos::run(std::uint64_t kills) {
   bool are_all_here = wait_until_all_are_heard();
   for (std::uint64_t done = 0; done < kills && are_all_here;) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    if (kill_one() && ++done == kills / 3) {
+    if (!kill_one()) continue;
+    ++done;
+    if (done == kills / 3) {
       are_all_here = wait_until_all_are_heard();
       footprints[0] = footprint();
+    }
+    if (done % 1'000 == 0) {
+      std::printf("chaos: %llu kills so far, %s\n", static_cast<unsigned long long>(done),
+                  footprint().text().c_str());
+      std::fflush(stdout);
     }
   }
   are_all_here = are_all_here && wait_until_all_are_heard();
