@@ -30,8 +30,11 @@ class Times {
     const std::lock_guard lock(mutex_);
     times_.push_back(time);
   }
-  /// So that what it remembers takes no memory later.
-  void reserve(std::size_t count) { times_.reserve(count); }
+  /// Takes, and touches, the memory for so many: what is measured later is not this.
+  void reserve(std::size_t count) {
+    times_.resize(count);
+    times_.clear();
+  }
   [[nodiscard]] std::size_t count() {
     const std::lock_guard lock(mutex_);
     return times_.size();

@@ -23,6 +23,9 @@ using namespace stress;
 using mews::ErrorCode;
 using mews_test::value_or_throw;
 
+/// For all of a process's work, where `kPatience` is for one call.
+constexpr auto kWholeRun = 15 * kPatience;
+
 /// The next message, by a futex.
 mews::Result<mews::Message> receive_asleep(mews::Channel& channel) {
   return channel.receive(kPatience);
@@ -128,7 +131,7 @@ class Threesome {
     CHECK(received[0] == "");
     CHECK(received[1] == "");
     for (auto& plugin : plugins) {
-      const auto exit = plugin.wait_exit(3 * kPatience);
+      const auto exit = plugin.wait_exit(kWholeRun);
       REQUIRE(exit);
       CHECK((!exit->is_signal && exit->number == 0));
     }
@@ -196,8 +199,7 @@ TEST_CASE("fence: a host without the light fence and plugins with it lose no wak
                                 .environment = {"MEWS_FULL_FENCE=1"},
                                 .inherited_fds = {}});
   REQUIRE(child);
-  // Its own patience is shorter than this one.
-  REQUIRE(mews::os::wait_for_exit(child->pidfd.get(), 6 * kPatience));
+  REQUIRE(mews::os::wait_for_exit(child->pidfd.get(), kWholeRun));
   const auto status = mews::os::reap(child->pidfd.get());
   REQUIRE(status);
   CHECK(status->describe() == "exit code 0");
