@@ -46,3 +46,10 @@ TEST_CASE("deadline: a point in time is kept as it is") {
   CHECK(past.has_passed());
   CHECK(past.left() == Deadline::Clock::duration::zero());
 }
+
+TEST_CASE("deadline: within a wait it is the earlier of the two") {
+  const Deadline deadline = Deadline::Clock::now() + 24h;
+  CHECK(deadline.within(48h).at() == deadline.at());
+  CHECK(deadline.within(1h).at() < deadline.at());
+  CHECK_FALSE(Deadline(mews::forever).within(1h).is_forever());
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 namespace mews {
@@ -24,6 +25,10 @@ class Deadline {
   [[nodiscard]] bool is_forever() const noexcept { return at_ == Clock::time_point::max(); }
   [[nodiscard]] bool has_passed() const noexcept { return !is_forever() && Clock::now() >= at_; }
   [[nodiscard]] Clock::time_point at() const noexcept { return at_; }
+  /// The same, but `wait` from now at the latest.
+  [[nodiscard]] Deadline within(Clock::duration wait) const noexcept {
+    return std::min(at_, after(wait));
+  }
   /// Time left, never negative; `duration::max()` for ever.
   [[nodiscard]] Clock::duration left() const noexcept {
     if (is_forever()) return Clock::duration::max();
