@@ -67,7 +67,7 @@ std::optional<ErrorCode> ChannelCore::push_slab(Payload& payload, Envelope envel
 std::optional<ErrorCode> ChannelCore::mark_in_flight(Payload& payload) {
   auto& pool = session_->pool();
   auto& slab = payload.slab();
-  if (slab.count > 1 && pool.shrink(slab, payload.size())) session_->ring_freed(slab.size_class);
+  if (slab.count > 1) pool.shrink(slab, payload.size());
   // Somebody scribbled over the truth word: the slab cannot be accounted for any more.
   if (!pool.send(slab, out_)) return ErrorCode::peer_corrupt;
   const auto why = ended();

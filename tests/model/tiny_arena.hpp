@@ -26,6 +26,12 @@ inline constexpr LaneId kToPlugin{1};
 inline constexpr LaneId kOtherToHost{2};
 inline constexpr LaneId kToOther{3};
 
+/// One slab, if any is free.
+[[nodiscard]] inline std::optional<mem::Slab> claim_one(mem::SlabPool& pool) {
+  const auto slab = pool.try_claim(1);
+  return slab ? std::optional(*slab) : std::nullopt;
+}
+
 /// How many slabs there are, and how many of them make a chunk (a power of two).
 struct TinyPlan {
   std::uint32_t slabs;
