@@ -72,6 +72,8 @@ Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes) {
     if (!claim_run(slab, count)) slab.count = 0;
   }
   if (slab.count == 0) return fail(ErrorCode::no_slab);
+  const auto held = layout::TruthWord::unpack(slab.word);
+  if (slab.count == 1 && held.backed_eighths == layout::kFullyBacked) return {};
   return back_claimed(slab, bytes);
 }
 
@@ -239,7 +241,13 @@ SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, ClassId id) {
   auto& cursor = arena_.pool().fresh[id.value()];
   // The cursor passes each slab once, unless a peer scribbles.
   for (auto turns = view.geometry.slab_count + 1; turns > 0; --turns) {
-    if (const auto slab = scan(view, 0, arena_.used_slabs(id))) return slab;
+    if (const auto slab = scan(view, 0, arena_.used_slabs(id))) {
+      // From now on the lowest slab of all is the next in turn, and is asked first.
+      auto& home = homes_[id.value()];
+      home.warm.store(1, std::memory_order_relaxed);
+      home.chunk.store(0, std::memory_order_relaxed);
+      return slab;
+    }
     auto fresh = cursor.load(std::memory_order_relaxed);
     if (fresh >= view.geometry.slab_count) return {};
     // Relaxed: a hint. Whoever moves it first, all look below it next.

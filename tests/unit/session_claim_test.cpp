@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -17,7 +19,7 @@ using mews::mem::Slab;
 using mews::mem::SlabPool;
 using namespace mews_test;
 
-constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::seconds kPatience{20};
 constexpr std::uint64_t kBytes = std::uint64_t{4} << 20;
 
 /// One session, and a peer whose pool has all slabs of the largest class and rings no bells.
@@ -42,27 +44,39 @@ struct Scene {
   }
 };
 
-/// A claim that blocks, in a thread of its own.
+/// A claim that blocks without a deadline, in a thread of its own.
 class Waiter {
  public:
-  explicit Waiter(SessionCore& session)
-      : session_(session), thread_([this] { claimed_ = session_.claim(slab_, kBytes, until_); }) {}
+  explicit Waiter(SessionCore& session) : session_(session) {
+    thread_ = std::thread([this] {
+      claimed_ = session_.claim(slab_, kBytes, Deadline(mews::forever));
+      is_over_.store(true, std::memory_order_release);
+    });
+  }
   Waiter(const Waiter&) = delete;
   Waiter& operator=(const Waiter&) = delete;
-  ~Waiter() {
-    if (thread_.joinable()) thread_.join();
-  }
+  ~Waiter() { finish(); }
+
   [[nodiscard]] const Slab& slab() {
-    thread_.join();
+    finish();
     REQUIRE(claimed_);
     return slab_;
   }
 
  private:
+  void finish() {
+    if (!thread_.joinable()) return;
+    const Deadline patience = kPatience;
+    while (!is_over_.load(std::memory_order_acquire) && !patience.has_passed())
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    session_.end(mews::ErrorCode::closed);
+    thread_.join();
+  }
+
   SessionCore& session_;
-  mews::detail::Patience until_{Deadline(kPatience)};
   Slab slab_;
   Result<void> claimed_;
+  std::atomic<bool> is_over_{false};
   std::thread thread_;
 };
 
