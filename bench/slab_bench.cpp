@@ -9,13 +9,9 @@ namespace bench = mews::bench;
 namespace {
 
 void add_class(std::uint64_t bytes) {
-  const auto malloc = [=] { return bench::malloc_free(bytes); };
   bench::add({.name = bench::path("slab/alone", bytes),
               .make = [=] { return bench::slab_alone(bytes); },
-              .yardsticks = {{"malloc", malloc}}});
-  bench::add({.name = bench::path("slab/alone_by_size", bytes),
-              .make = [=] { return bench::slab_alone_by_size(bytes); },
-              .yardsticks = {{"malloc", malloc}}});
+              .yardsticks = {{"malloc", [=] { return bench::malloc_free(bytes); }}}});
   bench::add({.name = bench::path("slab/freed_there", bytes),
               .make = [=] { return bench::slab_freed_there(bytes); },
               .yardsticks = {{"free_list", bench::free_list_freed_there}}});

@@ -79,12 +79,14 @@ std::string_view to_string(ErrorCode code) noexcept {
   return text_of(code).name;
 }
 
-Error Error::os(int os_errno, std::string_view call, std::string_view subject) {
+Error Error::os(int os_errno, std::string_view call, std::string_view subject) noexcept {
   const auto code = os_errno == EACCES || os_errno == EPERM    ? ErrorCode::permission_denied
                     : os_errno == ENOMEM || os_errno == ENOSPC ? ErrorCode::out_of_memory
                                                                : ErrorCode::os_error;
-  return Error(code, os_errno,
-               subject.empty() ? std::string(call) : fmt::format("{} of {}", call, subject));
+  return Error(code, os_errno, detail_text([&] {
+                 return subject.empty() ? std::string(call)
+                                        : fmt::format("{} of {}", call, subject);
+               }));
 }
 
 std::string Error::message() const {

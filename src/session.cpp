@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mews/session.hpp"
 
+#include <new>
 #include <optional>
 
 #include "core/guest_core.hpp"
@@ -67,15 +68,17 @@ Session::~Session() {
   if (state_->host) shutdown(kGoodbye);
 }
 
-Result<Session> Session::create(CreateOptions options) {
+Result<Session> Session::create(CreateOptions options) try {
   auto host = detail::HostCore::create(options);
   if (!host) return tl::unexpected(std::move(host.error()));
   auto state = std::make_unique<State>();
   state->host = std::move(*host);
   return Session(std::move(state));
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
 }
 
-Result<Session> Session::attach(const AttachOptions& options) {
+Result<Session> Session::attach(const AttachOptions& options) try {
   const Deadline deadline(options.timeout);
   auto invitation = !options.name.empty()     ? join_named(options, deadline)
                     : !options.socket.empty() ? join_at(options.socket, options, deadline)
@@ -88,6 +91,8 @@ Result<Session> Session::attach(const AttachOptions& options) {
   state->channel = Channel((*guest)->channel());
   state->guest = std::move(*guest);
   return Session(std::move(state));
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
 }
 
 bool Session::is_host() const noexcept {
@@ -100,26 +105,32 @@ Channel& Session::channel() noexcept {
 }
 
 Result<Plugin> Session::spawn(const std::string& name, const std::vector<std::string>& command,
-                              PluginOptions options) {
+                              PluginOptions options) try {
   if (!state_->host) return tl::unexpected(not_a_host());
   auto plugin = state_->host->spawn(name, command, std::move(options));
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
   return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
 }
 
-Result<void> Session::listen(const std::string& address) {
+Result<void> Session::listen(const std::string& address) try {
   if (!state_->host) return tl::unexpected(not_a_host());
   return state_->host->listen(address);
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
 }
 
-Result<Plugin> Session::admit(Deadline deadline) {
+Result<Plugin> Session::admit(Deadline deadline) try {
   if (!state_->host) return tl::unexpected(not_a_host());
   auto plugin = state_->host->admit(deadline);
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
   return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
 }
 
-Result<std::pair<Plugin, Session>> Session::connect(const std::string& name) {
+Result<std::pair<Plugin, Session>> Session::connect(const std::string& name) try {
   if (!state_->host) return tl::unexpected(not_a_host());
   auto& host = *state_->host;
   auto local = host.connect(name);
@@ -136,6 +147,8 @@ Result<std::pair<Plugin, Session>> Session::connect(const std::string& name) {
   auto& cast = local->cast;
   return std::pair(Plugin(std::move(cast.plugin), std::move(cast.process), std::move(cast.channel)),
                    Session(std::move(state)));
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
 }
 
 std::vector<std::string> Session::shutdown(Deadline deadline) {

@@ -66,8 +66,8 @@ ClassId class_of(std::uint64_t bytes) {
 }
 
 // As it comes: what it is copied to would be part of the measurement.
-std::optional<mem::Slab> claim(mem::SlabPool& pool, ClassId id) {
-  auto slab = pool.try_claim_one(id);
+Result<mem::Slab> claim(mem::SlabPool& pool, std::uint64_t bytes) {
+  auto slab = pool.try_claim(bytes);
   require(slab.has_value(), "a size class ran out of slabs");
   *reinterpret_cast<volatile std::uint64_t*>(slab->data) = slab->word;
   return slab;
@@ -92,22 +92,9 @@ const std::vector<std::uint64_t>& class_bytes() {
 
 CasePtr slab_alone(std::uint64_t bytes) {
   auto shared = std::make_shared<SharedPool>();
-  return local_case([shared, id = class_of(bytes)](const Batch& batch) {
-    auto& pool = shared->of(kFirstPeer);
-    repeat(batch, [&] { pool.release(*claim(pool, id)); });
-  });
-}
-
-CasePtr slab_alone_by_size(std::uint64_t bytes) {
-  auto shared = std::make_shared<SharedPool>();
   return local_case([shared, bytes](const Batch& batch) {
     auto& pool = shared->of(kFirstPeer);
-    repeat(batch, [&] {
-      auto slab = pool.try_claim(bytes);
-      require(slab.has_value(), "a size class ran out of slabs");
-      *reinterpret_cast<volatile std::uint64_t*>(slab->data) = bytes;
-      pool.release(*slab);
-    });
+    repeat(batch, [&] { pool.release(*claim(pool, bytes)); });
   });
 }
 
@@ -119,7 +106,7 @@ CasePtr slab_freed_there(std::uint64_t bytes) {
     std::uint32_t index;
   };
   const auto allocate = [=] {
-    const auto slab = claim(shared->of(kFirstPeer), id);
+    const auto slab = claim(shared->of(kFirstPeer), bytes);
     return Handle{slab->word, slab->first.value()};
   };
   const auto free = [=](const Handle& handle) {
@@ -166,7 +153,6 @@ CasePtr slab_handed_over(std::uint64_t bytes) {
 
 CasePtr slab_churn(unsigned processes, std::uint64_t bytes) {
   auto shared = std::make_shared<SharedPool>();
-  const auto id = class_of(bytes);
   return crowd_case(processes, [=](unsigned nth) -> Body {
     return [=, held = std::array<std::optional<mem::Slab>, 16>(),
             next = std::size_t{0}](const Batch& batch) mutable {
@@ -177,7 +163,7 @@ CasePtr slab_churn(unsigned processes, std::uint64_t bytes) {
           read_header(*oldest, oldest->word);
           pool.release(*oldest);
         }
-        oldest = claim(pool, id);
+        oldest = *claim(pool, bytes);
       });
     };
   });

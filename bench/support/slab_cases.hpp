@@ -11,11 +11,8 @@ namespace mews::bench {
 /// The size classes that all allocators here are compared at.
 [[nodiscard]] const std::vector<std::uint64_t>& class_bytes();
 
-/// One process: claim a slab of exactly that class, write its first word, release it.
+/// One process: claim a slab for so many bytes, as a loan does, write its first word, release it.
 [[nodiscard]] CasePtr slab_alone(std::uint64_t bytes);
-
-/// The same by `SlabPool::try_claim`, as a loan does it.
-[[nodiscard]] CasePtr slab_alone_by_size(std::uint64_t bytes);
 
 /// Claimed and written to here, read and released there; which slab it is travels over a lane.
 [[nodiscard]] CasePtr slab_freed_there(std::uint64_t bytes);

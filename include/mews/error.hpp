@@ -45,6 +45,11 @@ enum class ErrorCode : std::uint8_t {
 /// A failure that a caller can act on, and that prints as one sentence.
 ///
 /// Cheap where failing is ordinary: `would_block` allocates nothing.
+///
+/// A function that returns a `Result` throws nothing. When the process itself is out of memory the
+/// code is `out_of_memory`, or the true one with an empty detail. What returns a text or figures as
+/// such (`message`, `Session::stats`) needs memory for them and throws `std::bad_alloc`, as any
+/// container does.
 class Error {
  public:
   explicit Error(ErrorCode code) noexcept : code_(code) {}
@@ -53,7 +58,8 @@ class Error {
       : code_(code), os_errno_(os_errno), detail_(std::move(detail)) {}
 
   /// A failed system call: `call` is its name, `subject` what it was applied to.
-  [[nodiscard]] static Error os(int os_errno, std::string_view call, std::string_view subject = {});
+  [[nodiscard]] static Error os(int os_errno, std::string_view call,
+                                std::string_view subject = {}) noexcept;
 
   [[nodiscard]] ErrorCode code() const noexcept { return code_; }
   /// The system's errno where one was behind it, otherwise 0.
@@ -68,6 +74,17 @@ class Error {
   int os_errno_ = 0;
   std::string detail_;
 };
+
+/// The text that `build()` makes for an error's detail; an empty one when there is no memory for
+/// it.
+template <class Build>
+[[nodiscard]] std::string detail_text(Build&& build) noexcept {
+  try {
+    return build();
+  } catch (...) {
+    return {};
+  }
+}
 
 /// A value, or the reason why there is none.
 template <class T>

@@ -130,6 +130,10 @@ Result<bool> ChannelCore::arm_event() {
   if (!role) return fail(ErrorCode::concurrent_use);
   os::drain_event_fd(events_.own.get());
   (void)in_data_.arm(sync::Sleeper::event_loop);
+  // A doorbell's own sleeps are short then; an event loop's are not ours to bound.
+  if (os::is_light_fence_broken()) {
+    return fail(ErrorCode::os_error, "membarrier is forbidden since: an event could be missed");
+  }
   return !has_something() && !receive_failed_ && !ended();
 }
 

@@ -67,7 +67,7 @@ std::optional<ErrorCode> ChannelCore::push_slab(Payload& payload, Envelope envel
 std::optional<ErrorCode> ChannelCore::mark_in_flight(Payload& payload) {
   auto& pool = session_->pool();
   auto& slab = payload.slab();
-  if (slab.count > 1 && pool.shrink(slab, payload.size())) session_->ring_freed(slab.size_class);
+  if (slab.count > 1) pool.shrink(slab, payload.size());
   // Somebody scribbled over the truth word: the slab cannot be accounted for any more.
   if (!pool.send(slab, out_)) return ErrorCode::peer_corrupt;
   const auto why = ended();
@@ -78,9 +78,7 @@ std::optional<ErrorCode> ChannelCore::mark_in_flight(Payload& payload) {
 // The other process is dead and its share of the arena is being reclaimed: whoever is first, this
 // thread or the reclaiming scan, the slab ends up in one place.
 void ChannelCore::take_back(Payload& payload) noexcept {
-  if (session_->pool().unsend(payload.slab(), out_)) return;
-  session_->ring_freed(payload.slab().size_class);
-  let_go(payload);
+  if (!session_->pool().unsend(payload.slab(), out_)) let_go(payload);
 }
 
 void ChannelCore::let_go(Payload& payload) noexcept {

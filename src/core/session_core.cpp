@@ -3,8 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <mutex>
-#include <vector>
+#include <new>
 
 #include "mews/loan.hpp"
 #include "mews/mem/census.hpp"
@@ -14,18 +13,23 @@
 namespace mews::detail {
 namespace {
 
-// Loans and messages that outlive their session still point at its core: it is kept, and its
-// address stays reachable here.
-void keep_for_ever(SessionCore* core) {
-  static std::mutex mutex;
-  static auto* kept = new std::vector<SessionCore*>;
-  const std::lock_guard lock(mutex);
-  kept->push_back(core);
+/// Whoever waits for a slab looks again by himself so often. A freed bell is rung by all peers: if
+/// one is stopped after it has cleared the bell and before it wakes, the others find it cleared.
+constexpr std::chrono::seconds kLongestSleep{1};
+
+/// Nothing when there is no memory for it: then an error says less.
+std::optional<mem::Census> take_census(const mem::Arena& arena, ClassId id) noexcept {
+  try {
+    return mem::Census(arena, id);
+  } catch (const std::bad_alloc&) {
+    return std::nullopt;
+  }
 }
 
-std::string holders_text(const SessionCore& core, const mem::Census& census) {
+std::string holders_text(const SessionCore& core, const std::optional<mem::Census>& census) {
+  if (!census) return "who holds them is not known";
   std::string text;
-  for (const auto& holding : census.holdings()) {
+  for (const auto& holding : census->holdings()) {
     if (!text.empty()) text += ", ";
     text += core.peer_name(holding.peer);
     if (holding.held > 0) text += fmt::format(" holds {}", holding.held);
@@ -43,13 +47,21 @@ SessionCore::SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self,
       self_(self),
       local_(local),
       cpus_(sync::usable_cpus()),
-      pool_(*arena_, self) {}
+      pool_(*arena_, self, this) {}
+
+// Loans and messages that outlive their session still point at its core: it is kept, and its
+// address stays reachable here.
+void SessionCore::keep_for_ever() noexcept {
+  static std::atomic<SessionCore*> kept{nullptr};
+  // acq_rel: the link before its reader; nobody follows it but a leak checker.
+  next_kept_ = kept.exchange(this, std::memory_order_acq_rel);
+}
 
 std::shared_ptr<SessionCore> SessionCore::make(std::shared_ptr<const mem::Arena> arena, PeerId self,
                                                const LocalOptions& local) {
   return {new SessionCore(std::move(arena), self, local), [](SessionCore* core) {
             if (core->has_slabs_out()) {
-              keep_for_ever(core);
+              core->keep_for_ever();
             } else {
               delete core;
             }
@@ -94,7 +106,7 @@ Result<void> SessionCore::claim(mem::Slab& slab, std::uint64_t bytes, Patience p
 Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, Deadline deadline) {
   const auto id = class_to_wait_for(bytes);
   const auto began = Deadline::Clock::now();
-  const mem::Census census(*arena_, id);
+  const auto census = take_census(*arena_, id);
   const sync::Doorbell bell(arena_->pool().freed_bell[id.value()]);
   // Over when a slab was got, or when more waiting cannot help. An optional: the gate asks whether.
   using Outcome = std::optional<Result<void>>;
@@ -110,30 +122,27 @@ Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, De
   const auto sleep = [&](Deadline until) {
     const auto ticket = bell.arm(sync::Sleeper::futex);
     found = attempt();
-    if (!found) bell.sleep(ticket, until);
+    if (!found) bell.sleep(ticket, until.within(kLongestSleep));
   };
   if (auto last = gates_[id.value()].wait(deadline, attempt, sleep)) return *std::move(last);
-  return tl::unexpected(
-      claim_timeout(bytes, id, Deadline::Clock::now() - began, holders_text(*this, census)));
+  return fail(ErrorCode::timed_out, detail_text([&] {
+                return claim_timeout_text(bytes, id, Deadline::Clock::now() - began,
+                                          holders_text(*this, census));
+              }));
 }
 
-Error SessionCore::claim_timeout(std::uint64_t bytes, ClassId id, Deadline::Clock::duration waited,
-                                 const std::string& holders) const {
+std::string SessionCore::claim_timeout_text(std::uint64_t bytes, ClassId id,
+                                            Deadline::Clock::duration waited,
+                                            const std::string& holders) const {
   const auto slab_bytes = arena_->view(id).geometry.slab_bytes;
   const auto wanted =
       bytes > slab_bytes ? fmt::format("no {} adjacent {} slabs",
                                        (bytes + slab_bytes - 1) / slab_bytes, size_text(slab_bytes))
                          : fmt::format("no {} slab", size_text(slab_bytes));
-  return Error(ErrorCode::timed_out,
-               fmt::format("{} for {}: {}", wanted, duration_text(waited), holders));
+  return fmt::format("{} for {}: {}", wanted, duration_text(waited), holders);
 }
 
-void SessionCore::release(const mem::Slab& slab) noexcept {
-  pool_.release(slab);
-  ring_freed(slab.size_class);
-}
-
-void SessionCore::ring_freed(ClassId id) noexcept {
+void SessionCore::on_freed(ClassId id) noexcept {
   // A request of a smaller class may fall back on this one.
   const auto fallback = arena_->geometry().fallback_classes;
   const auto first = id.value() > fallback ? id.value() - fallback : 0;
@@ -163,7 +172,7 @@ std::optional<ErrorCode> SessionCore::ended() const noexcept {
 }
 
 void release_slab(SessionCore& core, const mem::Slab& slab) noexcept {
-  core.release(slab);
+  core.pool().release(slab);
   core.count_in();
 }
 

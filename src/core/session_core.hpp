@@ -22,7 +22,7 @@ namespace mews::detail {
 
 /// What host and plugin have in common: the arena, this peer's slab pool, and the waiting for
 /// free slabs. Loans and messages point here. Any thread.
-class SessionCore {
+class SessionCore final : private mem::FreedListener {
  public:
   SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self, const LocalOptions& local);
 
@@ -48,7 +48,6 @@ class SessionCore {
 
   /// A slab or run for `bytes`; blocks while it could come free. Errors of `Channel::loan`.
   [[nodiscard]] Result<void> claim(mem::Slab& slab, std::uint64_t bytes, Patience patience);
-  void release(const mem::Slab& slab) noexcept;
 
   /// Slabs that loans and messages of this process have. Counted here and not read off the truth
   /// words, because on it depends whether the arena may be unmapped, and a peer may scribble.
@@ -59,8 +58,6 @@ class SessionCore {
     return out_.load(std::memory_order_acquire) != 0;
   }
 
-  /// After a slab of `id` was freed by an exchange: wakes who may use it.
-  void ring_freed(ClassId id) noexcept;
   /// Slabs of any class may have become free, or the session has ended: everybody looks again.
   void ring_all_freed() noexcept;
 
@@ -71,9 +68,12 @@ class SessionCore {
  private:
   [[nodiscard]] Result<void> wait_for_slab(mem::Slab& slab, std::uint64_t bytes, Deadline deadline);
   [[nodiscard]] ClassId class_to_wait_for(std::uint64_t bytes) const noexcept;
-  [[nodiscard]] Error claim_timeout(std::uint64_t bytes, ClassId id,
-                                    Deadline::Clock::duration waited,
-                                    const std::string& holders) const;
+  [[nodiscard]] std::string claim_timeout_text(std::uint64_t bytes, ClassId id,
+                                               Deadline::Clock::duration waited,
+                                               const std::string& holders) const;
+  /// Wakes who may use a slab of `id`.
+  void on_freed(ClassId id) noexcept override;
+  void keep_for_ever() noexcept;
 
   std::shared_ptr<const mem::Arena> arena_;
   PeerId self_;
@@ -82,6 +82,7 @@ class SessionCore {
   mem::SlabPool pool_;
   std::array<sync::Gate, layout::kMaxClasses> gates_;
   base::LocalAtomic<int> ended_{-1};
+  SessionCore* next_kept_ = nullptr;
   alignas(64) std::atomic<std::uint64_t> out_{0};
 };
 

@@ -10,15 +10,6 @@ namespace {
 using layout::Phase;
 using layout::TruthWord;
 
-/// Slabs below the fresh cursor: above it no word was ever written, and reading one would only
-/// bring a page into being.
-std::uint32_t used_slabs(const Arena& arena, ClassId id) noexcept {
-  const auto& row = arena.view(id).geometry;
-  const auto chunks =
-      std::min(arena.pool().fresh[id.value()].load(std::memory_order_relaxed), row.chunk_count);
-  return std::min(chunks << row.chunk_shift, row.slab_count);
-}
-
 std::vector<Holding> sorted(const std::unordered_map<std::uint32_t, Holding>& by_peer) {
   std::vector<Holding> holdings;
   for (const auto& [peer, holding] : by_peer)
@@ -46,7 +37,7 @@ bool is_possible(const TruthWord& word, const layout::Geometry& geometry) noexce
 }  // namespace
 
 Census::Census(const Arena& arena, ClassId id) : arena_(arena), id_(id) {
-  before_.resize(used_slabs(arena, id));
+  before_.resize(arena.used_slabs(id));
   for (std::size_t i = 0; i < before_.size(); ++i) {
     before_[i] = arena.view(id).words[i].load(std::memory_order_relaxed);
   }
@@ -54,7 +45,7 @@ Census::Census(const Arena& arena, ClassId id) : arena_(arena), id_(id) {
 
 std::vector<Holding> Census::holdings() const {
   std::unordered_map<std::uint32_t, Holding> by_peer;
-  const auto end = used_slabs(arena_, id_);
+  const auto end = arena_.used_slabs(id_);
   for (std::uint32_t i = 0; i < end; ++i) {
     const auto seen = arena_.view(id_).words[i].load(std::memory_order_relaxed);
     const auto word = TruthWord::unpack(seen);
@@ -80,7 +71,7 @@ Audit audit(const Arena& arena) {
     const auto& view = arena.view(ClassId{c});
     Audit::Class row{.slab_bytes = view.geometry.slab_bytes,
                      .slabs = view.geometry.slab_count,
-                     .ever_used = used_slabs(arena, ClassId{c})};
+                     .ever_used = arena.used_slabs(ClassId{c})};
     for (std::uint32_t i = 0; i < row.ever_used; ++i) {
       const auto word = TruthWord::unpack(view.words[i].load(std::memory_order_acquire));
       if (!is_possible(word, arena.geometry())) {

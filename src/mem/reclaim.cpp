@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mews/mem/reclaim.hpp"
 
-#include <algorithm>
 #include <unordered_set>
-
-#include "mews/base/checked.hpp"
 
 namespace mews::mem {
 namespace {
@@ -12,25 +9,53 @@ namespace {
 using layout::Phase;
 using layout::TruthWord;
 
+using Keys = std::unordered_set<std::uint64_t>;
+
 std::uint64_t key(std::uint32_t size_class, std::uint64_t index) noexcept {
   return std::uint64_t{size_class} << 32 | index;
 }
 
-// By class and index alone: while its record is unread, a slab cannot have moved on.
-std::unordered_set<std::uint64_t> slabs_of(const Arena& arena,
-                                           std::span<const SlabPool::Claim> published) {
-  std::unordered_set<std::uint64_t> slabs;
+/// The slabs that the published records name, up to the first record that nobody can receive: one
+/// that names no slabs of this arena, or one that was named before. So there are never more than
+/// one a record and those of the largest class, whatever a peer has written.
+///
+/// By class and index alone: while its record is unread, a slab cannot have moved on.
+Keys slabs_of(const Arena& arena, std::span<const SlabPool::Claim> published) {
+  Keys slabs;
   for (const auto& claim : published) {
-    if (claim.size_class >= arena.class_count()) continue;
-    const auto& row = arena.geometry().classes[claim.size_class];
-    if (claim.index >= row.slab_count) continue;
-    const auto count = std::clamp<std::uint64_t>(base::ceil_div(claim.bytes, row.slab_bytes), 1,
-                                                 row.slab_count - claim.index);
-    for (std::uint64_t i = 0; i < count; ++i) {
-      slabs.insert(key(claim.size_class, claim.index + i));
+    const auto count = SlabPool::slabs_named(arena.geometry(), claim);
+    if (count == 0) return slabs;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (!slabs.insert(key(claim.size_class, claim.index + i)).second) return slabs;
     }
   }
   return slabs;
+}
+
+/// How the dead one had a slab.
+enum class Left : std::uint8_t { not_at_all, held, in_flight };
+
+/// Frees a slab if the dead one had it. `is_published()` is asked of what it had sent.
+template <class IsPublished>
+Left free_if_left(layout::AtomicTruthWord& word, const DeadPeer& dead, IsPublished&& is_published) {
+  const auto left_of = [&](const TruthWord& w) {
+    if (w.phase == Phase::held && w.holder == dead.peer.value()) return Left::held;
+    if (w.phase != Phase::in_flight) return Left::not_at_all;
+    const bool is_to_it = w.lane == dead.to_it.value();
+    const bool is_half_sent = w.lane == dead.from_it.value() && !is_published();
+    return is_to_it || is_half_sent ? Left::in_flight : Left::not_at_all;
+  };
+  // seq_cst: the partner of the sender's held -> in_flight, see SlabPool::send.
+  auto seen = word.load(std::memory_order_seq_cst);
+  for (;;) {
+    const auto left = left_of(TruthWord::unpack(seen));
+    if (left == Left::not_at_all) return left;
+    // seq_cst: as every free, for the waiters' bell. ABA: the generation.
+    if (word.compare_exchange_strong(seen, TruthWord::unpack(seen).freed().pack(),
+                                     std::memory_order_seq_cst, std::memory_order_seq_cst)) {
+      return left;
+    }
+  }
 }
 
 std::uint32_t disown_chunks(const ClassView& view, PeerId dead) noexcept {
@@ -39,7 +64,7 @@ std::uint32_t disown_chunks(const ClassView& view, PeerId dead) noexcept {
     auto owner = dead.value() + 1;
     // Relaxed: a hint. The bit first, so that whoever adopts the chunk looks into it.
     if (view.owners[chunk].load(std::memory_order_relaxed) != owner) continue;
-    view.hints[chunk / 64].fetch_or(std::uint64_t{1} << (chunk % 64), std::memory_order_relaxed);
+    view.hint(chunk << view.geometry.chunk_shift);
     view.owners[chunk].compare_exchange_strong(owner, 0, std::memory_order_relaxed,
                                                std::memory_order_relaxed);
     ++disowned;
@@ -54,32 +79,13 @@ Reclaimed reclaim(const Arena& arena, const DeadPeer& dead) {
   Reclaimed done;
   for (std::uint32_t c = 0; c < arena.class_count(); ++c) {
     const auto& view = arena.view(ClassId{c});
-    const auto fresh =
-        std::min(arena.pool().fresh[c].load(std::memory_order_relaxed), view.geometry.chunk_count);
-    const auto end = std::min(fresh << view.geometry.chunk_shift, view.geometry.slab_count);
+    const auto end = arena.used_slabs(ClassId{c});
     for (std::uint32_t i = 0; i < end; ++i) {
-      // seq_cst: the partner of the sender's held -> in_flight, see SlabPool::send.
-      auto seen = view.words[i].load(std::memory_order_seq_cst);
-      for (;;) {
-        const auto word = TruthWord::unpack(seen);
-        const bool is_held = word.phase == Phase::held && word.holder == dead.peer.value();
-        const bool is_to_it = word.phase == Phase::in_flight && word.lane == dead.to_it.value();
-        const bool is_half_sent = word.phase == Phase::in_flight &&
-                                  word.lane == dead.from_it.value() &&
-                                  !published.contains(key(c, i));
-        if (!is_held && !is_to_it && !is_half_sent) break;
-        // seq_cst: as every free, for the waiters' bell. ABA: the generation.
-        if (view.words[i].compare_exchange_strong(
-                seen, word.freed().pack(), std::memory_order_seq_cst, std::memory_order_seq_cst)) {
-          ++(is_held ? done.held : done.in_flight);
-          if (view.geometry.chunk_slabs > 1) {
-            const auto chunk = i >> view.geometry.chunk_shift;
-            view.hints[chunk / 64].fetch_or(std::uint64_t{1} << (chunk % 64),
-                                            std::memory_order_seq_cst);
-          }
-          break;
-        }
-      }
+      const auto left =
+          free_if_left(view.words[i], dead, [&] { return published.contains(key(c, i)); });
+      if (left == Left::not_at_all) continue;
+      ++(left == Left::held ? done.held : done.in_flight);
+      view.hint(i);
     }
     if (view.geometry.chunk_slabs > 1) done.chunks += disown_chunks(view, dead.peer);
   }

@@ -33,38 +33,52 @@ auto first_of(std::uint32_t words, Bits&& bits, Visit&& visit) -> decltype(visit
 
 }  // namespace
 
-SlabPool::SlabPool(const Arena& arena, PeerId self) : arena_(arena), self_(self) {
+SlabPool::SlabPool(const Arena& arena, PeerId self, FreedListener* listener)
+    : arena_(arena), self_(self), listener_(listener) {
   for (std::uint32_t i = 0; i < arena.class_count(); ++i) {
     const auto words = bitmap_words(arena.geometry().classes[i].chunk_count);
     homes_[i].view = arena.view(ClassId{i});
     homes_[i].own = std::make_unique<base::LocalAtomic<std::uint64_t>[]>(words);
   }
+  class_by_width_.fill(layout::kNoClass);
+  for (std::uint32_t width = 0; width < 64; ++width) {
+    if (const auto smallest = arena.geometry().class_for(std::uint64_t{1} << width)) {
+      class_by_width_[width] = static_cast<std::uint8_t>(*smallest);
+    }
+  }
 }
 
-Result<void> SlabPool::try_claim_into(Slab& slab, std::uint64_t bytes) {
+// Where the slab in turn was not to be had: others of its class, larger classes, or a run.
+Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes) {
   const auto& geometry = arena_.geometry();
-  bool is_found = false;
+  slab.count = 0;
   if (const auto smallest = geometry.class_for(bytes)) {
     const auto last = std::min(*smallest + geometry.fallback_classes, geometry.class_count - 1);
-    for (auto i = *smallest; i <= last && !is_found; ++i)
-      is_found = claim_into(slab, ClassId{i});
+    for (auto i = *smallest; i <= last && slab.count == 0; ++i) {
+      Taken taken;
+      if (i != *smallest) taken = claim_in_turn(homes_[i]);
+      if (!taken) taken = claim_elsewhere(ClassId{i});
+      if (taken) describe(slab, homes_[i].view, ClassId{i}, taken);
+    }
   } else {
     const auto& largest = geometry.classes[geometry.class_count - 1];
     if (bytes > geometry.max_payload_bytes()) {
-      return fail(ErrorCode::payload_too_large,
-                  fmt::format("{} bytes, and the largest run is {} slabs of {} bytes", bytes,
-                              largest.slab_count, largest.slab_bytes));
+      return fail(ErrorCode::payload_too_large, detail_text([&] {
+                    return fmt::format("{} bytes, and the largest run is {} slabs of {} bytes",
+                                       bytes, largest.slab_count, largest.slab_bytes);
+                  }));
     }
     const auto count = static_cast<std::uint32_t>(base::ceil_div(bytes, largest.slab_bytes));
-    is_found = claim_run_into(slab, count);
+    if (!claim_run(slab, count)) slab.count = 0;
   }
-  if (!is_found) {
-    slab.count = 0;
-    return fail(ErrorCode::no_slab);
-  }
-  // Warm slabs, nearly all, have their pages.
+  if (slab.count == 0) return fail(ErrorCode::no_slab);
   const auto held = layout::TruthWord::unpack(slab.word);
   if (slab.count == 1 && held.backed_eighths == layout::kFullyBacked) return {};
+  return back_claimed(slab, bytes);
+}
+
+// Without its pages a slab is of no use: it goes back.
+Result<void> SlabPool::back_claimed(Slab& slab, std::uint64_t bytes) {
   auto backed = back(slab, bytes);
   if (!backed) {
     release(slab);
@@ -101,13 +115,6 @@ Result<void> SlabPool::back(Slab& slab, std::uint64_t bytes) {
     }
   }
   return {};
-}
-
-std::uint32_t SlabPool::fresh_slabs(const ClassView& view, ClassId id) const noexcept {
-  // Relaxed: a stale cursor only hides slabs that were given out this moment.
-  const auto chunks = std::min(arena_.pool().fresh[id.value()].load(std::memory_order_relaxed),
-                               view.geometry.chunk_count);
-  return std::min(chunks << view.geometry.chunk_shift, view.geometry.slab_count);
 }
 
 SlabPool::Taken SlabPool::scan(const ClassView& view, std::uint32_t begin, std::uint32_t end) {
@@ -163,7 +170,7 @@ SlabPool::Taken SlabPool::claim_elsewhere(ClassId id) {
     hints.fetch_and(~(std::uint64_t{1} << (*chunk % 64)), std::memory_order_seq_cst);
     base::full_fence();
     if (auto slab = claim_in_chunk(view, home, *chunk)) {
-      hint(view, *chunk);
+      view.hint(slab.index);
       return slab;
     }
   }
@@ -194,11 +201,13 @@ std::optional<std::uint32_t> SlabPool::adopt_chunk(const ClassView& view, ClassI
     return chunk;
   }
   if (auto chunk = first_of(words, hinted, take_over)) return chunk;
-  while (fresh < view.geometry.chunk_count) {
+  // The cursor passes each chunk once, unless a peer scribbles.
+  const auto end = view.geometry.chunk_count;
+  for (auto turns = end; turns > 0 && fresh < end; --turns) {
     // A process that dies right after this leaves a chunk below the cursor that nobody owns and no
     // hint names: the sweep finds its slabs.
-    if (!fresh_cursor.compare_exchange_weak(fresh, fresh + 1, relaxed, relaxed)) continue;
-    hint(view, fresh);
+    if (!fresh_cursor.compare_exchange_strong(fresh, fresh + 1, relaxed, relaxed)) continue;
+    view.hint(fresh << view.geometry.chunk_shift);
     if (auto chunk = take_over(fresh)) return chunk;
     fresh = fresh_cursor.load(relaxed);
   }
@@ -207,7 +216,7 @@ std::optional<std::uint32_t> SlabPool::adopt_chunk(const ClassView& view, ClassI
 
 // One slab out of a chunk of somebody else's that is said to have one.
 SlabPool::Taken SlabPool::steal(const ClassView& view, ClassId id) {
-  const auto end = fresh_slabs(view, id);
+  const auto end = arena_.used_slabs(id);
   const auto words = bitmap_words(view.geometry.chunk_count);
   const auto hinted = [&](std::uint32_t w) {
     return view.hints[w].load(std::memory_order_relaxed);
@@ -222,8 +231,8 @@ SlabPool::Taken SlabPool::steal(const ClassView& view, ClassId id) {
 // Hints may have been lost with the process that was to set them: before a class is called
 // exhausted, every truth word is looked at.
 SlabPool::Taken SlabPool::sweep(const ClassView& view, ClassId id) {
-  auto slab = scan(view, 0, fresh_slabs(view, id));
-  if (slab) hint(view, slab.index >> view.geometry.chunk_shift);
+  auto slab = scan(view, 0, arena_.used_slabs(id));
+  if (slab) view.hint(slab.index);
   return slab;
 }
 
@@ -232,7 +241,13 @@ SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, ClassId id) {
   auto& cursor = arena_.pool().fresh[id.value()];
   // The cursor passes each slab once, unless a peer scribbles.
   for (auto turns = view.geometry.slab_count + 1; turns > 0; --turns) {
-    if (const auto slab = scan(view, 0, fresh_slabs(view, id))) return slab;
+    if (const auto slab = scan(view, 0, arena_.used_slabs(id))) {
+      // From now on the lowest slab of all is the next in turn, and is asked first.
+      auto& home = homes_[id.value()];
+      home.warm.store(1, std::memory_order_relaxed);
+      home.chunk.store(0, std::memory_order_relaxed);
+      return slab;
+    }
     auto fresh = cursor.load(std::memory_order_relaxed);
     if (fresh >= view.geometry.slab_count) return {};
     // Relaxed: a hint. Whoever moves it first, all look below it next.
@@ -240,39 +255,6 @@ SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, ClassId id) {
                                    std::memory_order_relaxed);
   }
   return {};
-}
-
-// Claimed in ascending order, so that of two that meet one goes on. What was claimed of a row that
-// turned out to be too short is freed again.
-bool SlabPool::claim_run_into(Slab& run, std::uint32_t count) {
-  const ClassId id{arena_.class_count() - 1};
-  const auto& view = arena_.view(id);
-  std::uint32_t begin = 0;
-  while (view.geometry.slab_count - begin >= count) {
-    auto& cursor = arena_.pool().fresh[id.value()];
-    auto fresh = cursor.load(std::memory_order_relaxed);
-    const auto needed = base::ceil_div(begin + count, view.geometry.chunk_slabs);
-    // First, so that no scan stops short of a slab that a dead peer holds.
-    while (fresh < needed &&
-           !cursor.compare_exchange_weak(fresh, static_cast<std::uint32_t>(needed),
-                                         std::memory_order_relaxed, std::memory_order_relaxed)) {
-    }
-    std::uint32_t taken = 0;
-    for (; taken < count; ++taken) {
-      const auto word = take_free(view.words[begin + taken]);
-      if (word == 0) break;
-      if (taken == 0) describe(run, view, id, {word, begin});
-    }
-    if (taken == count) {
-      run.count = count;
-      run.capacity_bytes = std::uint64_t{count} * view.geometry.slab_bytes;
-      return true;
-    }
-    run.count = taken;
-    if (taken > 0) release_run(run);
-    begin += taken + 1;
-  }
-  return false;
 }
 
 }  // namespace mews::mem

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 
 #include "mews/base/atomic.hpp"
@@ -13,9 +14,10 @@
 namespace mews::os {
 namespace {
 
-// word         writer                 readers      protects
-// registered   register_light_fence   all threads  nothing: a flag by itself, hence relaxed
-std::atomic<bool> registered{false};
+// word   writer                               readers      protects
+// state  register_light_fence, heavy_fence    all threads  nothing: a flag by itself, hence relaxed
+enum class State : std::uint8_t { unregistered, registered, broken };
+std::atomic<State> state{State::unregistered};
 
 bool membarrier(int command) noexcept {
   return ::syscall(SYS_membarrier, command, 0U, 0) == 0;
@@ -38,24 +40,36 @@ bool register_light_fence() noexcept {
   // The barrier is tried as well: a seccomp filter may allow one command and forbid the other.
   const bool ok = is_wanted() && membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) &&
                   membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
-  // Never taken back: peers have been told, and the kernel has no unregister.
-  if (ok) registered.store(true, std::memory_order_relaxed);  // relaxed: see the table
-  return ok;
+  // Never taken back: peers have been told, and the kernel has no unregister. But once broken it
+  // stays so, as a seccomp filter does.
+  auto before = State::unregistered;
+  if (ok) state.compare_exchange_strong(before, State::registered, std::memory_order_relaxed);
+  return ok && before != State::broken;
 }
 
 bool has_light_fence() noexcept {
 #if defined(MEWS_STEPPED)
   if (has_modelled_fence) return true;
 #endif
-  return registered.load(std::memory_order_relaxed);  // relaxed: see the table
+  return state.load(std::memory_order_relaxed) == State::registered;  // relaxed: see the table
 }
 
-void heavy_fence() noexcept {
+bool is_light_fence_broken() noexcept {
+  return state.load(std::memory_order_relaxed) == State::broken;  // relaxed: see the table
+}
+
+bool heavy_fence() noexcept {
 #if defined(MEWS_STEPPED)
-  if (has_modelled_fence) return base::announce(base::Step::heavy_fence, nullptr, 0);
+  if (has_modelled_fence) {
+    base::announce(base::Step::heavy_fence, nullptr, 0);
+    return true;
+  }
 #endif
-  if (has_light_fence() && membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED)) return;
+  const auto seen = state.load(std::memory_order_relaxed);  // relaxed: see the table
+  if (seen != State::unregistered && membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED)) return true;
+  if (seen == State::registered) state.store(State::broken, std::memory_order_relaxed);
   base::full_fence();
+  return seen == State::unregistered;
 }
 
 }  // namespace mews::os

@@ -6,10 +6,15 @@ namespace mews::sync {
 bool Role::try_enter_unbiased() noexcept {
   // Acquire: the state that the last unbiased holder left.
   if (exclusive_.exchange(true, std::memory_order_acquire)) return false;
-  if (current_.load(std::memory_order_relaxed) != kUnbiased) {
+  if (const auto biased = current_.load(std::memory_order_relaxed); biased != kUnbiased) {
     // [V1] relaxed: the heavy fence orders it before [V2], on the owner's thread too.
     current_.store(kUnbiased, std::memory_order_relaxed);
-    os::heavy_fence();
+    if (!os::heavy_fence()) {
+      // Whether the owner is inside cannot be known: the role stays its own.
+      current_.store(biased, std::memory_order_relaxed);
+      exclusive_.store(false, std::memory_order_release);
+      return false;
+    }
   }
   for (std::uint32_t i = 0; i < used_slots_; ++i) {
     // [V2] acquire: the state that the owner left; true: the owner is inside, or at the door.

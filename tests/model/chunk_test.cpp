@@ -134,7 +134,7 @@ class ComingHome final : public Homes {
     Homes::reset();
     for (auto& slab : lent_) {
       // The host's home, but the plugin holds what is in it.
-      auto held = tiny_.pool(kHost).try_claim_one(kClass);
+      auto held = claim_one(tiny_.pool(kHost));
       (void)tiny_.pool(kHost).send(*held, kToPlugin);
       slab = tiny_.take(kPlugin,
                         {.size_class = 0,

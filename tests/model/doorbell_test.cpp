@@ -87,7 +87,7 @@ class Freed final : public Scenario {
     }
     threads_.push_back({.name = "holder", .process = kPlugin, .body = [this] {
                           for (const auto& slab : slabs_)
-                            plugin_.session().release(slab);
+                            plugin_.session().pool().release(slab);
                         }});
   }
   void reset() override {

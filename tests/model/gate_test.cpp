@@ -66,12 +66,12 @@ class AtGate final : public Scenario {
   bool wait_until(Deadline deadline) {
     mem::Slab slab;
     const auto claimed = host_.session().claim(slab, kSlabBytes, detail::Patience(deadline));
-    if (claimed && !plan_.is_kept) host_.session().release(slab);
+    if (claimed && !plan_.is_kept) host_.session().pool().release(slab);
     return claimed.has_value();
   }
   void release_all() {
     for (const auto& slab : slabs_)
-      plugin_.session().release(slab);
+      plugin_.session().pool().release(slab);
   }
 
   GatePlan plan_;

@@ -75,7 +75,7 @@ void TinyArena::reset() {
 }
 
 std::optional<mem::Slab> TinyArena::claim(int peer) {
-  auto slab = pool(peer).try_claim_one(kClass);
+  auto slab = claim_one(pool(peer));
   if (slab) knows(peer, *slab);
   return slab;
 }
@@ -140,7 +140,7 @@ void TinyArena::expect_whole(int peer, std::uint32_t at_least) {
   }
   expect(free >= at_least, "a slab is lost");
   std::uint32_t claimed = 0;
-  while (const auto slab = pool(peer).try_claim_one(kClass)) {
+  while (const auto slab = claim_one(pool(peer))) {
     if (slab->first.value() >= slabs_)
       return expect(false, "a slab was given out that does not exist");
     ++claimed;

@@ -23,6 +23,12 @@ inline constexpr ClassId kClass{0};
 inline constexpr LaneId kToPlugin{0};
 inline constexpr LaneId kToHost{1};
 
+/// One slab, if any is free.
+[[nodiscard]] inline std::optional<mem::Slab> claim_one(mem::SlabPool& pool) {
+  const auto slab = pool.try_claim(1);
+  return slab ? std::optional(*slab) : std::nullopt;
+}
+
 /// How many slabs there are, and how many of them make a chunk (a power of two).
 struct TinyPlan {
   std::uint32_t slabs;

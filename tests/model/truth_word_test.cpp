@@ -66,12 +66,12 @@ class DoubleFree final : public Scenario {
     threads_ = {{.name = "first", .process = kHost, .body = release},
                 {.name = "second", .process = kHost, .body = release},
                 {.name = "plugin", .process = kPlugin, .body = [this] {
-                   claimed_ = tiny_.pool(kPlugin).try_claim_one(kClass);
+                   claimed_ = claim_one(tiny_.pool(kPlugin));
                  }}};
   }
   void reset() override {
     tiny_.reset();
-    slab_ = tiny_.pool(kHost).try_claim_one(kClass);
+    slab_ = claim_one(tiny_.pool(kHost));
     claimed_.reset();
     released_ = 0;
   }

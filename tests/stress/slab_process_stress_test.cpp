@@ -29,7 +29,8 @@ using mews_test::Random;
 using stress::SlabUser;
 
 mews_test::ArenaSpec scarce() {
-  return {.classes = {{4096, 515}, {65536, 67}, {std::uint64_t{4} << 20, 6}}};
+  return {.fallback_classes = 1,
+          .classes = {{4096, 515}, {65536, 67}, {std::uint64_t{4} << 20, 6}}};
 }
 
 struct Share {

@@ -21,7 +21,8 @@ using mews::mem::SlabPool;
 
 /// A few slabs per class, so that all ways of the search are taken all the time.
 mews_test::ArenaSpec scarce() {
-  return {.classes = {{4096, 515}, {65536, 67}, {std::uint64_t{4} << 20, 6}}};
+  return {.fallback_classes = 1,
+          .classes = {{4096, 515}, {65536, 67}, {std::uint64_t{4} << 20, 6}}};
 }
 
 struct Load {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "mews/layout/geometry.hpp"
 #include "mews/mem/arena.hpp"
 #include "mews/mem/census.hpp"
+#include "mews/mem/slab_pool.hpp"
 #include "mews/os/memory_file.hpp"
 #include "mews/os/unique_fd.hpp"
 
@@ -23,7 +25,7 @@ namespace mews_test {
 struct ArenaSpec {
   std::uint32_t peers = 4;
   std::uint32_t ring_cells = 32;
-  std::uint32_t fallback_classes = 1;
+  std::uint32_t fallback_classes = 0;
   std::vector<mews::layout::ClassPlan> classes{
       {1024, 1030}, {16384, 24}, {65536, 70}, {std::uint64_t{4} << 20, 8}};
 };
@@ -68,6 +70,18 @@ template <class T>
                                                    std::uint32_t index) {
   return mews::layout::TruthWord::unpack(
       arena.view(id).words[index].load(std::memory_order_acquire));
+}
+
+/// One slab of this class; the arena must not fall back on larger ones.
+[[nodiscard]] inline std::optional<mews::mem::Slab> claim_one(mews::mem::SlabPool& pool,
+                                                              mews::ClassId id) {
+  const auto slab = pool.try_claim(pool.arena().view(id).geometry.slab_bytes);
+  return slab ? std::optional(*slab) : std::nullopt;
+}
+
+[[nodiscard]] inline std::uint64_t capacity_bytes(const mews::mem::Arena& arena,
+                                                  const mews::mem::Slab& slab) {
+  return slab.count * arena.view(slab.size_class).geometry.slab_bytes;
 }
 
 /// Whether `peer` holds any slab, by the truth words.

@@ -99,3 +99,10 @@ TEST_CASE("deadline: a point in time is kept as it is") {
   CHECK(has_passed(Deadline::Clock::now() - 1s));
   CHECK(has_passed(Deadline::Clock::time_point::min()));
 }
+
+TEST_CASE("deadline: within a wait it is the earlier of the two") {
+  const Deadline deadline = Deadline::Clock::now() + 24h;
+  CHECK(deadline.within(48h).at() == deadline.at());
+  CHECK(deadline.within(1h).at() < deadline.at());
+  CHECK_FALSE(Deadline(mews::forever).within(1h).is_forever());
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <cerrno>
 #include <cstdint>
+#include <new>
 #include <set>
 #include <string>
 
@@ -70,4 +71,11 @@ TEST_CASE("error: a failed result carries the error it was made of") {
   REQUIRE_FALSE(result);
   CHECK(result.error().code() == ErrorCode::closed);
   CHECK(result.error().detail() == "by it");
+}
+
+TEST_CASE("error: a detail for which there is no memory stays empty") {
+  const auto none = mews::detail_text([]() -> std::string { throw std::bad_alloc(); });
+  CHECK(none.empty());
+  CHECK(Error(ErrorCode::timed_out, none).message() == Error(ErrorCode::timed_out).message());
+  CHECK(mews::detail_text([] { return std::string("said"); }) == "said");
 }

@@ -162,3 +162,53 @@ TEST_CASE("gate: a waiter whose deadline passes leaves, and the lead stays") {
   is_open.store(true);
   lead.join();
 }
+
+TEST_CASE("gate: who leaves by an exception is neither a waiter nor the lead any more") {
+  Gate gate;
+  struct Failure {};
+  const auto nothing = [] { return std::optional<int>(); };
+  CHECK_THROWS_AS(gate.wait(
+                      kPatience, []() -> std::optional<int> { throw Failure(); }, [](Deadline) {}),
+                  Failure);
+  CHECK_THROWS_AS(gate.wait(kPatience, nothing, [](Deadline) { throw Failure(); }), Failure);
+  int sleeps = 0;
+  const auto result = gate.wait(
+      kPatience, [&] { return sleeps == 1 ? std::optional(sleeps) : std::nullopt; },
+      [&](Deadline) { ++sleeps; });
+  CHECK(result == 1);
+}
+
+TEST_CASE("gate: a wake-up that was given to one who leaves by an exception serves another") {
+  Gate gate;
+  struct Failure {};
+  std::atomic<bool> has_failed{false};
+  std::atomic<bool> is_failing_asleep{false};
+  std::atomic<bool> may_fail{false};
+  std::thread failing([&] {
+    try {
+      static_cast<void>(gate.wait(
+          mews::forever, [] { return std::optional<int>(); },
+          [&](Deadline) {
+            is_failing_asleep.store(true);
+            while (!may_fail.load())
+              std::this_thread::yield();
+            throw Failure();
+          }));
+    } catch (const Failure&) {
+      has_failed.store(true);
+    }
+  });
+  while (!is_failing_asleep.load())
+    std::this_thread::yield();
+  // Sleeps behind the lead at first, and then is the lead.
+  std::atomic<int> sleeps{0};
+  std::thread follower([&] {
+    static_cast<void>(gate.wait(
+        mews::forever, [&] { return sleeps.load() > 0; }, [&](Deadline) { sleeps.fetch_add(1); }));
+  });
+  may_fail.store(true);
+  failing.join();
+  follower.join();
+  CHECK(has_failed.load());
+  CHECK(sleeps.load() == 1);
+}

@@ -60,7 +60,7 @@ TEST_CASE("reclaim: what the dead peer held is free, in every class") {
   Scene scene;
   for (std::uint32_t c = 0; c < scene.arena.class_count(); ++c) {
     for (int i = 0; i < 3; ++i)
-      REQUIRE(scene.dying.try_claim_one(ClassId{c}));
+      REQUIRE(claim_one(scene.dying, ClassId{c}));
   }
   const auto done = scene.reclaim();
   CHECK((done.held == 12 && done.in_flight == 0 && done.chunks == 3));
@@ -156,6 +156,39 @@ TEST_CASE("reclaim: published claims that make no sense do no harm") {
                      {.size_class = 3, .index = 7, .generation = 1, .bytes = ~std::uint64_t{0}}};
   CHECK(scene.reclaim().in_flight == 1);
   CHECK(scene.word(slab).phase == Phase::free);
+}
+
+TEST_CASE("reclaim: what follows a record that nobody can receive is not delivered, and is free") {
+  using Claim = SlabPool::Claim;
+  const Claim bad[] = {
+      {.size_class = 0, .index = 0, .generation = 1, .bytes = 1025},
+      {.size_class = 2, .index = 0, .generation = 1, .bytes = ~std::uint64_t{0}},
+      {.size_class = 3, .index = 7, .generation = 1, .bytes = 5 * kMiB},
+      {.size_class = 3, .index = 8, .generation = 1, .bytes = 1},
+      {.size_class = 4, .index = 0, .generation = 1, .bytes = 1},
+  };
+  for (const auto& claim : bad) {
+    CHECK(SlabPool::slabs_named(make_arena().geometry(), claim) == 0);
+    Scene scene;
+    const auto before = Scene::sent(scene.dying, 100, Scene::kFromIt);
+    const auto after = Scene::sent(scene.dying, 100, Scene::kFromIt);
+    scene.published = {Scene::claim_of(before, 100), claim, Scene::claim_of(after, 100)};
+    CHECK(scene.reclaim().in_flight == 1);
+    CHECK(scene.word(before).phase == Phase::in_flight);
+    CHECK(scene.word(after).phase == Phase::free);
+  }
+}
+
+TEST_CASE("reclaim: a slab that is published twice is delivered once, and nothing behind it") {
+  Scene scene;
+  const auto slab = Scene::sent(scene.dying, 9 * kMiB, Scene::kFromIt);
+  const auto after = Scene::sent(scene.dying, 100, Scene::kFromIt);
+  auto again = Scene::claim_of(slab, 100);
+  again.index += 2;
+  scene.published = {Scene::claim_of(slab, 9 * kMiB), again, Scene::claim_of(after, 100)};
+  CHECK(scene.reclaim().in_flight == 1);
+  CHECK(scene.word(slab, 2).phase == Phase::in_flight);
+  CHECK(scene.word(after).phase == Phase::free);
 }
 
 TEST_CASE("reclaim: the sender of what was taken back finds out, whatever it tries") {

@@ -20,7 +20,7 @@ using namespace mews_test;
 std::vector<Slab> claim(SlabPool& pool, ClassId id, std::uint32_t count) {
   std::vector<Slab> slabs;
   while (slabs.size() < count)
-    slabs.push_back(pool.try_claim_one(id).value());
+    slabs.push_back(claim_one(pool, id).value());
   return slabs;
 }
 
@@ -28,7 +28,7 @@ std::vector<Slab> claim(SlabPool& pool, ClassId id, std::uint32_t count) {
 std::vector<std::uint32_t> flow(SlabPool& pool, ClassId id, std::uint32_t claims) {
   std::vector<std::uint32_t> indices;
   for (std::uint32_t i = 0; i < claims; ++i) {
-    const auto slab = pool.try_claim_one(id).value();
+    const auto slab = claim_one(pool, id).value();
     indices.push_back(slab.first.value());
     pool.release(slab);
   }
@@ -90,9 +90,9 @@ TEST_CASE("slab home: large classes use the lowest free slab again") {
     CHECK(held[i].first.value() == i);
   CHECK(pool.release(held[2]));
   CHECK(pool.release(held[1]));
-  CHECK(pool.try_claim_one(k4MiB).value().first.value() == 1);
-  CHECK(pool.try_claim_one(k4MiB).value().first.value() == 2);
-  CHECK(pool.try_claim_one(k4MiB).value().first.value() == 4);
+  CHECK(claim_one(pool, k4MiB).value().first.value() == 1);
+  CHECK(claim_one(pool, k4MiB).value().first.value() == 2);
+  CHECK(claim_one(pool, k4MiB).value().first.value() == 4);
 }
 
 TEST_CASE("slab home: two peers take slabs from chunks of their own") {
@@ -145,9 +145,9 @@ TEST_CASE("slab home: a peer whose chunks are full takes single slabs of others'
   SlabPool one(arena, PeerId{1});
   SlabPool two(arena, PeerId{2});
   auto held = claim(one, kKiB, 1030);
-  CHECK_FALSE(two.try_claim_one(kKiB));
+  CHECK_FALSE(claim_one(two, kKiB));
   CHECK(one.release(held[700]));
-  const auto stolen = two.try_claim_one(kKiB);
+  const auto stolen = claim_one(two, kKiB);
   REQUIRE(stolen);
   CHECK(stolen->first == held[700].first);
   CHECK(owner(arena, kKiB, 1) == 2);
@@ -161,11 +161,11 @@ TEST_CASE("slab home: a slab whose hint was lost is found before the class is ca
   for (const std::size_t lost : {0U, 511U, 512U, 1029U}) {
     CHECK(one.release(held[lost]));
     forget_hints(arena, kKiB);
-    const auto found = two.try_claim_one(kKiB);
+    const auto found = claim_one(two, kKiB);
     REQUIRE(found);
     CHECK(found->first == held[lost].first);
     forget_hints(arena, kKiB);
-    CHECK_FALSE(two.try_claim_one(kKiB));
+    CHECK_FALSE(claim_one(two, kKiB));
   }
 }
 
@@ -183,8 +183,8 @@ TEST_CASE("slab home: hints that name chunks which do not exist do no harm") {
   for (const auto& slab : rest)
     CHECK(slab.first.value() < 1030);
   set_all();
-  CHECK_FALSE(one.try_claim_one(kKiB));
-  CHECK_FALSE(two.try_claim_one(kKiB));
+  CHECK_FALSE(claim_one(one, kKiB));
+  CHECK_FALSE(claim_one(two, kKiB));
 }
 
 TEST_CASE("slab home: a cursor beyond the class does no harm") {
@@ -195,7 +195,7 @@ TEST_CASE("slab home: a cursor beyond the class does no harm") {
     const auto count = arena.view(id).geometry.slab_count;
     for (const auto& slab : claim(pool, id, count))
       CHECK(slab.first.value() < count);
-    CHECK_FALSE(pool.try_claim_one(id));
+    CHECK_FALSE(claim_one(pool, id));
   }
 }
 

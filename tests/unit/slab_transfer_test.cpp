@@ -57,7 +57,7 @@ TEST_CASE("slab transfer: the receiver holds the same bytes, and frees them") {
   Transfer t;
   const auto got = t.receiver.take(t.claim, kLane, kSender);
   REQUIRE(got);
-  CHECK((got->data == t.slab.data && got->count == 1 && got->capacity_bytes == 65536));
+  CHECK((got->data == t.slab.data && got->count == 1 && capacity_bytes(t.arena, *got) == 65536));
   CHECK(got->data[9999] == std::byte{7});
   CHECK((t.word().phase == Phase::held && t.word().holder == 2));
   CHECK(t.word().generation == t.claim.generation);

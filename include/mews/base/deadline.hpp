@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 
 namespace mews {
@@ -34,8 +35,10 @@ class Deadline {
 #endif
     return !is_forever() && Clock::now() >= at_;
   }
-  [[nodiscard]] Clock::time_point at() const noexcept {
-    return at_;
+  [[nodiscard]] Clock::time_point at() const noexcept { return at_; }
+  /// The same, but `wait` from now at the latest.
+  [[nodiscard]] Deadline within(Clock::duration wait) const noexcept {
+    return std::min(at_, after(wait));
   }
   /// Time left, never negative; `duration::max()` for ever.
   [[nodiscard]] Clock::duration left() const noexcept {

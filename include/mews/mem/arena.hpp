@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -26,6 +27,19 @@ struct ClassView {
   base::Atomic<std::uint32_t>* owners = nullptr;  ///< chunk_count of them
   base::Atomic<std::uint64_t>* hints = nullptr;   ///< one bit per chunk
   std::byte* slabs = nullptr;
+
+  /// Notes that the chunk of `slab` may have a free slab. Classes without chunks need no hints.
+  void hint(std::uint32_t slab) const noexcept {
+    if (geometry.chunk_slabs == 1) return;
+    const auto chunk = slab >> geometry.chunk_shift;
+    auto& word = hints[chunk / 64];
+    const auto bit = std::uint64_t{1} << (chunk % 64);
+    // seq_cst, after the slab is free; its partner, a peer that finds the chunk full, clears the
+    // bit and then looks again.
+    if ((word.load(std::memory_order_seq_cst) & bit) == 0) {
+      word.fetch_or(bit, std::memory_order_seq_cst);
+    }
+  }
 };
 
 /// A mapped arena: turns indices into references, by private geometry only.
@@ -52,6 +66,14 @@ class Arena {
   [[nodiscard]] layout::PoolState& pool() const noexcept { return *pool_; }
   [[nodiscard]] const ClassView& view(ClassId id) const noexcept { return classes_[id.value()]; }
   [[nodiscard]] std::uint32_t class_count() const noexcept { return geometry_.class_count; }
+  /// Slabs of the chunks that were ever given out. Above them no truth word was ever written, and
+  /// looking at one would only bring a page into being.
+  [[nodiscard]] std::uint32_t used_slabs(ClassId id) const noexcept {
+    const auto& row = geometry_.classes[id.value()];
+    // Relaxed: a stale cursor only hides slabs that were given out this moment.
+    const auto fresh = pool_->fresh[id.value()].load(std::memory_order_relaxed);
+    return std::min(std::min(fresh, row.chunk_count) << row.chunk_shift, row.slab_count);
+  }
 
   /// Puts memory behind everything but the cells and the slabs.
   [[nodiscard]] Result<void> commit_control() const;

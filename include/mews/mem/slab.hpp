@@ -16,7 +16,6 @@ struct Slab {
   std::uint32_t count = 0;    ///< slabs in the run, 1 for a single slab
   std::uint64_t word = 0;     ///< the first slab's truth word, as this process last wrote it
   std::byte* data = nullptr;  ///< page-aligned from 4 KiB up, otherwise aligned to its size
-  std::uint64_t capacity_bytes = 0;
 };
 
 }  // namespace mews::mem

@@ -12,6 +12,7 @@
 #include "mews/ids.hpp"
 #include "mews/layout/truth_word.hpp"
 #include "mews/mem/arena.hpp"
+#include "mews/mem/freed_listener.hpp"
 #include "mews/mem/slab.hpp"
 
 namespace mews::mem {
@@ -36,15 +37,18 @@ namespace mews::mem {
 /// truth word  see truth_word.hpp  every peer  [P1] seq_cst CAS to free /      slab bytes
 ///                                             [P2] acquire CAS free -> held
 /// chunk owner home peer, host     every peer  relaxed CAS                    nothing: a hint
-/// hint bit    every peer          every peer  [P3] / [P4] seq_cst            nothing: a hint
+/// hint bit    every peer          every peer  ClassView::hint / [P4] seq_cst nothing: a hint
+///
+/// Whatever a call gives back, on purpose or because it failed half way, the listener is told: a
+/// waiter may have looked while it was taken.
 ///
 /// Any thread may call any function at any time; all are lock-free and none blocks, but a claim
 /// of memory that was never used asks the system for pages. Death at any point leaves each slab
 /// free, held by the dead peer, or in flight on its lane; `reclaim` finds all three.
 class SlabPool {
  public:
-  /// `arena` must outlive the pool. One pool per attached peer.
-  SlabPool(const Arena& arena, PeerId self);
+  /// `arena` and `listener` (which may be null) must outlive the pool. One pool per attached peer.
+  SlabPool(const Arena& arena, PeerId self, FreedListener* listener = nullptr);
 
   /// Memory for a payload of `bytes` (any size above 0): the smallest class that fits, then up to
   /// `fallback_classes` larger ones; above the largest class a run of it. Pages are there when it
@@ -57,36 +61,36 @@ class SlabPool {
     return slab;
   }
   /// The same, described in place. On an error `slab` is nobody's.
-  [[nodiscard]] Result<void> try_claim_into(Slab& slab, std::uint64_t bytes);
-
-  /// One slab of exactly this class, pages not yet asked for.
-  [[nodiscard]] std::optional<Slab> try_claim_one(ClassId id) {
-    std::optional<Slab> slab;
-    if (!claim_into(slab.emplace(), id)) slab.reset();
-    return slab;
+  [[nodiscard]] Result<void> try_claim_into(Slab& slab, std::uint64_t bytes) {
+    if (!claim_warm(slab, bytes)) return claim_any(slab, bytes);
+    const auto held = layout::TruthWord::unpack(slab.word);
+    return held.backed_eighths == layout::kFullyBacked ? Result<void>() : back_claimed(slab, bytes);
   }
 
   /// Puts pages behind the first `bytes` of `slab`. `out_of_memory`; the slab is still held then.
   [[nodiscard]] Result<void> back(Slab& slab, std::uint64_t bytes);
 
-  /// held -> free. False, and nothing happens, when the slab is not held by this peer any more (it
-  /// was taken for dead, or a peer scribbled). The caller then rings the freed bells.
+  /// held -> free. False when any of it is not held by this peer any more (it was taken for dead,
+  /// or a peer scribbled): that is left alone, and the rest is free.
   bool release(const Slab& slab) noexcept {
     if (slab.count != 1) return release_run(slab);
     if (layout::TruthWord::unpack(slab.word).phase != layout::Phase::held) return false;
     const auto& view = homes_[slab.size_class.value()].view;
-    return free_one(view, slab.first.value(), slab.word);
+    if (!free_one(view, slab.first.value(), slab.word)) return false;
+    tell(slab.size_class);
+    return true;
   }
 
   /// Gives the slabs of a run that `bytes` does not need back; a single slab stays as it is.
-  /// True when any was freed: then ring the bells.
+  /// True when the run is shorter now.
   bool shrink(Slab& slab, std::uint64_t bytes) noexcept;
 
-  /// held -> in_flight on `lane`, before the record is published. False: not ours any more.
+  /// held -> in_flight on `lane`, before the record is published. False when any of it is not ours
+  /// any more: what is, is held as before.
   [[nodiscard]] bool send(Slab& slab, LaneId lane) noexcept;
 
   /// in_flight -> held by the same peer again: the record could not be published. False when the
-  /// host, reclaiming a dead receiver, came first: then all of it is free; ring the bells.
+  /// host, reclaiming a dead receiver, came first to any of it: then all of it is free.
   [[nodiscard]] bool unsend(Slab& slab, LaneId lane) noexcept;
 
   /// What a record says of its payload, unchecked.
@@ -96,9 +100,23 @@ class SlabPool {
     std::uint32_t generation;
     std::uint64_t bytes;
   };
+  /// The number of adjacent slabs that a claim names, of which only private geometry is asked; 0
+  /// when no record of a correct peer says such a thing.
+  [[nodiscard]] static std::uint32_t slabs_named(const layout::Geometry& geometry,
+                                                 const Claim& claim) noexcept {
+    if (claim.size_class >= geometry.class_count) return 0;
+    const auto& row = geometry.classes[claim.size_class];
+    const auto count = slabs_for(claim.bytes, row.slab_bytes);
+    // Only the largest class makes runs.
+    if (count > 1 && claim.size_class + 1 != geometry.class_count) return 0;
+    if (claim.index >= row.slab_count || count > row.slab_count - claim.index) return 0;
+    return static_cast<std::uint32_t>(count);
+  }
+
   /// The one place where a handle from a peer becomes memory: every field is checked against
   /// private geometry and the truth word, then in_flight(lane) -> held by this peer. Nothing when
-  /// any check fails: the record is bad, and no slab has changed hands.
+  /// any check fails: the record is bad. Then no slab has changed hands, but the slabs of a run
+  /// before the first that is not what it should be are free.
   [[nodiscard]] std::optional<Slab> take(const Claim& claim, LaneId lane, PeerId sender) noexcept {
     std::optional<Slab> slab;
     if (!take_into(slab.emplace(), claim, lane, sender)) slab.reset();
@@ -141,17 +159,22 @@ class SlabPool {
     slab.count = 1;
     slab.word = taken.word;
     slab.data = view.slabs + std::uint64_t{taken.index} * view.geometry.slab_bytes;
-    slab.capacity_bytes = view.geometry.slab_bytes;
   }
 
-  /// One slab of exactly this class; false, and `slab` is as it was, when there is none.
-  [[nodiscard]] bool claim_into(Slab& slab, ClassId id) {
-    auto& home = homes_[id.value()];
-    const auto& view = home.view;
-    auto taken = claim_in_turn(view, home);
-    if (!taken) taken = claim_elsewhere(id);
+  /// Slabs that hold `bytes`, at least one; any `bytes`, as a peer may claim it. A shift, because a
+  /// division takes longer than all the rest.
+  static std::uint64_t slabs_for(std::uint64_t bytes, std::uint64_t slab_bytes) noexcept {
+    return bytes == 0 ? 1 : ((bytes - 1) >> std::countr_zero(slab_bytes)) + 1;
+  }
+
+  /// What nearly every claim comes to: the next in turn of the smallest class that fits.
+  [[nodiscard]] bool claim_warm(Slab& slab, std::uint64_t bytes) noexcept {
+    const auto smallest = class_by_width_[static_cast<std::size_t>(std::bit_width(bytes - 1))];
+    if (smallest == layout::kNoClass) return false;
+    auto& home = homes_[smallest];
+    const auto taken = claim_in_turn(home);
     if (!taken) return false;
-    describe(slab, view, id, taken);
+    describe(slab, home.view, ClassId{smallest}, taken);
     return true;
   }
 
@@ -170,7 +193,8 @@ class SlabPool {
   }
 
   // The next of the warm slabs of the current chunk, unless it is time to look past them.
-  [[nodiscard]] Taken claim_in_turn(const ClassView& view, Home& home) noexcept {
+  [[nodiscard]] Taken claim_in_turn(Home& home) noexcept {
+    const auto& view = home.view;
     const auto chunk = home.chunk.load(std::memory_order_relaxed);
     if (chunk == kNoChunk) return {};
     const auto turns = home.turns.load(std::memory_order_relaxed) + 1;
@@ -189,25 +213,21 @@ class SlabPool {
     const auto free = layout::TruthWord::unpack(held).freed().pack();
     // [P1] release: our accesses to the bytes before the next holder's. seq_cst, because it
     // partners with the waiter's fence: either it sees the free slab, or we see its armed bell;
-    // likewise [P3] the hint. ABA: the generation.
+    // likewise the hint. ABA: the generation.
     if (!view.words[index].compare_exchange_strong(held, free, std::memory_order_seq_cst,
                                                    std::memory_order_relaxed)) {
       return false;
     }
-    if (view.geometry.chunk_slabs > 1) hint(view, index >> view.geometry.chunk_shift);
+    view.hint(index);
     return true;
   }
 
-  /// Notes that `chunk` may have a free slab.
-  static void hint(const ClassView& view, std::uint32_t chunk) noexcept {
-    auto& word = view.hints[chunk / 64];
-    const auto bit = std::uint64_t{1} << (chunk % 64);
-    // [P3] seq_cst, after the slab is free; its partner clears the bit and then looks again.
-    if ((word.load(std::memory_order_seq_cst) & bit) == 0) {
-      word.fetch_or(bit, std::memory_order_seq_cst);
-    }
+  void tell(ClassId id) const noexcept {
+    if (listener_ != nullptr) listener_->on_freed(id);
   }
 
+  [[nodiscard]] Result<void> claim_any(Slab& slab, std::uint64_t bytes);
+  [[nodiscard]] Result<void> back_claimed(Slab& slab, std::uint64_t bytes);
   [[nodiscard]] Taken claim_in_chunk(const ClassView& view, Home& home, std::uint32_t chunk);
   [[nodiscard]] Taken claim_elsewhere(ClassId id);
   [[nodiscard]] Taken claim_lowest(const ClassView& view, ClassId id);
@@ -216,12 +236,17 @@ class SlabPool {
   [[nodiscard]] std::optional<std::uint32_t> adopt_chunk(const ClassView& view, ClassId id,
                                                          Home& home);
   [[nodiscard]] Taken scan(const ClassView& view, std::uint32_t begin, std::uint32_t end);
-  [[nodiscard]] bool claim_run_into(Slab& run, std::uint32_t count);
+  void raise_cursor(ClassId id, std::uint32_t chunks) noexcept;
+  [[nodiscard]] bool claim_run(Slab& run, std::uint32_t count);
+  [[nodiscard]] std::uint32_t claim_row(Slab& run, std::uint32_t begin, std::uint32_t count);
+  std::uint32_t hold_again(Slab& slab, LaneId lane) noexcept;
   bool release_run(const Slab& slab) noexcept;
-  [[nodiscard]] std::uint32_t fresh_slabs(const ClassView& view, ClassId id) const noexcept;
 
   const Arena& arena_;
   const PeerId self_;
+  FreedListener* const listener_;
+  /// The smallest class that holds 2^i bytes, kNoClass where none does.
+  std::array<std::uint8_t, 65> class_by_width_{};
   std::array<Home, layout::kMaxClasses> homes_;
 };
 

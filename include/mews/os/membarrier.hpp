@@ -11,16 +11,22 @@ namespace mews::os {
 /// and where the environment has MEWS_FULL_FENCE set (to a non-empty value). Thread-safe.
 [[nodiscard]] bool register_light_fence() noexcept;
 
-/// True once `register_light_fence` has succeeded in this process.
+/// True once `register_light_fence` has succeeded in this process, and `heavy_fence` never failed
+/// since.
 [[nodiscard]] bool has_light_fence() noexcept;
 
 #if defined(MEWS_STEPPED)
 /// Makes the model checker's fence be there, which `heavy_fence` announces to it.
 inline bool has_modelled_fence = false;
 #endif
+/// True once a barrier was refused to a process that had registered: by a seccomp filter that was
+/// installed later, say. Peers, and other threads here, may go on without fences of their own, as
+/// they were told that they may; so whoever relied on `heavy_fence` must do without it.
+[[nodiscard]] bool is_light_fence_broken() noexcept;
 
 /// A full fence on this thread and, as seen from here, on every thread of every registered
-/// process. About a microsecond; never blocks. Falls back to a fence of this thread alone.
-void heavy_fence() noexcept;
+/// process. About a microsecond; never blocks. Where this process is not registered, nobody counts
+/// on more than a fence of this thread, and that is what it is. False: broken, this thread alone.
+bool heavy_fence() noexcept;
 
 }  // namespace mews::os

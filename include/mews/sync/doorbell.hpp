@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <climits>
 #include <cstdint>
 
@@ -42,9 +43,13 @@ enum class RingFence : std::uint8_t {
 ///
 /// Death: of a sleeper leaves a bit set, which the next ring clears at the price of one needless
 /// wake. Of a ringer between [R2] and the wake leaves the sleeper asleep: whoever watches that
-/// process rings again once it is known dead.
+/// process rings again once it is known dead. A ringer that is only stopped there is not dead:
+/// where many ring one bell, and the next would find it cleared, the sleeper must look again by
+/// itself.
 class Doorbell {
  public:
+  static constexpr std::chrono::milliseconds kUnfencedSleep{10};
+
   explicit Doorbell(base::Atomic<std::uint32_t>& word) noexcept : word_(&word) {}
 
   /// Announces a sleeper; the caller must then look again for what it waits for, and only if it is
@@ -57,8 +62,11 @@ class Doorbell {
     return before | bit;
   }
 
-  /// Sleeps until rung after `arm` gave out `ticket`, or the deadline. May return early.
+  /// Sleeps until rung after `arm` gave out `ticket`, or the deadline. May return early: the caller
+  /// arms and looks again. Where the heavy fence is broken, a light ring may have missed the armed
+  /// bit, and a sleep lasts `kUnfencedSleep` at most.
   os::FutexWait sleep(std::uint32_t ticket, Deadline deadline) const {
+    if (os::is_light_fence_broken()) deadline = deadline.within(kUnfencedSleep);
     return os::futex_wait(*word_, ticket, deadline);
   }
 

@@ -23,33 +23,21 @@ class Gate {
   /// last, false, answer once the deadline has passed. `sleep(deadline)` is called by the lead
   /// alone, outside the lock, after a failed attempt: it must arm, look again, and sleep until
   /// rung or the deadline; what it saw matters not, as `attempt` follows. Any number of threads.
+  /// What either of them throws ends this thread's wait and nobody else's.
   template <class Attempt, class Sleep>
   auto wait(Deadline deadline, Attempt&& attempt, Sleep&& sleep) -> decltype(attempt()) {
-    // seq_cst, before the attempt: its partner is the look in `notify`, after the change.
-    waiters_.fetch_add(1, std::memory_order_seq_cst);
-    std::unique_lock lock(mutex_);
+    Waiter waiter(*this);
     for (;;) {
-      const auto seen = version_;
-      lock.unlock();
+      waiter.look();
       auto result = attempt();
-      const bool is_over = static_cast<bool>(result) || deadline.has_passed();
-      lock.lock();
-      if (is_over) {
-        // A wake-up that this thread was given and did not need goes to the next one.
-        const auto before = waiters_.fetch_sub(1, std::memory_order_relaxed);
-        if (before > 1 && (version_ != seen || !has_lead_)) pass_on();
-        return result;
-      }
-      if (version_ != seen) continue;
+      if (static_cast<bool>(result) || deadline.has_passed()) return result;
+      std::unique_lock lock(mutex_);
+      if (version_ != waiter.seen()) continue;
       if (has_lead_) {
-        wait_for_version(lock, seen, deadline);
+        wait_for_version(lock, waiter.seen(), deadline);
       } else {
-        has_lead_ = true;
-        lock.unlock();
+        const Lead lead(*this, lock);
         sleep(deadline);
-        lock.lock();
-        has_lead_ = false;
-        pass_on();
       }
     }
   }
@@ -57,13 +45,62 @@ class Gate {
   /// Something has changed in this process (by a seq_cst exchange): waiters look again, without
   /// the lead's help. Costs one load when nobody waits.
   void notify() {
-    // seq_cst, after the change: either a waiter's attempt sees it, or we see the waiter.
+    // seq_cst, after the change; partner: the fence in Waiter.
     if (waiters_.load(std::memory_order_seq_cst) == 0) return;
     const std::lock_guard lock(mutex_);
     pass_on();
   }
 
  private:
+  /// One thread's wait, however it ends.
+  class Waiter {
+   public:
+    explicit Waiter(Gate& gate) : gate_(gate) {
+      gate_.waiters_.fetch_add(1, std::memory_order_relaxed);
+      // Before the first attempt, whose loads may be relaxed; the partner is `notify`, which looks
+      // for waiters after a seq_cst change. Either the attempt sees the change, or `notify` us.
+      base::full_fence();
+    }
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+    ~Waiter() {
+      const std::lock_guard lock(gate_.mutex_);
+      gate_.waiters_.fetch_sub(1, std::memory_order_relaxed);
+      // A wake-up that this thread was given and did not need goes to the next one.
+      if (gate_.version_ != seen_ || !gate_.has_lead_) gate_.pass_on();
+    }
+    /// An attempt follows: what changes from now on, it may have missed.
+    void look() {
+      const std::lock_guard lock(gate_.mutex_);
+      seen_ = gate_.version_;
+    }
+    [[nodiscard]] std::uint64_t seen() const noexcept { return seen_; }
+
+   private:
+    Gate& gate_;
+    std::uint64_t seen_ = 0;
+  };
+
+  /// The lead's time outside the lock; then the lead is passed on.
+  class Lead {
+   public:
+    Lead(Gate& gate, std::unique_lock<Mutex>& lock) : gate_(gate), lock_(lock) {
+      gate_.has_lead_ = true;
+      lock_.unlock();
+    }
+    Lead(const Lead&) = delete;
+    Lead& operator=(const Lead&) = delete;
+    ~Lead() {
+      lock_.lock();
+      gate_.has_lead_ = false;
+      gate_.pass_on();
+    }
+
+   private:
+    Gate& gate_;
+    std::unique_lock<Mutex>& lock_;
+  };
+
   void pass_on() {
     ++version_;
     condition_.notify_all();

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include <array>
+#include <functional>
+
+#include "mews/mem/freed_listener.hpp"
+#include "mews/sync/doorbell.hpp"
+#include "model/support.hpp"
+#include "model/tiny_arena.hpp"
+
+namespace mews::model {
+namespace {
+
+constexpr std::uint64_t kRunBytes = 2 * 4096;
+
+/// Rings the freed bell, as a session does.
+class Ringer final : public mem::FreedListener {
+ public:
+  explicit Ringer(const TinyArena& tiny) : tiny_(tiny) {}
+  void on_freed(ClassId) noexcept override {
+    (void)sync::Doorbell(tiny_.arena().pool().freed_bell[0]).ring(sync::RingFence::full);
+  }
+
+ private:
+  const TinyArena& tiny_;
+};
+
+/// Blocks until there are slabs for `bytes`.
+[[nodiscard]] mem::Slab claim_blocking(TinyArena& tiny, mem::SlabPool& pool, std::uint64_t bytes) {
+  const sync::Doorbell bell(tiny.arena().pool().freed_bell[0]);
+  for (;;) {
+    if (const auto slab = pool.try_claim(bytes)) return *slab;
+    const auto ticket = bell.arm(sync::Sleeper::futex);
+    if (const auto slab = pool.try_claim(bytes)) return *slab;
+    bell.sleep(ticket, forever);
+  }
+}
+
+/// Peers that wait for slabs, by pools that ring the freed bell; or by pools that do not, and then
+/// it is rung for what is released on purpose alone.
+class Waiting : public Scenario {
+ public:
+  void reset() override {
+    tiny_.reset();
+    for (int peer = 0; peer < kPeers; ++peer) {
+      pools_[static_cast<std::size_t>(peer)].emplace(
+          tiny_.arena(), PeerId{static_cast<std::uint32_t>(peer)}, tells_ ? &ringer_ : nullptr);
+    }
+  }
+  void verify() override { tiny_.expect_whole(kHost); }
+
+ protected:
+  Waiting(std::uint32_t slabs, bool tells)
+      : tells_(tells), tiny_({.slabs = slabs, .chunk_slabs = 1}, words_) {}
+
+  [[nodiscard]] mem::SlabPool& pool(int peer) { return *pools_[static_cast<std::size_t>(peer)]; }
+  [[nodiscard]] mem::Slab wait(int peer, std::uint64_t bytes) {
+    return claim_blocking(tiny_, pool(peer), bytes);
+  }
+  void give_back(int peer, const mem::Slab& slab) {
+    expect(pool(peer).release(slab), "what was held could not be released");
+    if (!tells_) ringer_.on_freed(kClass);
+  }
+  void add(const char* name, int peer, std::function<void()> body) {
+    threads_.push_back({.name = name, .process = peer, .body = std::move(body)});
+  }
+
+ private:
+  const bool tells_;
+  TinyArena tiny_;
+  Ringer ringer_{tiny_};
+  std::array<std::optional<mem::SlabPool>, kPeers> pools_;
+};
+
+// Two wait for runs of two slabs out of three, and give back what they got.
+class TwoRuns final : public Waiting {
+ public:
+  TwoRuns() : Waiting(3, true) {
+    add("host", kHost, [this] { give_back(kHost, wait(kHost, kRunBytes)); });
+    add("plugin", kPlugin, [this] { give_back(kPlugin, wait(kPlugin, kRunBytes)); });
+  }
+};
+
+// Two slabs, and two that wait for one each and keep it. The plugin tries for a run of both: if it
+// takes the one in vain while the other is taken, the second may look and go to sleep meanwhile.
+class InVain final : public Waiting {
+ public:
+  explicit InVain(bool tells) : Waiting(2, tells) {
+    add("plugin", kPlugin, [this] {
+      if (const auto run = pool(kPlugin).try_claim(kRunBytes)) give_back(kPlugin, *run);
+    });
+    add("host", kHost, [this] { (void)wait(kHost, 1); });
+    add("other", kOther, [this] { (void)wait(kOther, 1); });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("give back: who waits for slabs is not left asleep by one that took them in vain") {
+  InVain told(true);
+  require_holds("a run in vain", told, {});
+  InVain untold(false);
+  require_found("a run in vain, nobody told", untold, {}, "other sleeps for ever on freed_bell");
+}
+
+TEST_CASE("give back: two that wait for runs wake each other, but not without end") {
+  TwoRuns scenario;
+  require_holds("two runs that wait", scenario, {});
+}
+
+}  // namespace mews::model
