@@ -12,9 +12,9 @@ void take_back(SessionCore& session, ChannelCore& channel, const Departed& plugi
   using layout::SeatWord;
   const auto& arena = session.arena();
   // Relaxed: says nothing of anything else.
-  const auto before = arena.peer(plugin.peer)
-                          .seat.exchange(SeatWord{PeerState::dead, plugin.epoch}.pack(),
-                                         std::memory_order_relaxed);
+  const auto before =
+      arena.peer(plugin.peer)
+          .seat.exchange(SeatWord{PeerState::dead, plugin.epoch}.pack(), std::memory_order_relaxed);
   const bool has_left = before == SeatWord{PeerState::left, plugin.epoch}.pack();
   channel.end(has_left ? ErrorCode::closed : ErrorCode::peer_died, plugin.how);
   const auto published = channel.published();

@@ -45,7 +45,7 @@ inline void receive_in_batches(Actor& actor) {
     const auto visited = actor.channel().receive_batch(
         [&](const mews::MessageView& view) {
           actor.check(view.bytes);
-          is_last = view.envelope.type == kLast;
+          is_last = is_last || view.envelope.type == kLast;  // others may follow it
         },
         4, mews::forever);
     if (!visited) return complain(actor.witness(), "batch: " + visited.error().message());

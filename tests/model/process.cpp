@@ -87,8 +87,7 @@ void Process::expect_intact(const Message& message) {
 
 void Process::on_death() {
   if (peer_ == kHost) {
-    detail::take_back(*session_, *channel_,
-                      {.peer = id_of(plugin_), .epoch = 0, .how = "gone"});
+    detail::take_back(*session_, *channel_, {.peer = id_of(plugin_), .epoch = 0, .how = "gone"});
   } else {
     detail::give_up(*session_, *channel_);
   }

@@ -35,10 +35,16 @@ class Deadline {
 #endif
     return !is_forever() && Clock::now() >= at_;
   }
-  [[nodiscard]] Clock::time_point at() const noexcept { return at_; }
+  [[nodiscard]] Clock::time_point at() const noexcept {
+    return at_;
+  }
   /// The same, but `wait` from now at the latest.
-  [[nodiscard]] Deadline within(Clock::duration wait) const noexcept {
+  [[nodiscard]] Deadline within([[maybe_unused]] Clock::duration wait) const noexcept {
+#if defined(MEWS_STEPPED)
+    return *this;  // or it would hide what the tests look for: a wake-up that is lost
+#else
     return std::min(at_, after(wait));
+#endif
   }
   /// Time left, never negative; `duration::max()` for ever.
   [[nodiscard]] Clock::duration left() const noexcept {
