@@ -65,12 +65,10 @@ ClassId class_of(std::uint64_t bytes) {
   fail("no such size class");
 }
 
-// As it comes: what it is copied to would be part of the measurement.
-Result<mem::Slab> claim(mem::SlabPool& pool, std::uint64_t bytes) {
-  auto slab = pool.try_claim(bytes);
-  require(slab.has_value(), "a size class ran out of slabs");
-  *reinterpret_cast<volatile std::uint64_t*>(slab->data) = slab->word;
-  return slab;
+// Described in place, as a loan is: copying it would be part of the measurement.
+void claim(mem::Slab& slab, mem::SlabPool& pool, std::uint64_t bytes) {
+  require(pool.try_claim_into(slab, bytes).has_value(), "a size class ran out of slabs");
+  *reinterpret_cast<volatile std::uint64_t*>(slab.data) = slab.word;
 }
 
 void read_header(const mem::Slab& slab, std::uint64_t expected) {
@@ -94,7 +92,11 @@ CasePtr slab_alone(std::uint64_t bytes) {
   auto shared = std::make_shared<SharedPool>();
   return local_case([shared, bytes](const Batch& batch) {
     auto& pool = shared->of(kFirstPeer);
-    repeat(batch, [&] { pool.release(*claim(pool, bytes)); });
+    mem::Slab slab;
+    repeat(batch, [&] {
+      claim(slab, pool, bytes);
+      pool.release(slab);
+    });
   });
 }
 
@@ -106,8 +108,9 @@ CasePtr slab_freed_there(std::uint64_t bytes) {
     std::uint32_t index;
   };
   const auto allocate = [=] {
-    const auto slab = claim(shared->of(kFirstPeer), bytes);
-    return Handle{slab->word, slab->first.value()};
+    mem::Slab slab;
+    claim(slab, shared->of(kFirstPeer), bytes);
+    return Handle{slab.word, slab.first.value()};
   };
   const auto free = [=](const Handle& handle) {
     auto& pool = shared->of(kSecondPeer);
@@ -154,18 +157,18 @@ CasePtr slab_handed_over(std::uint64_t bytes) {
 CasePtr slab_churn(unsigned processes, std::uint64_t bytes) {
   auto shared = std::make_shared<SharedPool>();
   return crowd_case(processes, [=](unsigned nth) -> Body {
-    return [=, held = std::array<std::optional<mem::Slab>, 16>(),
-            next = std::size_t{0}](const Batch& batch) mutable {
-      auto& pool = shared->of(PeerId{nth});
-      repeat(batch, [&] {
-        auto& oldest = held[next++ % held.size()];
-        if (oldest) {
-          read_header(*oldest, oldest->word);
-          pool.release(*oldest);
-        }
-        oldest = *claim(pool, bytes);
-      });
-    };
+    return
+        [=, held = std::array<mem::Slab, 16>(), next = std::size_t{0}](const Batch& batch) mutable {
+          auto& pool = shared->of(PeerId{nth});
+          repeat(batch, [&] {
+            auto& oldest = held[next++ % held.size()];
+            if (oldest.count != 0) {
+              read_header(oldest, oldest.word);
+              pool.release(oldest);
+            }
+            claim(oldest, pool, bytes);
+          });
+        };
   });
 }
 

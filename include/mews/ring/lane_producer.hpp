@@ -139,7 +139,7 @@ class LaneProducer {
     if (to_end < cells) return {reserve(to_end + needed), to_end};
     if (at + cells >= lap_end_ && lap_end_ < capacity_) {
       if (!refresh_head()) return {Push::corrupt, 0};
-      if (seen_head_ == position_ && reserve(to_end + needed) == Push::done) {
+      if (seen_head_ >= last_position_ && reserve(to_end + needed) == Push::done) {
         return {Push::done, to_end};
       }
       // Asked again twice as far on: the head is one more line to fetch.
@@ -254,6 +254,7 @@ class LaneProducer {
       // Relaxed: nobody looks here before the batch's first mark is published.
       cell(position_).mark.store(mark, std::memory_order_relaxed);
     }
+    last_position_ = position_;
     position_ += length;
     if (position_ > plain_until_) stand_anew(position_ - length + (mark & 0xf));
   }
@@ -279,7 +280,8 @@ class LaneProducer {
   std::uint64_t capacity_;
   std::uint64_t short_lap_;  ///< where a lap may end at the earliest
   std::uint64_t position_ = 0;
-  std::uint64_t plain_until_ = 0;  ///< see `find_plain`
+  std::uint64_t plain_until_ = 0;    ///< see `find_plain`
+  std::uint64_t last_position_ = 0;  ///< of the record that was written last
   std::uint64_t seen_head_ = 0;
   std::uint64_t staged_position_ = 0;
   std::uint64_t staged_mark_ = 0;  ///< withheld first mark of the batch; 0: nothing is staged
