@@ -34,7 +34,7 @@ Plugin& Plugin::operator=(Plugin&& other) noexcept {
 
 Plugin::~Plugin() {
   // The user may have moved the channel out.
-  if (!channel_ || !channel_->core_) return;
+  if (!channel_ || !channel_->core_ || !process_->owner.is_this_process()) return;
   // Nobody else sends through this handle any more; a SharedSender that is at work keeps it open.
   (void)channel_->close();
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "mews/session.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <new>
 #include <optional>
 
 #include "core/guest_core.hpp"
 #include "core/host_core.hpp"
 #include "core/names.hpp"
+#include "core/owner.hpp"
 #include "mews/base/assert.hpp"
 #include "mews/os/socket.hpp"
 
@@ -16,6 +20,8 @@ struct Session::State {
   std::shared_ptr<detail::HostCore> host;
   std::unique_ptr<detail::GuestCore> guest;
   std::optional<Channel> channel;
+  detail::Owner owner;
+  State* next_kept = nullptr;
 };
 
 namespace {
@@ -26,11 +32,29 @@ Error not_a_host() {
   return Error(ErrorCode::invalid_argument, "only the session that made the arena can do this");
 }
 
-Result<detail::Invitation> join_at(const std::string& address, const AttachOptions& options,
-                                   Deadline deadline) {
+// Asks whoever listens there for a seat in his arena.
+Result<detail::Invitation> ask_at(const std::string& address, const AttachOptions& options,
+                                  Deadline deadline) {
   auto socket = os::connect_unix(address, deadline);
   if (!socket) return tl::unexpected(std::move(socket.error()));
+  // Abstract addresses are open to all: another user may have taken this one.
+  const auto host = os::peer_credentials(socket->get());
+  if (!host) return tl::unexpected(host.error());
+  if (host->uid != ::geteuid()) {
+    return fail(ErrorCode::permission_denied, fmt::format("user {} listens at {}; this is user {}",
+                                                          host->uid, address, ::geteuid()));
+  }
   return detail::ask_for_seat(socket->get(), options.as, deadline);
+}
+
+Result<detail::Invitation> join_at(const AttachOptions& options, Deadline deadline) {
+  auto invitation = ask_at(options.socket, options, deadline);
+  if (invitation && !invitation->arena.is_sealed()) {
+    return fail(ErrorCode::not_an_arena,
+                "what the host at " + options.socket +
+                    " offers can be truncated; a named arena is joined by its name");
+  }
+  return invitation;
 }
 
 // The name is looked at first, so that each mistake gets its own error: no such memory, no
@@ -41,11 +65,15 @@ Result<detail::Invitation> join_named(const AttachOptions& options, Deadline dea
   if (!file) return tl::unexpected(std::move(file.error()));
   auto arena = mem::Arena::attach(std::move(*file), deadline);
   if (!arena) return tl::unexpected(std::move(arena.error()));
-  auto invitation = join_at(detail::socket_of_name(options.name), options, deadline);
+  auto invitation = ask_at(detail::socket_of_name(options.name), options, deadline);
   if (!invitation && invitation.error().code() == ErrorCode::no_such_arena) {
     return fail(ErrorCode::host_died, "the arena \"" + options.name +
                                           "\" is what a dead host left; the next create of that "
                                           "name replaces it");
+  }
+  if (invitation && !invitation->arena.is_same_as(arena->file())) {
+    return fail(ErrorCode::not_an_arena,
+                "the host of \"" + options.name + "\" offers other memory than that name's");
   }
   return invitation;
 }
@@ -64,6 +92,10 @@ Session& Session::operator=(Session&& other) noexcept {
 
 Session::~Session() {
   if (!state_) return;
+  if (!state_->owner.is_this_process()) {
+    detail::keep_copy(state_.release());
+    return;
+  }
   state_->channel.reset();
   if (state_->host) shutdown(kGoodbye);
 }
@@ -81,7 +113,7 @@ Result<Session> Session::create(CreateOptions options) try {
 Result<Session> Session::attach(const AttachOptions& options) try {
   const Deadline deadline(options.timeout);
   auto invitation = !options.name.empty()     ? join_named(options, deadline)
-                    : !options.socket.empty() ? join_at(options.socket, options, deadline)
+                    : !options.socket.empty() ? join_at(options, deadline)
                                               : detail::from_environment();
   if (!invitation) return tl::unexpected(std::move(invitation.error()));
   auto guest =

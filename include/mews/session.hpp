@@ -27,14 +27,18 @@ class Session {
 
   /// Joins an arena as a plugin; needs no configuration. By default the one whose host spawned
   /// this process; by socket or by name as the options say. Blocks until the host has admitted
-  /// it, at most `options.timeout`. `no_such_arena` (also for a second session by what this
-  /// process was spawned with), `permission_denied`, `not_an_arena`, `version_mismatch`,
-  /// `bad_geometry`, `not_ready`, `too_many_peers`, `closed` (too late for its seat), `host_died`.
+  /// it, at most `options.timeout`. Which arena: `invalid_argument` (the name), `no_such_arena`
+  /// (also for a second session by what this process was spawned with, and for a process that the
+  /// host did not start itself), `host_died` (also what a dead host left), `permission_denied`
+  /// (another user's). What it is: `not_an_arena`, `version_mismatch`, `bad_geometry`, `not_ready`
+  /// (its creator has not finished it). The seat: `timed_out` (no `admit`), `too_many_peers`,
+  /// `closed` (too late), `concurrent_use` (taken). The system: `out_of_memory`, `os_error`.
   [[nodiscard]] static Result<Session> attach(const AttachOptions& options = {});
 
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
-  /// Host: as `shutdown` with two seconds. Plugin: closes its channel.
+  /// Host: as `shutdown` with two seconds. Plugin: closes its channel. In a forked child, where the
+  /// arena is not mapped: nothing, as with its plugins, loans and messages.
   ~Session();
 
   [[nodiscard]] bool is_host() const noexcept;
@@ -43,8 +47,10 @@ class Session {
   [[nodiscard]] Channel& channel() noexcept;
 
   /// Host only. Starts `command` ([0] is looked up in PATH unless it has a slash) as a plugin of
-  /// that name. The channel can be used at once. `spawn_failed` with path and errno,
-  /// `too_many_peers`, `invalid_argument`.
+  /// that name. The channel can be used at once. Only the process that is started here can take the
+  /// seat, as its end alone is watched: a script or wrapper must `exec` the program, or the program
+  /// joins by socket or name. Restarts get the environment as it is now; no other thread may change
+  /// it during this call. `spawn_failed` with path and errno, `too_many_peers`, `invalid_argument`.
   [[nodiscard]] Result<Plugin> spawn(const std::string& name,
                                      const std::vector<std::string>& command,
                                      PluginOptions options = {});
@@ -64,8 +70,9 @@ class Session {
   [[nodiscard]] Result<std::pair<Plugin, Session>> connect(const std::string& name);
 
   /// Host only. Closes every channel and waits for the spawned processes to exit; who is still
-  /// there at the deadline gets SIGTERM, and a second later SIGKILL. Returns when all are gone
-  /// and taken back; the names of those that had to be killed.
+  /// there at the deadline gets SIGTERM, and a second later SIGKILL. Returns when all are gone and
+  /// taken back, at the latest six seconds after the deadline: a process that the kernel cannot end
+  /// in five is left behind. The names of those that got SIGKILL.
   std::vector<std::string> shutdown(Deadline deadline);
 
   /// Figures of the whole arena as they are now; costs a scan over the slabs ever used.

@@ -97,8 +97,9 @@ Result<void> ChannelCore::wait_for_record(Deadline deadline) {
     if (has_something()) return {};
     if (deadline.has_passed()) {
       return fail(ErrorCode::timed_out,
-                  fmt::format("nothing came from {} for {}", session_->peer_name(other_),
-                              duration_text(Deadline::Clock::now() - began)));
+                  fmt::format("nothing came from {} for {}{}", session_->peer_name(other_),
+                              duration_text(Deadline::Clock::now() - began),
+                              session_->absence_text(other_)));
     }
     receive_spin_.set_limit(session_->spin_limit());
     in_data_.sleep(ticket, deadline);

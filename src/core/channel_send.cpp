@@ -187,10 +187,11 @@ std::string ChannelCore::full_text(std::uint64_t head_before,
   const auto& self = *session_;
   const auto head = self.arena().lane(out_).head.load(std::memory_order_relaxed);
   const auto name = self.peer_name(other_);
-  return fmt::format("lane {}->{} full for {}: {} of {} cells; {} {}", self.peer_name(self.self()),
-                     name, duration_text(waited), producer_.used_cells(),
-                     producer_.capacity_cells(), name,
-                     head == head_before ? "has not read since" : "reads, but too slowly");
+  return fmt::format("lane {}->{} full for {}: {} of {} cells; {} {}{}",
+                     self.peer_name(self.self()), name, duration_text(waited),
+                     producer_.used_cells(), producer_.capacity_cells(), name,
+                     head == head_before ? "has not read since" : "reads, but too slowly",
+                     self.absence_text(other_));
 }
 
 }  // namespace mews::detail

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
+
 #include "death.hpp"
 #include "mews/os/event_fd.hpp"
 #include "mews/os/membarrier.hpp"
@@ -15,14 +17,39 @@ namespace {
 using layout::PeerState;
 using layout::SeatWord;
 
+// The host watches the process that it started and no other: at its end the seat and the memory
+// are taken back, whoever else is using them. The host enters the pid as soon as it knows it.
+Result<void> check_is_started(const layout::PeerEntry& entry, const Invitation& invitation,
+                              Deadline deadline) {
+  const auto self = static_cast<std::uint32_t>(::getpid());
+  for (;;) {
+    // Relaxed: the number is all there is to it.
+    const auto started = entry.pid.load(std::memory_order_relaxed);
+    if (started == self) return {};
+    if (started != 0) {
+      return fail(ErrorCode::no_such_arena,
+                  fmt::format("the host started process {}, this one is {}: name this program "
+                              "itself in spawn, or let what is between `exec` it, or attach by "
+                              "socket or name",
+                              started, self));
+    }
+    if (deadline.has_passed()) return fail(ErrorCode::not_ready, "the host entered no pid");
+    const Deadline pause(std::chrono::milliseconds(1));
+    if (os::wait_for_exit(invitation.host_pidfd.get(), pause)) return fail(ErrorCode::host_died);
+  }
+}
+
 // The seat must be the one that was offered, and nobody else's: each role is taken by an exchange.
-Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation) {
+Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation, Deadline deadline) {
   if (invitation.peer == kHostPeer || invitation.peer.value() >= arena.geometry().peer_capacity) {
     return fail(ErrorCode::bad_geometry,
                 fmt::format("seat {} is not one of {} plugins'", invitation.peer.value(),
                             arena.geometry().peer_capacity - 1));
   }
   auto& entry = arena.peer(invitation.peer);
+  if (invitation.is_spawned) {
+    if (auto is_it = check_is_started(entry, invitation, deadline); !is_it) return is_it;
+  }
   auto invited = SeatWord{PeerState::invited, invitation.epoch}.pack();
   // Acquire: the entry as the host wrote it. ABA: the epoch.
   if (!entry.seat.compare_exchange_strong(invited,
@@ -57,12 +84,11 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
                                                    os::UniqueFd leave_event,
                                                    const LocalOptions& local, Deadline deadline) {
   if (!arena) {
-    auto attached =
-        mem::Arena::attach(os::MemoryFile::adopt(std::move(invitation.arena)), deadline);
+    auto attached = mem::Arena::attach(std::move(invitation.arena), deadline);
     if (!attached) return tl::unexpected(std::move(attached.error()));
     arena = std::make_shared<const mem::Arena>(std::move(*attached));
   }
-  if (auto seated = take_seat(*arena, invitation); !seated) {
+  if (auto seated = take_seat(*arena, invitation, deadline); !seated) {
     return tl::unexpected(std::move(seated.error()));
   }
   std::unique_ptr<GuestCore> guest(new GuestCore);

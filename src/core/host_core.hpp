@@ -12,6 +12,7 @@
 #include "channel_core.hpp"
 #include "invitation.hpp"
 #include "mews/options.hpp"
+#include "owner.hpp"
 #include "session_core.hpp"
 #include "watcher.hpp"
 
@@ -30,6 +31,7 @@ struct PluginProcess {
   std::uint64_t watch_id = 0;
   Deadline::Clock::time_point began{};
   std::optional<PluginExit> exit;  ///< set once all that it had has been taken back
+  Owner owner;
 };
 
 /// A plugin by name, through the processes that play it. Guarded by the host's mutex.
@@ -38,6 +40,9 @@ class PluginCore {
  public:
   std::string name;
   std::vector<std::string> command;  ///< empty: not a child of ours
+  /// As it was at the first start: nobody may read it while another thread changes it, and a
+  /// restart is made by a thread of ours.
+  std::vector<std::string> environment;
   PluginOptions options;
   std::weak_ptr<HostCore> host;
   std::shared_ptr<PluginProcess> current;
@@ -121,6 +126,8 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   /// Waits with `lock` held in between; true when `is_done` came true before the deadline.
   template <class IsDone>
   bool wait(Lock& lock, Deadline deadline, IsDone&& is_done);
+  /// Whoever waits looks again.
+  void announce() noexcept;
   [[nodiscard]] bool has_children() const;
   void signal_children(int signal_number, std::vector<std::string>* names);
 
@@ -133,6 +140,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  bool is_watching_ = false;  ///< a thread is in `Watch::wait`
   os::UniqueFd listener_;
   // While the listener is open nobody else can have these names: they are removed before it closes.
   AtEnd remove_memory_name_;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -58,6 +57,7 @@ Result<HostCore::Cast> HostCore::spawn(const std::string& name,
   auto plugin = std::make_shared<PluginCore>();
   plugin->name = name;
   plugin->command = command;
+  plugin->environment = os::environment();
   plugin->options = std::move(options);
   plugin->host = weak_from_this();
   plugin->delay = plugin->options.restart_delay;
@@ -74,6 +74,7 @@ Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) {
   const auto seat = seat_of(**process);
   os::SpawnOptions spawning;
   spawning.arguments = plugin->command;
+  spawning.base_environment = plugin->environment;
   spawning.environment = plugin->options.environment;
   spawning.environment.push_back(to_environment(seat));
   spawning.inherited_fds = {seat.arena, seat.host_pidfd, seat.plugin_event, seat.host_event};
@@ -83,6 +84,9 @@ Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) {
     return tl::unexpected(std::move(child.error()));
   }
   (*process)->pid = child->pid;
+  // Relaxed: the number is all there is to it.
+  session_->arena().peer(seat.peer).pid.store(static_cast<std::uint32_t>(child->pid),
+                                              std::memory_order_relaxed);
   (*process)->watched = std::move(child->pidfd);
   if (auto watching = watch_process(plugin, *process); !watching) {
     // Nobody would see it end.
@@ -117,7 +121,7 @@ void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
   const bool is_due_now = exit.will_restart && plugin->delay.count() == 0;
   if (!exit.will_restart) std::erase(plugins_, plugin);
   lock.unlock();
-  changed_.notify_all();
+  announce();
   if (plugin->options.on_exit) plugin->options.on_exit(exit);
   if (is_due_now) restart(plugin);
 }
@@ -194,28 +198,34 @@ void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
       }
     }
   }
-  changed_.notify_all();
+  announce();
   if (failed && plugin->options.on_exit) plugin->options.on_exit(*failed);
 }
 
 template <class IsDone>
 bool HostCore::wait(Lock& lock, Deadline deadline, IsDone&& is_done) {
-  if (watch_->has_thread()) {
-    if (!deadline.is_forever()) return changed_.wait_until(lock, deadline.at(), is_done);
-    changed_.wait(lock, is_done);
-    return true;
-  }
   while (!is_done()) {
     if (deadline.has_passed()) return false;
-    lock.unlock();
-    pollfd watched{.fd = watch_->fd(), .events = POLLIN, .revents = 0};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-        std::min<Deadline::Clock::duration>(deadline.left(), std::chrono::hours(1)));
-    ::poll(&watched, 1, static_cast<int>(left.count()));
-    watch_->dispatch();
-    lock.lock();
+    if (!watch_->has_thread() && !is_watching_) {
+      // One watches for all that wait.
+      is_watching_ = true;
+      lock.unlock();
+      watch_->wait(deadline);
+      lock.lock();
+      is_watching_ = false;
+      changed_.notify_all();  // so that another goes on when this one is done
+    } else if (deadline.is_forever()) {
+      changed_.wait(lock);
+    } else {
+      changed_.wait_until(lock, deadline.at());
+    }
   }
   return true;
+}
+
+void HostCore::announce() noexcept {
+  changed_.notify_all();
+  watch_->wake();
 }
 
 std::optional<PluginExit> HostCore::exit_of(const PluginProcess& process) {

@@ -143,10 +143,11 @@ bool HostCore::withdraw(PluginProcess& process) noexcept {
 HostCore::Cast HostCore::cast_of(const std::shared_ptr<PluginCore>& plugin) {
   const auto& process = plugin->current;
   auto* channel = process->channel.get();
-  auto let_go = [inside = process->channel, host = weak_from_this()](ChannelCore*) mutable {
+  auto let_go = [inside = process->channel, host = weak_from_this(),
+                 owner = process->owner](ChannelCore*) mutable {
     inside.reset();
     const auto alive = host.lock();
-    if (!alive) return;
+    if (!alive || !owner.is_this_process()) return;
     const Lock lock(alive->mutex_);
     alive->collect_seats();
   };

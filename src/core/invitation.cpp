@@ -113,10 +113,11 @@ Result<Invitation> from_environment() {
   is_used = true;
   return Invitation{.peer = PeerId{numbers[0]},
                     .epoch = numbers[1],
-                    .arena = os::UniqueFd(fds[0]),
+                    .arena = os::MemoryFile::adopt(os::UniqueFd(fds[0])),
                     .host_pidfd = os::UniqueFd(fds[1]),
                     .own_event = os::UniqueFd(fds[2]),
-                    .host_event = os::UniqueFd(fds[3])};
+                    .host_event = os::UniqueFd(fds[3]),
+                    .is_spawned = true};
 }
 
 Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline deadline) {
@@ -151,7 +152,7 @@ Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline de
   }
   return Invitation{.peer = PeerId{offer->peer},
                     .epoch = offer->epoch,
-                    .arena = std::move(packet->fds[0]),
+                    .arena = os::MemoryFile::adopt(std::move(packet->fds[0])),
                     .host_pidfd = std::move(packet->fds[1]),
                     .own_event = std::move(packet->fds[2]),
                     .host_event = std::move(packet->fds[3])};

@@ -9,6 +9,7 @@
 #include "mews/base/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/ids.hpp"
+#include "mews/os/memory_file.hpp"
 #include "mews/os/unique_fd.hpp"
 
 /// How a process learns of its place in an arena: by environment and inherited descriptors (a
@@ -19,10 +20,11 @@ namespace mews::detail {
 struct Invitation {
   PeerId peer{};
   std::uint32_t epoch = 0;
-  os::UniqueFd arena;
+  os::MemoryFile arena;
   os::UniqueFd host_pidfd;
   os::UniqueFd own_event;
   os::UniqueFd host_event;
+  bool is_spawned = false;  ///< for the process alone that the host has started
 };
 
 inline constexpr const char* kInvitationVariable = "MEWS_ARENA";

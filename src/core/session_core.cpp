@@ -83,6 +83,13 @@ bool SessionCore::is_attached(PeerId peer) const noexcept {
   return layout::SeatWord::unpack(seat).state == layout::PeerState::attached;
 }
 
+std::string SessionCore::absence_text(PeerId peer) const {
+  // Relaxed: for a text.
+  const auto seat = arena_->peer(peer).seat.load(std::memory_order_relaxed);
+  if (layout::SeatWord::unpack(seat).state != layout::PeerState::invited) return {};
+  return "; it has not attached yet: does its program call Session::attach?";
+}
+
 std::string SessionCore::peer_name(PeerId peer) const {
   if (peer == kHostPeer) return "host";
   if (peer.value() >= arena_->geometry().peer_capacity) return fmt::format("peer {}", peer.value());
@@ -172,6 +179,7 @@ std::optional<ErrorCode> SessionCore::ended() const noexcept {
 }
 
 void release_slab(SessionCore& core, const mem::Slab& slab) noexcept {
+  if (!core.is_own()) return;
   core.pool().release(slab);
   core.count_in();
 }

@@ -16,6 +16,7 @@
 #include "mews/stats.hpp"
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/gate.hpp"
+#include "owner.hpp"
 #include "patience.hpp"
 
 namespace mews::detail {
@@ -43,11 +44,15 @@ class SessionCore final : private mem::FreedListener {
   [[nodiscard]] std::chrono::nanoseconds spin_limit() const noexcept;
   /// Whether a process sits in that peer's seat, as far as its entry says.
   [[nodiscard]] bool is_attached(PeerId peer) const noexcept;
+  /// What to add to the news that a peer is idle while it has not attached; otherwise nothing.
+  [[nodiscard]] std::string absence_text(PeerId peer) const;
   /// The name in a peer's entry, made printable.
   [[nodiscard]] std::string peer_name(PeerId peer) const;
 
   /// A slab or run for `bytes`; blocks while it could come free. Errors of `Channel::loan`.
   [[nodiscard]] Result<void> claim(mem::Slab& slab, std::uint64_t bytes, Patience patience);
+  /// Whether this is the process that made the session, and not one forked off it.
+  [[nodiscard]] bool is_own() const noexcept { return owner_.is_this_process(); }
 
   /// Slabs that loans and messages of this process have. Counted here and not read off the truth
   /// words, because on it depends whether the arena may be unmapped, and a peer may scribble.
@@ -78,6 +83,7 @@ class SessionCore final : private mem::FreedListener {
   std::shared_ptr<const mem::Arena> arena_;
   PeerId self_;
   LocalOptions local_;
+  Owner owner_;
   unsigned cpus_;
   mem::SlabPool pool_;
   std::array<sync::Gate, layout::kMaxClasses> gates_;

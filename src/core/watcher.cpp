@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "watcher.hpp"
 
+#include <poll.h>
+
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 
+#include "mews/base/assert.hpp"
 #include "mews/os/event_fd.hpp"
 
 namespace mews::detail {
@@ -12,28 +17,33 @@ namespace mews::detail {
 Result<std::unique_ptr<Watch>> Watch::make(Watcher kind) {
   os::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) return tl::unexpected(Error::os(errno, "epoll_create1"));
-  auto stop_event = os::make_event_fd();
-  if (!stop_event) return tl::unexpected(std::move(stop_event.error()));
-  epoll_event event{.events = EPOLLIN, .data = {.u64 = 0}};
-  if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, stop_event->get(), &event) != 0) {
-    return tl::unexpected(Error::os(errno, "epoll_ctl"));
-  }
-  std::unique_ptr<Watch> watch(new Watch(std::move(epoll), std::move(*stop_event)));
+  auto wake_event = os::make_event_fd();
+  if (!wake_event) return tl::unexpected(std::move(wake_event.error()));
+  std::unique_ptr<Watch> watch(new Watch(std::move(epoll), std::move(*wake_event)));
   if (kind == Watcher::thread) {
-    // The program's signals are for its own threads.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    try {
-      watch->thread_ = std::thread([raw = watch.get()] { raw->run(); });
-    } catch (const std::system_error& failure) {
-      ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-      return tl::unexpected(Error::os(failure.code().value(), "starting the watcher thread"));
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (auto started = watch->start(); !started) return tl::unexpected(std::move(started.error()));
   }
   return watch;
+}
+
+Result<void> Watch::start() {
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = 0}};
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_event_.get(), &event) != 0) {
+    return tl::unexpected(Error::os(errno, "epoll_ctl"));
+  }
+  // The program's signals are for its own threads.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  Result<void> started;
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& failure) {
+    started = tl::unexpected(Error::os(failure.code().value(), "starting the watcher thread"));
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
 }
 
 Result<std::uint64_t> Watch::add(int fd, std::function<void()> handler) {
@@ -87,9 +97,25 @@ void Watch::dispatch() {
   dispatch_once(0);
 }
 
+void Watch::wait(Deadline deadline) {
+  MEWS_ASSERT(!has_thread(), "Watch::wait: there is a thread for it");
+  std::array<pollfd, 2> either{{{.fd = epoll_.get(), .events = POLLIN, .revents = 0},
+                                {.fd = wake_event_.get(), .events = POLLIN, .revents = 0}}};
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+      std::min<Deadline::Clock::duration>(deadline.left(), std::chrono::hours(1)));
+  ::poll(either.data(), either.size(), static_cast<int>(left.count()));
+  os::drain_event_fd(wake_event_.get());
+  dispatch();
+}
+
+void Watch::wake() noexcept {
+  // The thread, where there is one, has nothing to be woken for.
+  if (!has_thread()) os::signal_event_fd(wake_event_.get());
+}
+
 void Watch::stop() {
   if (!thread_.joinable()) return;
-  os::signal_event_fd(stop_event_.get());
+  os::signal_event_fd(wake_event_.get());
   thread_.join();
 }
 

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <thread>
 
+#include "mews/base/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/options.hpp"
 #include "mews/os/unique_fd.hpp"
@@ -34,6 +35,11 @@ class Watch {
   void dispatch();
   [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
   [[nodiscard]] bool has_thread() const noexcept { return thread_.joinable(); }
+  /// Where there is no thread: blocks until something is due, `wake` was called or the deadline
+  /// passes, then dispatches. One thread at a time. What another thread dispatches meanwhile does
+  /// not end it: its handlers call `wake`.
+  void wait(Deadline deadline);
+  void wake() noexcept;
   /// Ends the thread; no handler runs after it has returned. Not from a handler.
   void stop();
 
@@ -42,13 +48,14 @@ class Watch {
     int fd;
     std::shared_ptr<std::function<void()>> handler;
   };
-  Watch(os::UniqueFd epoll, os::UniqueFd stop_event) noexcept
-      : epoll_(std::move(epoll)), stop_event_(std::move(stop_event)) {}
+  Watch(os::UniqueFd epoll, os::UniqueFd wake_event) noexcept
+      : epoll_(std::move(epoll)), wake_event_(std::move(wake_event)) {}
+  [[nodiscard]] Result<void> start();
   void run();
   bool dispatch_once(int timeout_ms);
 
   os::UniqueFd epoll_;
-  os::UniqueFd stop_event_;
+  os::UniqueFd wake_event_;  ///< for `stop` where there is a thread, otherwise for `wake`
   std::mutex entries_mutex_;
   std::map<std::uint64_t, Entry> entries_;
   std::uint64_t next_id_ = 1;     ///< 0 is the stop event

@@ -2,8 +2,11 @@
 #include "mews/mem/arena.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <thread>
 
@@ -28,6 +31,16 @@ ErrorCode code_of(GeometryFault::Kind kind) noexcept {
 
 layout::ArenaHeader& header_of(const os::Mapping& mapping) noexcept {
   return *reinterpret_cast<layout::ArenaHeader*>(mapping.bytes().data());
+}
+
+// Reading a page that has never been written through a mapping makes the system find memory for
+// it, and where /dev/shm is full that is SIGBUS. A plain read gives zeroes.
+Result<bool> has_header(const os::MemoryFile& file) {
+  std::array<std::byte, sizeof(layout::ArenaHeader)> header{};
+  if (::pread(file.fd(), header.data(), header.size(), 0) < 0) {
+    return tl::unexpected(Error::os(errno, "pread", "the arena's header"));
+  }
+  return std::ranges::any_of(header, [](std::byte byte) { return byte != std::byte{0}; });
 }
 
 template <class T>
@@ -73,13 +86,17 @@ Result<Arena> Arena::attach(os::MemoryFile file, Deadline deadline) {
        pause = std::min(pause * 2, decltype(pause)(5000))) {
     auto bytes = file.bytes();
     if (!bytes) return tl::unexpected(bytes.error());
-    layout::GeometryFault fault{GeometryFault::Kind::not_ready, "it has no size yet"};
+    layout::GeometryFault fault{GeometryFault::Kind::not_ready, "it has no header yet"};
     if (*bytes >= sizeof(layout::ArenaHeader)) {
-      auto mapping = os::Mapping::map(file, *bytes);
-      if (!mapping) return tl::unexpected(mapping.error());
-      auto check = layout::read_geometry(header_of(*mapping), *bytes);
-      if (!check.fault) return Arena(std::move(file), std::move(*mapping), check.geometry);
-      fault = std::move(*check.fault);
+      const auto is_there = has_header(file);
+      if (!is_there) return tl::unexpected(is_there.error());
+      if (*is_there) {
+        auto mapping = os::Mapping::map(file, *bytes);
+        if (!mapping) return tl::unexpected(mapping.error());
+        auto check = layout::read_geometry(header_of(*mapping), *bytes);
+        if (!check.fault) return Arena(std::move(file), std::move(*mapping), check.geometry);
+        fault = std::move(*check.fault);
+      }
     } else if (*bytes != 0) {
       return fail(ErrorCode::bad_geometry, fmt::format("{} bytes are too few for a header of {}",
                                                        *bytes, sizeof(layout::ArenaHeader)));

@@ -118,6 +118,12 @@ Result<std::uint64_t> MemoryFile::bytes() const {
   return status_of(fd()).map([](const auto& s) { return static_cast<std::uint64_t>(s.st_size); });
 }
 
+bool MemoryFile::is_same_as(const MemoryFile& other) const noexcept {
+  const auto ours = status_of(fd());
+  const auto theirs = status_of(other.fd());
+  return ours && theirs && ours->st_dev == theirs->st_dev && ours->st_ino == theirs->st_ino;
+}
+
 bool MemoryFile::is_sealed() const noexcept {
   const int seals = ::fcntl(fd(), F_GET_SEALS);
   return seals >= 0 && (seals & kSizeSeals) == kSizeSeals;

@@ -29,11 +29,9 @@ std::string_view name_of(std::string_view variable) noexcept {
   return variable.substr(0, variable.find('='));
 }
 
-/// This process's environment, with what `added` names left out, and then `added`.
-std::vector<std::string> merged_environment(const std::vector<std::string>& added) {
-  std::vector<std::string> merged;
-  for (char** variable = ::environ; variable != nullptr && *variable != nullptr; ++variable)
-    merged.emplace_back(*variable);
+/// `merged`, with what `added` names left out, and then `added`.
+std::vector<std::string> merged_environment(std::vector<std::string> merged,
+                                            const std::vector<std::string>& added) {
   for (const auto& variable : added) {
     std::erase_if(merged, [&](const auto& old) { return name_of(old) == name_of(variable); });
     merged.push_back(variable);
@@ -115,6 +113,13 @@ class SpawnPlan {
 
 }  // namespace
 
+std::vector<std::string> environment() {
+  std::vector<std::string> variables;
+  for (char** variable = ::environ; variable != nullptr && *variable != nullptr; ++variable)
+    variables.emplace_back(*variable);
+  return variables;
+}
+
 Result<UniqueFd> open_pidfd(pid_t pid) {
   UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));  // close-on-exec by itself
   if (!fd) return tl::unexpected(Error::os(errno, "pidfd_open", fmt::format("process {}", pid)));
@@ -179,7 +184,9 @@ Result<void> send_signal(int pidfd, int signal_number) {
 Result<Child> spawn(const SpawnOptions& options) {
   if (auto checked = check(options); !checked) return tl::unexpected(checked.error());
   auto arguments = options.arguments;
-  auto environment = merged_environment(options.environment);
+  auto environment =
+      merged_environment(options.base_environment ? *options.base_environment : os::environment(),
+                         options.environment);
   SpawnPlan plan;
   Child child;
   int failure = plan.inherit(options.inherited_fds);

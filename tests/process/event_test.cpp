@@ -170,6 +170,40 @@ TEST_CASE("event: a host and the plugins within its process have one watcher thr
   CHECK(first.second.watch_fd() >= 0);
 }
 
+TEST_CASE("event: without a watcher thread, each of several waiting threads learns of its exit") {
+  // Whatever the event loop or another waiter has seen to, nobody sees again.
+  const bool has_loop = GENERATE(false, true);
+  mews::CreateOptions options;
+  options.local.watcher = mews::Watcher::none;
+  auto host = must(mews::Session::create(options));
+  for (int round = 0; round < 30; ++round) {
+    std::vector<mews::Plugin> plugins;
+    for (int i = 0; i < 3; ++i)
+      plugins.push_back(must(host.spawn("sleeper", {"sleep", "600"})));
+    std::atomic<int> seen{0};
+    std::vector<std::thread> waiters;
+    for (auto& plugin : plugins) {
+      waiters.emplace_back([&seen, &plugin] {
+        if (plugin.wait_exit(mews::forever)) ++seen;
+      });
+    }
+    for (auto& plugin : plugins)
+      must(plugin.kill(SIGKILL));
+    const bool is_seen = eventually([&] {
+      pollfd entry{.fd = host.watch_fd(), .events = POLLIN, .revents = 0};
+      if (has_loop && ::poll(&entry, 1, 1) == 1) host.process_events();
+      return seen == 3;
+    });
+    // Another death wakes a waiter that was forgotten, so that it can be joined.
+    for (int i = 0; !is_seen && seen < 3 && i < 100; ++i) {
+      must(must(host.spawn("rescue", {"true"})).wait_exit(kPatience));
+    }
+    for (auto& waiter : waiters)
+      waiter.join();
+    REQUIRE(is_seen);
+  }
+}
+
 TEST_CASE("event: without a watcher thread, waiting for an exit does the watching") {
   mews::CreateOptions options;
   options.local.watcher = mews::Watcher::none;

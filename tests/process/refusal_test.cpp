@@ -71,12 +71,10 @@ std::string by_inheritance(int arena) {
   return said.substr(0, static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
 }
 
-/// A host at a socket hands it out.
-std::string by_socket(int arena) {
-  const auto address = "@" + unique_name("mews-test-refusal");
+/// A host at that socket hands it out to whoever joins by these options.
+std::string by_socket(int arena, const std::string& address, const mews::AttachOptions& options) {
   const auto listener = must(mews::os::listen_unix(address));
-  auto said = std::async(std::launch::async,
-                         [&] { return refusal({.socket = address, .timeout = kPatience}); });
+  auto said = std::async(std::launch::async, [&] { return refusal(options); });
   const auto socket = must(mews::os::accept_unix(listener.get(), kPatience));
   must(mews::detail::receive_hello(socket.get(), kPatience));
   const auto pidfd = must(mews::os::open_pidfd(::getpid()));
@@ -91,6 +89,11 @@ std::string by_socket(int arena) {
                                 kPatience));
   must(mews::detail::await_taken(socket.get(), kPatience));
   return said.get();
+}
+
+std::string by_socket(int arena) {
+  const auto address = "@" + unique_name("mews-test-refusal");
+  return by_socket(arena, address, {.socket = address, .timeout = kPatience});
 }
 
 /// A name in /dev/shm, removed at the end.
@@ -144,6 +147,40 @@ TEST_CASE("refusal: a bad header is refused by its field, however the arena was 
       check.geometry));
   fault.spoil(Scribble(named.file().fd()).header());
   check_says(refusal({.name = name.text, .timeout = kPatience}));
+}
+
+TEST_CASE("refusal: memory that can be truncated is joined by its name alone") {
+  const Name name;
+  const auto geometry = mews_test::plan({}).geometry;
+  const auto named = must(
+      mews::mem::Arena::create(must(mews::os::MemoryFile::create_named(
+                                   mews::detail::memory_name(name.text), geometry.arena_bytes)),
+                               geometry));
+  CHECK_THAT(by_socket(named.file().fd()),
+             ContainsSubstring("not_an_arena") && ContainsSubstring("truncated"));
+  const auto other = mews_test::make_arena();
+  CHECK_THAT(by_socket(other.file().fd(), mews::detail::socket_of_name(name.text),
+                       {.name = name.text, .timeout = kPatience}),
+             ContainsSubstring("not_an_arena") && ContainsSubstring("other memory"));
+}
+
+TEST_CASE("refusal: no seat is asked of another user's process") {
+  constexpr uid_t kNobody = 65534;
+  if (::geteuid() != 0) SKIP("needs root, to be two users");
+  const auto address = "@" + unique_name("mews-test-refusal");
+  const auto ready = os_test::make_pipe();
+  os_test::Fork stranger([&] {
+    if (::setresuid(kNobody, kNobody, kNobody) != 0) return 1;
+    const auto listener = must(mews::os::listen_unix(address));
+    if (::write(ready.writer.get(), "x", 1) != 1) return 2;
+    const auto socket = must(mews::os::accept_unix(listener.get(), kPatience));
+    return outcome(mews::detail::receive_hello(socket.get(), kPatience)) == "closed" ? 0 : 3;
+  });
+  char go = 0;
+  REQUIRE(::read(ready.reader.get(), &go, 1) == 1);
+  CHECK_THAT(refusal({.socket = address, .timeout = kPatience}),
+             ContainsSubstring("permission_denied") && ContainsSubstring("65534"));
+  CHECK(stranger.outcome() == "exit code 0");
 }
 
 TEST_CASE("refusal: an arena that does not become ready is not_ready at the deadline") {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -53,6 +56,28 @@ void crash(mews::Plugin& plugin, const std::string& how) {
 }
 
 }  // namespace
+
+TEST_CASE("restart: the next process gets the environment of the first start") {
+  const os_test::TempDir directory;
+  const auto written = [&] {
+    std::ifstream file(directory.file("a"));
+    return std::string((std::istreambuf_iterator<char>(file)), {});
+  };
+  mews::PluginOptions options;
+  options.restart = mews::Restart::on_crash;
+  auto host = must(mews::Session::create());
+  ::setenv("MEWS_TEST_WEATHER", "sun", 1);
+  auto plugin = must(host.spawn(
+      "reporter",
+      {"sh", "-c", "echo $MEWS_TEST_WEATHER >> " + directory.file("a") + "; exec sleep 600"},
+      options));
+  REQUIRE(eventually([&] { return written() == "sun\n"; }));
+  ::setenv("MEWS_TEST_WEATHER", "rain", 1);
+  must(plugin.kill(SIGKILL));
+  must(plugin.renew(kPatience));
+  CHECK(eventually([&] { return written() == "sun\nsun\n"; }));
+  ::unsetenv("MEWS_TEST_WEATHER");
+}
 
 TEST_CASE(
     "restart: a crashed plugin comes again under its name, and the callback says how it died") {

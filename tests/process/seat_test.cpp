@@ -38,7 +38,8 @@ Guest sit(Invitation invitation) {
 Invitation forge(const mews::mem::Arena& arena, PeerId peer, std::uint32_t epoch) {
   return {.peer = peer,
           .epoch = epoch,
-          .arena = mews::os::UniqueFd(::fcntl(arena.file().fd(), F_DUPFD_CLOEXEC, 0)),
+          .arena = mews::os::MemoryFile::adopt(
+              mews::os::UniqueFd(::fcntl(arena.file().fd(), F_DUPFD_CLOEXEC, 0))),
           .host_pidfd = must(mews::os::open_pidfd(::getpid())),
           .own_event = must(mews::os::make_event_fd()),
           .host_event = must(mews::os::make_event_fd())};
@@ -103,7 +104,7 @@ Invitation take_offer(int socket) {
   std::memcpy(&offer, packet.bytes.data(), sizeof offer);
   return {.peer = PeerId{offer.peer},
           .epoch = offer.epoch,
-          .arena = std::move(packet.fds[0]),
+          .arena = mews::os::MemoryFile::adopt(std::move(packet.fds[0])),
           .host_pidfd = std::move(packet.fds[1]),
           .own_event = std::move(packet.fds[2]),
           .host_event = std::move(packet.fds[3])};
@@ -115,6 +116,33 @@ mews::os::Child start_joiner(const std::string& address) {
 }
 
 }  // namespace
+
+TEST_CASE("seat: a spawned process waits until the host has entered its pid, or is dead") {
+  Hall hall;
+  auto late = hall.spawn_stopped();
+  auto& entered = hall.arena.peer(late.peer()).pid;
+  REQUIRE(entered == static_cast<std::uint32_t>(late.pid()));
+  const auto sit_as_spawned = [&](mews::os::UniqueFd host_pidfd) {
+    auto invitation = forge(hall.arena, late.peer(), hall.seat(late.peer()).epoch);
+    invitation.is_spawned = true;
+    if (host_pidfd) invitation.host_pidfd = std::move(host_pidfd);
+    return sit(std::move(invitation));
+  };
+  CHECK(outcome(sit_as_spawned({})) == "no_such_arena");
+
+  entered = 0;
+  os_test::Fork dead([] { return 0; });
+  mews::os::UniqueFd of_the_dead(::fcntl(dead.pidfd(), F_DUPFD_CLOEXEC, 0));
+  CHECK(outcome(sit_as_spawned(std::move(of_the_dead))) == "host_died");
+
+  std::thread host([&] {
+    std::this_thread::sleep_for(10ms);
+    entered = static_cast<std::uint32_t>(::getpid());
+  });
+  CHECK(outcome(sit_as_spawned({})) == "ok");
+  host.join();
+  must(late.kill(SIGKILL));
+}
 
 TEST_CASE("seat: an invitation of another epoch is refused, and the seat stays its owner's") {
   Hall hall;

@@ -60,6 +60,19 @@ TEST_CASE("timeout: a run that cannot be had says how many adjacent slabs were w
   CHECK_THAT(run.error().message(), ContainsSubstring("idle holds 1"));
 }
 
+TEST_CASE("timeout: whoever waits for a plugin that has not attached is told so") {
+  auto host = must(mews::Session::create(small_arena()));
+  auto plugin = must(host.spawn("sleeper", {"sleep", "600"}));
+  const auto is_told = [](const mews::Error& error) {
+    CHECK_THAT(error.message(),
+               ContainsSubstring("sleeper") && ContainsSubstring("has not attached yet"));
+  };
+  is_told(plugin.channel().receive(5ms).error());
+  CHECK(fill_lane(plugin.channel()) > 10);
+  is_told(plugin.channel().send(bytes_of("one too many"), {}, 5ms).error());
+  must(plugin.kill(SIGKILL));
+}
+
 TEST_CASE("timeout: a full lane names who does not read, and the loan stays whole") {
   Site site(Where::two_processes, {"mute"}, small_arena());
   REQUIRE(must(site.channel().receive(kPatience)).text() == "here");
@@ -101,7 +114,8 @@ TEST_CASE("timeout: waiting for a message in vain says for whom and how long") {
   Site site(where, {"echo"});
   const auto nothing = site.channel().receive(20ms);
   REQUIRE(outcome(nothing) == "timed_out");
-  CHECK_THAT(nothing.error().message(), ContainsSubstring("nothing came from echo for"));
+  CHECK_THAT(nothing.error().message(),
+             ContainsSubstring("nothing came from echo for") && !ContainsSubstring("attached"));
   CHECK(site.round_trip(10) == "the same");
 }
 

@@ -49,6 +49,13 @@ bool is_seen_asleep(const std::atomic<pid_t>& thread) {
 
 }  // namespace
 
+// A read through a mapping would take a page, or be SIGBUS where there is none.
+TEST_CASE("arena: attaching to memory that nobody has written to takes none") {
+  const auto file = MemoryFile::create_anonymous("empty", 1 << 20).value();
+  CHECK(refusal(MemoryFile::adopt(duplicate(file))) == ErrorCode::not_ready);
+  CHECK(file.resident_bytes().value() == 0);
+}
+
 TEST_CASE("arena: who attaches without knowing anything sees the same words and bytes") {
   const auto arena = make_arena();
   const auto other = attach_to(arena.file());

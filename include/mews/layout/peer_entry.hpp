@@ -11,7 +11,7 @@
 ///
 /// offset size field       writer               meaning
 /// 0      8    seat        host, peer           a SeatWord
-/// 8      4    pid         host, peer           process id, for diagnosis only
+/// 8      4    pid         host, peer           process id; a spawned one sits only at its own
 /// 12     4    fences      peer                 1: registered for the asymmetric fence
 /// 16     8    start_time  peer                 /proc/pid/stat field 22, for diagnosis only
 /// 24     40   name        host                 zero-terminated

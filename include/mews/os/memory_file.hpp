@@ -17,6 +17,8 @@ namespace mews::os {
 /// with SIGBUS. Names have 1 to 200 characters and no '/', otherwise `invalid_argument`.
 class MemoryFile {
  public:
+  /// No memory.
+  MemoryFile() noexcept = default;
   /// New, zeroed, sparse memory without a name in any file system, sealed against growing,
   /// shrinking and further seals: no process can make another's access fail. Close-on-exec.
   [[nodiscard]] static Result<MemoryFile> create_anonymous(const std::string& label,
@@ -35,6 +37,8 @@ class MemoryFile {
 
   /// Its size in bytes now.
   [[nodiscard]] Result<std::uint64_t> bytes() const;
+  /// Whether both are descriptors of the same memory.
+  [[nodiscard]] bool is_same_as(const MemoryFile& other) const noexcept;
   /// Whether the seals against growing and shrinking are set.
   [[nodiscard]] bool is_sealed() const noexcept;
   /// Bytes of physical memory behind it, in all processes together.

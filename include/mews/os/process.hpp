@@ -47,11 +47,16 @@ bool wait_for_exit(int pidfd, Deadline deadline) noexcept;
 
 struct SpawnOptions {
   std::vector<std::string> arguments;    ///< [0] is the program, looked up in PATH without a slash
-  std::vector<std::string> environment;  ///< "NAME=value" to add to or replace in this process's
+  std::vector<std::string> environment;  ///< "NAME=value" to add to or replace in `base`
   /// Open descriptors that keep their numbers in the child. Every other one that is close-on-exec
   /// (all that mews makes are) closes; those the application left inheritable are its own business.
   std::vector<int> inherited_fds;
+  /// An environment that was read earlier; by default this process's as it is now.
+  std::optional<std::vector<std::string>> base_environment = {};
 };
+
+/// This process's environment, "NAME=value" each. No thread may change it meanwhile.
+[[nodiscard]] std::vector<std::string> environment();
 
 struct Child {
   pid_t pid = -1;
@@ -60,8 +65,9 @@ struct Child {
 
 /// Starts a program. `spawn_failed` with errno and path when it cannot be executed; then there is
 /// no child. `invalid_argument` for an empty program, a closed descriptor or a variable without
-/// '='. Signal mask and dispositions of the child are the defaults. Any thread, as long as none
-/// changes the environment meanwhile. Blocks until the child has begun to execute the program.
+/// '='. Signal mask and dispositions of the child are the defaults. Any thread; without
+/// `base_environment` as long as none changes the environment meanwhile. Blocks until the child has
+/// begun to execute the program.
 [[nodiscard]] Result<Child> spawn(const SpawnOptions& options);
 
 }  // namespace mews::os
