@@ -155,7 +155,7 @@ TEST_CASE("crash: a plugin may die at any step of wrapping around its lane") {
   every_death("wrap_with_filler", 50);
 }
 TEST_CASE("crash: a plugin may die at any step of finding rows for runs of slabs") {
-  every_death("run_of_slabs", 40);
+  every_death("run_of_slabs", 28);
 }
 TEST_CASE("crash: a plugin may die at any step of falling back on a larger class") {
   every_death("larger_class", 24);
