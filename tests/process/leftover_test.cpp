@@ -43,6 +43,8 @@ TEST_CASE("leftover: what somebody else has put in the place of a host's socket 
   CHECK(is_there(path));
 }
 
+// UndefinedBehaviorSanitizer looks at types through a pipe, for which there is no descriptor here.
+#if !defined(__SANITIZE_ADDRESS__)
 TEST_CASE("leftover: a named arena that cannot be made leaves no name, whatever fails") {
   const auto name = unique_name("mews-test-unmade");
   os_test::Fork child([&] {
@@ -67,3 +69,4 @@ TEST_CASE("leftover: a named arena that cannot be made leaves no name, whatever 
   CHECK(child.outcome() == "exit code 0");
   CHECK_FALSE(is_there("/dev/shm/mews-" + name));
 }
+#endif
