@@ -4,12 +4,11 @@
 #include <sys/epoll.h>
 
 #include <atomic>
-#include <filesystem>
-#include <iterator>
 #include <string>
 #include <thread>
 
 #include "../support/catch.hpp"
+#include "../support/process_state.hpp"
 #include "../support/random.hpp"
 #include "mews/os/unique_fd.hpp"
 #include "site.hpp"
@@ -63,11 +62,6 @@ std::string receive_by_events(mews::Channel& channel, Loop loop, std::uint64_t c
     if (*is_armed && !poller.wait()) return "no wake-up for message " + std::to_string(i);
   }
   return {};
-}
-
-std::ptrdiff_t threads_of_this_process() {
-  const std::filesystem::directory_iterator tasks("/proc/self/task");
-  return std::distance(begin(tasks), end(tasks));
 }
 
 /// `fd` has become readable, or patience has ended.
@@ -160,12 +154,11 @@ TEST_CASE("event: a host without a watcher thread sees deaths when it looks, and
 }
 
 TEST_CASE("event: a host and the plugins within its process have one watcher thread") {
-  // One that has just been joined may still be listed: so two guests, of which none adds any.
-  const auto before = threads_of_this_process();
   auto host = must(mews::Session::create());
+  const auto threads_of_the_host = mews_test::threads_of_this_process();
   auto first = must(host.connect("first"));
   auto second = must(host.connect("second"));
-  CHECK(threads_of_this_process() <= before + 1);
+  CHECK(mews_test::threads_of_this_process() == threads_of_the_host);
   first.second.process_events();
   CHECK(first.second.watch_fd() >= 0);
 }

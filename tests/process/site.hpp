@@ -3,17 +3,18 @@
 
 #include <unistd.h>
 
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "../support/process_state.hpp"
 #include "roles.hpp"
 
 namespace process_test {
+
+using mews_test::state_of;
 
 enum class Where { one_process, two_processes };
 
@@ -89,14 +90,6 @@ template <class IsTrue>
     std::this_thread::sleep_for(1ms);
   }
   return true;
-}
-
-/// The state letter of a process or thread: 'S' asleep, 'T' stopped, 'Z' a zombie.
-[[nodiscard]] inline char state_of(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
-  const auto end = text.rfind(')');
-  return end == std::string::npos ? '?' : text.at(end + 2);
 }
 
 /// `count` messages of all sizes, each answered by an echo before the next; what went wrong, or

@@ -5,12 +5,12 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <string>
 #include <thread>
 
 #include "../support/arena_fixture.hpp"
 #include "../support/catch.hpp"
+#include "../support/process_state.hpp"
 #include "mews/mem/slab_pool.hpp"
 
 namespace {
@@ -37,11 +37,7 @@ ErrorCode refusal(MemoryFile file) {
 bool is_seen_asleep(const std::atomic<pid_t>& thread) {
   const mews::Deadline deadline(std::chrono::seconds(60));
   while (!deadline.has_passed()) {
-    std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
-    std::string text;
-    std::getline(stat, text);
-    // The state follows the name, which may hold blanks and parentheses.
-    if (text.find(") S ") != std::string::npos) return true;
+    if (state_of(thread) == 'S') return true;
     std::this_thread::yield();
   }
   return false;

@@ -14,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include "../support/process_state.hpp"
 #include "mews/error.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/unique_fd.hpp"
@@ -34,7 +35,11 @@ class Fork {
  public:
   /// Runs `body` in the child and exits with the int it returns; no Catch2 macro works in there.
   template <class Body>
-  explicit Fork(Body body) : pid_(::fork()) {
+  explicit Fork(Body body) {
+    // The child has what locks other threads hold, and not those threads to let go of them: a
+    // sanitizer's allocator has some, and unlike glibc's it does not see to them at a fork.
+    mews_test::let_other_threads_rest();
+    pid_ = ::fork();
     if (pid_ == 0) {
       const rlimit no_core{0, 0};
       ::setrlimit(RLIMIT_CORE, &no_core);
@@ -61,7 +66,7 @@ class Fork {
   }
 
  private:
-  pid_t pid_;
+  pid_t pid_ = -1;
   mews::os::UniqueFd pidfd_;
   bool is_reaped_ = false;
 };

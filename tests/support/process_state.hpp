@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "mews/base/deadline.hpp"
+
+/// What the kernel says of processes and threads.
+namespace mews_test {
+
+/// The state letter of a process or thread: 'S' asleep, 'T' stopped, 'Z' a zombie; '?' for none.
+[[nodiscard]] inline char state_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  // The state follows the name, which may hold blanks and parentheses.
+  const auto end = text.rfind(')');
+  return end == std::string::npos ? '?' : text.at(end + 2);
+}
+
+/// The threads of this process; one that has just been joined may still be among them.
+[[nodiscard]] inline std::vector<pid_t> threads_of_this_process() {
+  std::vector<pid_t> threads;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+    threads.push_back(std::stoi(entry.path().filename()));
+  }
+  return threads;
+}
+
+/// Waits until this process's other threads are asleep or gone, but no longer than a second.
+inline void let_other_threads_rest() {
+  const mews::Deadline deadline(std::chrono::seconds(1));
+  for (const pid_t thread : threads_of_this_process()) {
+    while (thread != ::gettid() && !deadline.has_passed()) {
+      const char state = state_of(thread);
+      if (state == 'S' || state == '?') break;
+      std::this_thread::yield();
+    }
+  }
+}
+
+}  // namespace mews_test
