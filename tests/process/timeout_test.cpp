@@ -112,6 +112,7 @@ TEST_CASE("timeout: a sender that waits goes on when the reader reads") {
 TEST_CASE("timeout: waiting for a message in vain says for whom and how long") {
   const auto where = GENERATE(Where::one_process, Where::two_processes);
   Site site(where, {"echo"});
+  REQUIRE(site.round_trip(10) == "the same");  // or it may have been started, but not attached yet
   const auto nothing = site.channel().receive(20ms);
   REQUIRE(outcome(nothing) == "timed_out");
   CHECK_THAT(nothing.error().message(),
