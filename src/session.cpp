@@ -9,6 +9,7 @@
 
 #include "core/guest_core.hpp"
 #include "core/host_core.hpp"
+#include "core/kept.hpp"
 #include "core/names.hpp"
 #include "core/owner.hpp"
 #include "mews/base/assert.hpp"
@@ -16,12 +17,11 @@
 
 namespace mews {
 
-struct Session::State {
+struct Session::State : detail::Kept {
   std::shared_ptr<detail::HostCore> host;
   std::unique_ptr<detail::GuestCore> guest;
   std::optional<Channel> channel;
   detail::Owner owner;
-  State* next_kept = nullptr;
 };
 
 namespace {
@@ -93,7 +93,7 @@ Session& Session::operator=(Session&& other) noexcept {
 Session::~Session() {
   if (!state_) return;
   if (!state_->owner.is_this_process()) {
-    detail::keep_copy(state_.release());
+    detail::keep_for_ever(*state_.release());  // a copy, whose end would touch the parent's
     return;
   }
   state_->channel.reset();

@@ -49,19 +49,11 @@ SessionCore::SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self,
       cpus_(sync::usable_cpus()),
       pool_(*arena_, self, this) {}
 
-// Loans and messages that outlive their session still point at its core: it is kept, and its
-// address stays reachable here.
-void SessionCore::keep_for_ever() noexcept {
-  static std::atomic<SessionCore*> kept{nullptr};
-  // acq_rel: the link before its reader; nobody follows it but a leak checker.
-  next_kept_ = kept.exchange(this, std::memory_order_acq_rel);
-}
-
 std::shared_ptr<SessionCore> SessionCore::make(std::shared_ptr<const mem::Arena> arena, PeerId self,
                                                const LocalOptions& local) {
   return {new SessionCore(std::move(arena), self, local), [](SessionCore* core) {
             if (core->has_slabs_out()) {
-              core->keep_for_ever();
+              keep_for_ever(*core);  // loans and messages that are still out point at it
             } else {
               delete core;
             }
