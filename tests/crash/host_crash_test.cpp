@@ -104,10 +104,10 @@ Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64
   page.reset();
   const auto before = descriptors_of(name);
   HostProcess host(scenario.name, kill_at, page, name, setting);
-  wait_for_phase(host, page.get(), host::kListens);
+  wait_for_phase(host, *page, host::kListens);
   Outcome outcome;
-  outcome.survivor = std::make_unique<Survivor>(page.get());
-  const bool is_there = page.get().phase.load() >= host::kListens;
+  outcome.survivor = std::make_unique<Survivor>(*page);
+  const bool is_there = page->phase.load() >= host::kListens;
   const auto timeout = is_there ? std::chrono::seconds(10) : std::chrono::milliseconds(20);
   const auto options = options_for(name, setting, timeout);
   if (outcome.survivor->attach(options)) {
@@ -116,7 +116,7 @@ Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64
     const auto arena = second_view(name, before);
     const auto seat = arena ? seat_of(*arena, "survivor") : std::nullopt;
     if (seat) {
-      Survivors survivors{page.get(), *outcome.survivor, *seat, colleague, std::nullopt};
+      Survivors survivors{*page, *outcome.survivor, *seat, colleague, std::nullopt};
       if (colleague.has_attached()) survivors.colleague_seat = seat_of(*arena, "colleague");
       outcome.problem = work_and_look_back(host, scenario, *arena, survivors);
     } else {
@@ -128,8 +128,7 @@ Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64
   const auto status = host.wait();
   outcome.was_killed = status.is_signal && status.number == SIGKILL;
   if (!outcome.was_killed && !status.is_success()) {
-    outcome.problem +=
-        "the host ended by itself: " + status.describe() + " " + page.get().complaint;
+    outcome.problem += "the host ended by itself: " + status.describe() + " " + page->complaint;
   }
   return outcome;
 }
@@ -149,7 +148,7 @@ void every_death(const std::string& name, std::uint64_t least, Setting setting) 
     // The arena of the host before this one is still there for who has it.
     if (last) REQUIRE(last->check_kept() == "");
     last = std::move(outcome.survivor);
-    series.note(outcome.was_killed, page.get().steps.load());
+    series.note(outcome.was_killed, page->steps.load());
   }
   CHECK(::access(("/dev/shm/mews-" + arena).c_str(), F_OK) != 0);
   std::printf("host, %s: %llu crash points, %s\n", name.c_str(),

@@ -52,7 +52,7 @@ TEST_CASE("crash: a plugin may die at any step of joining by name") {
     REQUIRE(exit);
     const bool was_killed = !was_admitted || exit->is_signal;
     REQUIRE(aftermath(stage, door, std::move(plugin)) == "");
-    series.note(was_killed, page.get().steps.load());
+    series.note(was_killed, page->steps.load());
     if (!was_admitted) REQUIRE(mews::os::reap(child.pidfd.get())->is_signal);
   }
   std::printf("joining: %llu crash points\n", static_cast<unsigned long long>(series.killed()));

@@ -53,7 +53,7 @@ Outcome one_death(Stage& stage, Worker* worker, WitnessPage& page, const std::st
   Outcome outcome;
   {
     auto dropped = std::move(*plugin);
-    Encounter meeting(dropped, page.get(), stage.arena());
+    Encounter meeting(dropped, *page, stage.arena());
     play_partner(scenario, meeting);
     meeting.receive_all();
     const auto exit = dropped.wait_exit(kStuck);
@@ -84,7 +84,7 @@ void every_death(const std::string& scenario, std::uint64_t least, Company compa
     const auto outcome = one_death(stage, worker ? &*worker : nullptr, page, scenario, kill_at);
     INFO("killed before step " << kill_at << " of " << scenario);
     REQUIRE(outcome.problem == "");
-    series.note(outcome.was_killed, page.get().steps.load());
+    series.note(outcome.was_killed, page->steps.load());
   }
   if (worker) {
     worker->stop();
@@ -119,7 +119,7 @@ TEST_CASE("crash: what a dead plugin had sent and nobody will receive goes back 
     REQUIRE(exit);
     INFO("killed before step " << kill_at);
     // Until then all of it lies there: what was published, and nothing that was not.
-    const Range published{page.get().sent.load(), page.get().begun.load()};
+    const Range published{page->sent.load(), page->begun.load()};
     REQUIRE(faults_of_lanes(stage.arena(), peer, {0, 0}, published) == "");
     const auto walk = walk_lane(stage.arena(), lane_from(peer));
     REQUIRE(walk.slabs_in_flight == walk.slabs);
@@ -129,7 +129,7 @@ TEST_CASE("crash: what a dead plugin had sent and nobody will receive goes back 
     { const auto dropped = std::move(*plugin); }
     REQUIRE(stage.audit({peer}) == "");
     REQUIRE(stage.audit_seat(peer) == "");
-    series.note(exit->is_signal, page.get().steps.load());
+    series.note(exit->is_signal, page->steps.load());
   }
   CHECK(series.killed() >= 40);
 }

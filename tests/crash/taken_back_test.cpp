@@ -32,7 +32,7 @@ std::string one_death(Stage& stage, WitnessPage& page, std::string_view scenario
   std::string problem;
   {
     auto dropped = std::move(plugin);
-    Encounter meeting(dropped, page.get(), stage.arena());
+    Encounter meeting(dropped, *page, stage.arena());
     meeting.wait_until_it_sleeps_for_a_message();
     const auto fd = value_or_throw(mews::os::open_pidfd(dropped.pid()));
     const auto at = series.next();

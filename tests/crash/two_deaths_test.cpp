@@ -22,13 +22,13 @@ class Busy {
  public:
   Busy(Stage& stage, WitnessPage& page)
       : plugin_(value_or_throw(stage.host().spawn("second", victim_command("traffic", 0, page)))),
-        meeting_(plugin_, page.get(), stage.arena()) {
+        meeting_(plugin_, *page, stage.arena()) {
     thread_ = std::thread([this] {
       play_partner("traffic", meeting_);
       meeting_.receive_all();
     });
     const mews::Deadline deadline(kStuck);
-    while (page.get().sent.load() < 3 && !deadline.has_passed())
+    while (page->sent.load() < 3 && !deadline.has_passed())
       std::this_thread::yield();
   }
   Busy(const Busy&) = delete;
@@ -58,7 +58,7 @@ std::string aftermath(Stage& stage, mews::Plugin first, WitnessPage& first_page,
   const auto second_peer = second->plugin().peer();
   std::string problem;
   {
-    Encounter meeting(first, first_page.get(), stage.arena());
+    Encounter meeting(first, *first_page, stage.arena());
     auto& other = second->meeting_after_the_end();
     meeting.receive_all();
     meeting.check_deliveries();
@@ -90,7 +90,7 @@ TEST_CASE("crash: a plugin may die at any step of taking back another") {
     auto first =
         value_or_throw(stage.host().spawn("first", victim_command("hold_some", 0, first_page)));
     const mews::Deadline deadline(kStuck);
-    while (first_page.get().sent.load() < 3 && !deadline.has_passed())
+    while (first_page->sent.load() < 3 && !deadline.has_passed())
       std::this_thread::yield();
     auto second = std::make_unique<Busy>(stage, second_page);
     const auto first_fd = value_or_throw(mews::os::open_pidfd(first.pid()));

@@ -59,10 +59,10 @@ template <class T>
 }
 
 /// The same arena mapped once more, as another process would have it.
-[[nodiscard]] inline mews::Result<mews::mem::Arena> attach_to(const mews::os::MemoryFile& file) {
+[[nodiscard]] inline mews::Result<mews::mem::Arena> attach_to(
+    const mews::os::MemoryFile& file, mews::Deadline deadline = std::chrono::seconds(10)) {
   mews::os::UniqueFd fd(::fcntl(file.fd(), F_DUPFD_CLOEXEC, 0));
-  return mews::mem::Arena::attach(mews::os::MemoryFile::adopt(std::move(fd)),
-                                  std::chrono::seconds(10));
+  return mews::mem::Arena::attach(mews::os::MemoryFile::adopt(std::move(fd)), deadline);
 }
 
 /// The truth word of a slab, unpacked.
