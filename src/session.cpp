@@ -17,11 +17,12 @@
 
 namespace mews {
 
-struct Session::State : detail::Kept {
+struct Session::State {
   std::shared_ptr<detail::HostCore> host;
   std::unique_ptr<detail::GuestCore> guest;
   std::optional<Channel> channel;
   detail::Owner owner;
+  detail::Kept kept;
 };
 
 namespace {
@@ -93,7 +94,8 @@ Session& Session::operator=(Session&& other) noexcept {
 Session::~Session() {
   if (!state_) return;
   if (!state_->owner.is_this_process()) {
-    detail::keep_for_ever(*state_.release());  // a copy, whose end would touch the parent's
+    // A copy, whose end would touch what is the parent's.
+    detail::keep_for_ever(state_.release()->kept);
     return;
   }
   state_->channel.reset();

@@ -5,16 +5,16 @@
 
 namespace mews::detail {
 
-/// An object that may have to outlive all that can name it.
+/// Part of an object that may have to outlive all that can name it.
 struct Kept {
-  Kept* next_kept = nullptr;
+  Kept* next = nullptr;
 };
 
-/// Keeps an object for ever, where leak checkers find it.
-inline void keep_for_ever(Kept& object) noexcept {
+/// Keeps the object that `part` belongs to for ever, where leak checkers find it.
+inline void keep_for_ever(Kept& part) noexcept {
   static constinit std::atomic<Kept*> kept{nullptr};
   // Relaxed: nobody follows the list but a leak checker, which stops all threads first.
-  object.next_kept = kept.exchange(&object, std::memory_order_relaxed);
+  part.next = kept.exchange(&part, std::memory_order_relaxed);
 }
 
 }  // namespace mews::detail

@@ -53,7 +53,7 @@ std::shared_ptr<SessionCore> SessionCore::make(std::shared_ptr<const mem::Arena>
                                                const LocalOptions& local) {
   return {new SessionCore(std::move(arena), self, local), [](SessionCore* core) {
             if (core->has_slabs_out()) {
-              keep_for_ever(*core);  // loans and messages that are still out point at it
+              keep_for_ever(core->kept_);  // loans and messages that are still out point at it
             } else {
               delete core;
             }

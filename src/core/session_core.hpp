@@ -24,7 +24,7 @@ namespace mews::detail {
 
 /// What host and plugin have in common: the arena, this peer's slab pool, and the waiting for
 /// free slabs. Loans and messages point here. Any thread.
-class SessionCore final : private mem::FreedListener, private Kept {
+class SessionCore final : private mem::FreedListener {
  public:
   SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self, const LocalOptions& local);
 
@@ -88,6 +88,7 @@ class SessionCore final : private mem::FreedListener, private Kept {
   mem::SlabPool pool_;
   std::array<sync::Gate, layout::kMaxClasses> gates_;
   base::LocalAtomic<int> ended_{-1};
+  Kept kept_;
   alignas(64) std::atomic<std::uint64_t> out_{0};
 };
 
