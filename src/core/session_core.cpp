@@ -95,7 +95,7 @@ ClassId SessionCore::class_to_wait_for(std::uint64_t bytes) const noexcept {
 }
 
 Result<void> SessionCore::claim(mem::Slab& slab, std::uint64_t bytes, Patience patience) {
-  auto claimed = pool_.try_claim_into(slab, bytes);
+  auto claimed = pool_.try_claim(slab, bytes);
   if (claimed || claimed.error().code() != ErrorCode::no_slab || !patience.may_wait()) {
     return claimed;
   }
@@ -114,7 +114,7 @@ Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, De
   const auto attempt = [&]() -> Outcome {
     if (found) return std::exchange(found, std::nullopt);
     if (const auto why = ended()) return fail(*why);
-    auto claimed = pool_.try_claim_into(slab, bytes);
+    auto claimed = pool_.try_claim(slab, bytes);
     if (!claimed && claimed.error().code() == ErrorCode::no_slab) return std::nullopt;
     return claimed;
   };

@@ -70,7 +70,7 @@ class Victim {
   std::vector<mews::mem::Slab> slabs;
   for (std::uint32_t c = 0; c < arena.class_count(); ++c) {
     const auto bytes = arena.geometry().classes[c].slab_bytes;
-    const auto slab = pool.try_claim(bytes);
+    const auto slab = mews_test::try_claim(pool, bytes);
     if (!slab) return "no slab of class " + std::to_string(c) + ": " + slab.error().message();
     if (slab->size_class.value() != c) return "a slab of another class";
     for (const auto end : ends_of(*slab, bytes))

@@ -42,7 +42,7 @@ struct Scene {
     return truth(arena, slab.size_class, slab.first.value() + i);
   }
   static Slab sent(SlabPool& pool, std::uint64_t bytes, LaneId lane) {
-    auto slab = pool.try_claim(bytes).value();
+    auto slab = try_claim(pool, bytes).value();
     if (!pool.send(slab, lane)) throw std::runtime_error("not sent");
     return slab;
   }
@@ -69,11 +69,11 @@ TEST_CASE("reclaim: what the dead peer held is free, in every class") {
 
 TEST_CASE("reclaim: what others hold, and what is in flight between others, stays") {
   Scene scene;
-  const auto of_host = scene.host.try_claim(100).value();
-  const auto of_other = scene.other.try_claim(5 * kMiB).value();
+  const auto of_host = try_claim(scene.host, 100).value();
+  const auto of_other = try_claim(scene.other, 5 * kMiB).value();
   const auto between_others = Scene::sent(scene.other, 100, LaneId{2});
   const auto to_other = Scene::sent(scene.host, 100, LaneId{3});
-  REQUIRE(scene.dying.try_claim(100));
+  REQUIRE(try_claim(scene.dying, 100));
   CHECK(scene.reclaim().held == 1);
   CHECK(scene.word(of_host).pack() == of_host.word);
   CHECK(scene.word(of_other).pack() == of_other.word);
@@ -109,7 +109,7 @@ TEST_CASE("reclaim: what the dead peer had published is kept and can still be re
   CHECK(scene.reclaim().in_flight == 1);
   CHECK(scene.word(lost).phase == Phase::free);
   for (const auto& claim : scene.published) {
-    const auto got = scene.host.take(claim, Scene::kFromIt, PeerId{1});
+    const auto got = try_take(scene.host, claim, Scene::kFromIt, PeerId{1});
     REQUIRE(got);
     CHECK(scene.host.release(*got));
   }
@@ -119,7 +119,7 @@ TEST_CASE("reclaim: what the dead peer had published is kept and can still be re
 TEST_CASE("reclaim: what the host had received from the dead peer stays the host's") {
   Scene scene;
   const auto slab = Scene::sent(scene.dying, 100, Scene::kFromIt);
-  const auto got = scene.host.take(Scene::claim_of(slab, 100), Scene::kFromIt, PeerId{1});
+  const auto got = try_take(scene.host, Scene::claim_of(slab, 100), Scene::kFromIt, PeerId{1});
   REQUIRE(got);
   const auto done = scene.reclaim();
   CHECK((done.held == 0 && done.in_flight == 0));
@@ -129,7 +129,7 @@ TEST_CASE("reclaim: what the host had received from the dead peer stays the host
 
 TEST_CASE("reclaim: a run that was half way between two states is freed as a whole") {
   Scene scene;
-  const auto run = scene.dying.try_claim(20 * kMiB).value();
+  const auto run = try_claim(scene.dying, 20 * kMiB).value();
   for (std::uint32_t i = 0; i < 2; ++i) {
     scene.arena.view(k4MiB).words[i].store(scene.word(run, i).in_flight_on(0).pack(),
                                            std::memory_order_relaxed);
@@ -141,7 +141,7 @@ TEST_CASE("reclaim: a run that was half way between two states is freed as a who
 
 TEST_CASE("reclaim: a second scan finds nothing more") {
   Scene scene;
-  REQUIRE(scene.dying.try_claim(100));
+  REQUIRE(try_claim(scene.dying, 100));
   static_cast<void>(Scene::sent(scene.dying, 100, Scene::kFromIt));
   CHECK(scene.reclaim().held == 1);
   const auto again = scene.reclaim();

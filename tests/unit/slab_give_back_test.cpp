@@ -61,8 +61,8 @@ SlabPool::Claim claim_of(const Slab& slab, std::uint64_t bytes) {
 
 TEST_CASE("slab give back: what is freed on purpose is told, once a call and of its class") {
   Scene scene;
-  const auto small = scene.pool.try_claim(100).value();
-  auto run = scene.pool.try_claim(20 * kMiB).value();
+  const auto small = try_claim(scene.pool, 100).value();
+  auto run = try_claim(scene.pool, 20 * kMiB).value();
   CHECK(scene.told.times == std::array{0, 0, 0, 0});
   CHECK(scene.pool.release(small));
   CHECK_FALSE(scene.pool.release(small));
@@ -82,7 +82,7 @@ TEST_CASE("slab give back: a run that is not to be had takes nothing meanwhile a
   for (const std::size_t i : {0U, 1U, 3U, 4U, 6U, 7U})
     REQUIRE(scene.other.release(held[i]));
   const auto before = scene.words();
-  CHECK_FALSE(scene.pool.try_claim(12 * kMiB));
+  CHECK_FALSE(try_claim(scene.pool, 12 * kMiB));
   CHECK(scene.words() == before);
   CHECK(scene.times() == 0);
 }
@@ -91,7 +91,7 @@ TEST_CASE("slab give back: a run of which the host freed any slab first is all f
   for (std::uint32_t freed = 0; freed < 3; ++freed) {
     INFO("slab " << freed);
     Scene scene;
-    auto run = scene.pool.try_claim(12 * kMiB).value();
+    auto run = try_claim(scene.pool, 12 * kMiB).value();
     REQUIRE(scene.pool.send(run, kLane));
     scene.set(freed, scene.at(freed).freed());
     CHECK_FALSE(scene.pool.unsend(run, kLane));
@@ -104,7 +104,7 @@ TEST_CASE("slab give back: what the host freed of a run and somebody claimed sin
   for (std::uint32_t freed = 0; freed < 3; ++freed) {
     INFO("slab " << freed);
     Scene scene;
-    auto run = scene.pool.try_claim(12 * kMiB).value();
+    auto run = try_claim(scene.pool, 12 * kMiB).value();
     REQUIRE(scene.pool.send(run, kLane));
     scene.set(freed, scene.at(freed).freed());
     const auto since = claim_one(scene.pool, k4MiB).value();
@@ -120,7 +120,7 @@ TEST_CASE("slab give back: a word that somebody scribbled on does not keep the r
   for (std::uint32_t bad = 0; bad < 3; ++bad) {
     INFO("slab " << bad);
     Scene scene;
-    const auto run = scene.pool.try_claim(12 * kMiB).value();
+    const auto run = try_claim(scene.pool, 12 * kMiB).value();
     const auto scribble = scene.at(bad).held_by(3);
     scene.set(bad, scribble);
     CHECK_FALSE(scene.pool.release(run));
@@ -135,7 +135,7 @@ TEST_CASE("slab give back: a run that cannot all be sent is held as before") {
   for (std::uint32_t bad = 0; bad < 3; ++bad) {
     INFO("slab " << bad);
     Scene scene;
-    auto run = scene.pool.try_claim(12 * kMiB).value();
+    auto run = try_claim(scene.pool, 12 * kMiB).value();
     scene.set(bad, scene.at(bad).held_by(3));
     const auto before = scene.words();
     CHECK_FALSE(scene.pool.send(run, kLane));
@@ -147,10 +147,10 @@ TEST_CASE("slab give back: a run that cannot all be sent is held as before") {
 
 TEST_CASE("slab give back: a record that also names a slab of the receiver's costs it nothing") {
   Scene scene;
-  auto run = scene.other.try_claim(12 * kMiB).value();
+  auto run = try_claim(scene.other, 12 * kMiB).value();
   REQUIRE(scene.other.send(run, kLane));
   scene.set(1, scene.at(1).held_by(1));
-  CHECK_FALSE(scene.pool.take(claim_of(run, 12 * kMiB), kLane, PeerId{2}));
+  CHECK_FALSE(try_take(scene.pool, claim_of(run, 12 * kMiB), kLane, PeerId{2}));
   CHECK(scene.at(0).phase == Phase::free);
   CHECK(scene.at(1).phase == Phase::held);
   CHECK(scene.at(2).phase == Phase::in_flight);
@@ -169,7 +169,7 @@ TEST_CASE("slab give back: a cursor that a peer keeps setting back holds up no c
   int claims = 0;
   for (int i = 0; i < 200; ++i) {
     for (const auto bytes : {kMiB / 1024, 8 * kMiB}) {
-      if (const auto slab = scene.pool.try_claim(bytes); slab && scene.pool.release(*slab))
+      if (const auto slab = try_claim(scene.pool, bytes); slab && scene.pool.release(*slab))
         ++claims;
     }
   }

@@ -33,7 +33,7 @@ struct Transfer {
   mews::mem::Arena arena = make_arena();
   SlabPool sender{arena, kSender};
   SlabPool receiver{arena, PeerId{2}};
-  Slab slab = sender.try_claim(10000 + 8192).value();
+  Slab slab = try_claim(sender, 10000 + 8192).value();
   SlabPool::Claim claim{};
 
   Transfer() {
@@ -55,7 +55,7 @@ TEST_CASE("slab transfer: a sent slab is in flight on its lane, by its sender") 
 
 TEST_CASE("slab transfer: the receiver holds the same bytes, and frees them") {
   Transfer t;
-  const auto got = t.receiver.take(t.claim, kLane, kSender);
+  const auto got = try_take(t.receiver, t.claim, kLane, kSender);
   REQUIRE(got);
   CHECK((got->data == t.slab.data && got->count == 1 && capacity_bytes(t.arena, *got) == 65536));
   CHECK(got->data[9999] == std::byte{7});
@@ -67,8 +67,8 @@ TEST_CASE("slab transfer: the receiver holds the same bytes, and frees them") {
 
 TEST_CASE("slab transfer: a second take of the same record is refused") {
   Transfer t;
-  REQUIRE(t.receiver.take(t.claim, kLane, kSender));
-  CHECK_FALSE(t.receiver.take(t.claim, kLane, kSender));
+  REQUIRE(try_take(t.receiver, t.claim, kLane, kSender));
+  CHECK_FALSE(try_take(t.receiver, t.claim, kLane, kSender));
   CHECK(t.word().holder == 2);
 }
 
@@ -76,7 +76,7 @@ TEST_CASE("slab transfer: a claim with any wrong field is refused, and no slab c
   Transfer t;
   const auto before = t.word();
   const auto refuses = [&](SlabPool::Claim claim, LaneId lane = kLane, PeerId sender = kSender) {
-    const bool is_refused = !t.receiver.take(claim, lane, sender);
+    const bool is_refused = !try_take(t.receiver, claim, lane, sender);
     return is_refused && t.word() == before && !holds_any(t.arena, PeerId{2});
   };
   const auto with = [&](auto member, auto value) {
@@ -103,21 +103,21 @@ TEST_CASE("slab transfer: a claim with any wrong field is refused, and no slab c
     CHECK(refuses(t.claim, LaneId{lane}));
   for (const std::uint32_t sender : {0U, 2U, 3U})
     CHECK(refuses(t.claim, kLane, PeerId{sender}));
-  CHECK(t.receiver.take(t.claim, kLane, kSender));
+  CHECK(try_take(t.receiver, t.claim, kLane, kSender));
 }
 
 TEST_CASE("slab transfer: bytes up to the last that has memory behind it are taken") {
   Transfer t;
   t.claim.bytes = 24576;
-  CHECK(t.receiver.take(t.claim, kLane, kSender));
+  CHECK(try_take(t.receiver, t.claim, kLane, kSender));
 }
 
 TEST_CASE("slab transfer: a slab that is free, or held, is not taken") {
   Transfer t;
   REQUIRE(t.sender.unsend(t.slab, kLane));
-  CHECK_FALSE(t.receiver.take(t.claim, kLane, kSender));
+  CHECK_FALSE(try_take(t.receiver, t.claim, kLane, kSender));
   CHECK(t.sender.release(t.slab));
-  CHECK_FALSE(t.receiver.take(t.claim, kLane, kSender));
+  CHECK_FALSE(try_take(t.receiver, t.claim, kLane, kSender));
   CHECK(t.word().phase == Phase::free);
 }
 
@@ -125,15 +125,15 @@ TEST_CASE("slab transfer: a run that would leave its class is refused") {
   const auto arena = make_arena();
   SlabPool sender(arena, kSender);
   SlabPool receiver(arena, PeerId{2});
-  auto run = sender.try_claim(std::uint64_t{32} << 20).value();
+  auto run = try_claim(sender, std::uint64_t{32} << 20).value();
   REQUIRE(sender.send(run, kLane));
   for (const std::uint64_t bytes :
        {(std::uint64_t{32} << 20) + 1, std::uint64_t{1} << 39, ~std::uint64_t{0}}) {
-    CHECK_FALSE(receiver.take(claim_of(run, bytes), kLane, kSender));
+    CHECK_FALSE(try_take(receiver, claim_of(run, bytes), kLane, kSender));
   }
   auto claim = claim_of(run, std::uint64_t{32} << 20);
   claim.index = 1;
-  CHECK_FALSE(receiver.take(claim, kLane, kSender));
+  CHECK_FALSE(try_take(receiver, claim, kLane, kSender));
   CHECK_FALSE(holds_any(arena, PeerId{2}));
 }
 
@@ -162,7 +162,7 @@ TEST_CASE("slab transfer: what was sent to the dead can be held again once") {
 TEST_CASE("slab transfer: a slab that was taken away can be neither sent nor released") {
   const auto arena = make_arena();
   SlabPool pool(arena, kSender);
-  auto slab = pool.try_claim(100).value();
+  auto slab = try_claim(pool, 100).value();
   auto& word = arena.view(kKiB).words[slab.first.value()];
   word.store(truth(arena, kKiB, slab.first.value()).freed().pack(), std::memory_order_relaxed);
   const auto remembered = slab;
