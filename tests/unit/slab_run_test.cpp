@@ -2,10 +2,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "../support/arena_fixture.hpp"
 #include "../support/catch.hpp"
+#include "../support/slab_scene.hpp"
 #include "mews/mem/census.hpp"
-#include "mews/mem/slab_pool.hpp"
 
 namespace {
 
@@ -16,15 +15,6 @@ using mews::layout::Phase;
 using mews::mem::Slab;
 using mews::mem::SlabPool;
 using namespace mews_test;
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-
-SlabPool::Claim claim_of(const Slab& slab, std::uint64_t bytes) {
-  return {.size_class = slab.size_class.value(),
-          .index = slab.first.value(),
-          .generation = mews::layout::TruthWord::unpack(slab.word).generation,
-          .bytes = bytes};
-}
 
 /// How many of the largest class's slabs are in `phase`.
 std::uint32_t count_in(const mews::mem::Arena& arena, Phase phase) {
