@@ -68,9 +68,10 @@ Result<detail::Invitation> join_named(const AttachOptions& options, Deadline dea
   if (!arena) return tl::unexpected(std::move(arena.error()));
   auto invitation = ask_at(detail::socket_of_name(options.name), options, deadline);
   if (!invitation && invitation.error().code() == ErrorCode::no_such_arena) {
-    return fail(ErrorCode::host_died, "the arena \"" + options.name +
-                                          "\" is what a dead host left; the next create of that "
-                                          "name replaces it");
+    return fail(ErrorCode::host_died,
+                fmt::format("the arena \"{}\" is what a dead host, process {}, left; the next "
+                            "create of that name replaces it",
+                            options.name, arena->geometry().host_pid));
   }
   if (invitation && !invitation->arena.is_same_as(arena->file())) {
     return fail(ErrorCode::not_an_arena,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <bit>
 
 #include "mews/base/checked.hpp"
 #include "mews/mem/slab_pool.hpp"

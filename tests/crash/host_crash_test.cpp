@@ -51,7 +51,9 @@ struct HostProcess {
     }
     return status.value_or(mews::os::ExitStatus{.is_signal = false, .number = -1});
   }
-  [[nodiscard]] bool is_gone() const { return mews::os::has_exited(child.pidfd.get()); }
+  [[nodiscard]] bool is_gone() const {
+    return mews::os::wait_for_exit(child.pidfd.get(), std::chrono::seconds(0));
+  }
 
   mews::os::Child child;
   std::optional<mews::os::ExitStatus> status;
@@ -125,7 +127,7 @@ Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64
   }
   const auto status = host.wait();
   outcome.was_killed = status.is_signal && status.number == SIGKILL;
-  if (!outcome.was_killed && !status.is_success()) {
+  if (!outcome.was_killed && (status.is_signal || status.number != 0)) {
     outcome.problem += "the host ended by itself: " + status.describe() + " " + page->complaint;
   }
   return outcome;

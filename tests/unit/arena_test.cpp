@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
-#include <string>
 #include <thread>
 
 #include "../support/arena_fixture.hpp"
