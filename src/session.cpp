@@ -9,6 +9,7 @@
 
 #include "core/guest_core.hpp"
 #include "core/host_core.hpp"
+#include "core/kept.hpp"
 #include "core/names.hpp"
 #include "core/owner.hpp"
 #include "mews/base/assert.hpp"
@@ -21,7 +22,7 @@ struct Session::State {
   std::unique_ptr<detail::GuestCore> guest;
   std::optional<Channel> channel;
   detail::Owner owner;
-  State* next_kept = nullptr;
+  detail::Kept kept;
 };
 
 namespace {
@@ -67,9 +68,10 @@ Result<detail::Invitation> join_named(const AttachOptions& options, Deadline dea
   if (!arena) return tl::unexpected(std::move(arena.error()));
   auto invitation = ask_at(detail::socket_of_name(options.name), options, deadline);
   if (!invitation && invitation.error().code() == ErrorCode::no_such_arena) {
-    return fail(ErrorCode::host_died, "the arena \"" + options.name +
-                                          "\" is what a dead host left; the next create of that "
-                                          "name replaces it");
+    return fail(ErrorCode::host_died,
+                fmt::format("the arena \"{}\" is what a dead host, process {}, left; the next "
+                            "create of that name replaces it",
+                            options.name, arena->geometry().host_pid));
   }
   if (invitation && !invitation->arena.is_same_as(arena->file())) {
     return fail(ErrorCode::not_an_arena,
@@ -93,7 +95,8 @@ Session& Session::operator=(Session&& other) noexcept {
 Session::~Session() {
   if (!state_) return;
   if (!state_->owner.is_this_process()) {
-    detail::keep_copy(state_.release());
+    // A copy, whose end would touch what is the parent's.
+    detail::keep_for_ever(state_.release()->kept);
     return;
   }
   state_->channel.reset();

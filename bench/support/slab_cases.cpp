@@ -67,7 +67,7 @@ ClassId class_of(std::uint64_t bytes) {
 
 // Described in place, as a loan is: copying it would be part of the measurement.
 void claim(mem::Slab& slab, mem::SlabPool& pool, std::uint64_t bytes) {
-  require(pool.try_claim_into(slab, bytes).has_value(), "a size class ran out of slabs");
+  require(pool.try_claim(slab, bytes).has_value(), "a size class ran out of slabs");
   *reinterpret_cast<volatile std::uint64_t*>(slab.data) = slab.word;
 }
 
@@ -134,22 +134,22 @@ CasePtr slab_handed_over(std::uint64_t bytes) {
   };
   const auto allocate = [=] {
     auto& pool = shared->of(kFirstPeer);
-    auto slab = must(pool.try_claim(bytes));
-    *reinterpret_cast<volatile std::uint64_t*>(slab.data) = slab.word;
+    mem::Slab slab;
+    claim(slab, pool, bytes);
     const auto header = slab.word;
     require(pool.send(slab, kLane), "a slab could not be sent");
     return Handle{header, slab.first.value(), layout::TruthWord::unpack(slab.word).generation};
   };
   const auto free = [=](const Handle& handle) {
     auto& pool = shared->of(kSecondPeer);
-    const auto slab = pool.take({.size_class = id.value(),
-                                 .index = handle.index,
-                                 .generation = handle.generation,
-                                 .bytes = bytes},
-                                kLane, kFirstPeer);
-    require(slab.has_value(), "a slab could not be taken");
-    read_header(*slab, handle.header);
-    pool.release(*slab);
+    const mem::SlabPool::Claim named{.size_class = id.value(),
+                                     .index = handle.index,
+                                     .generation = handle.generation,
+                                     .bytes = bytes};
+    mem::Slab slab;
+    require(pool.take(slab, named, kLane, kFirstPeer), "a slab could not be taken");
+    read_header(slab, handle.header);
+    pool.release(slab);
   };
   return pass_on_case<Handle>(allocate, free);
 }

@@ -2,10 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 
 #include "mews/base/deadline.hpp"
@@ -107,7 +105,6 @@ class Channel {
  private:
   friend class Plugin;
   friend class Session;
-  friend class detail::SessionCore;
   explicit Channel(std::shared_ptr<detail::ChannelCore> core) noexcept;
   [[nodiscard]] detail::ChannelCore& core() const noexcept;
   std::shared_ptr<detail::ChannelCore> core_;

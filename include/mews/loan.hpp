@@ -3,10 +3,8 @@
 
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
 #include <span>
-#include <utility>
 
 #include "mews/base/assert.hpp"
 #include "mews/layout/limits.hpp"
@@ -119,7 +117,6 @@ class Loan {
 
  private:
   friend class detail::ChannelCore;
-  friend class detail::SessionCore;
   friend class Message;
   detail::Payload payload_;
 };

@@ -44,7 +44,7 @@ std::optional<ErrorCode> ChannelCore::take_payload(const Descriptor& record, Pay
                                    .index = record.slab_index,
                                    .generation = record.generation,
                                    .bytes = record.bytes};
-  if (!session_->pool().take_into(payload.slab(), claim, in_, other_)) {
+  if (!session_->pool().take(payload.slab(), claim, in_, other_)) {
     receive_failed_ = ErrorCode::peer_corrupt;
     return receive_failed_;
   }

@@ -2,9 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "mews/base/deadline.hpp"
 #include "mews/error.hpp"

@@ -31,12 +31,4 @@ class Owner {
   unsigned forks_;
 };
 
-/// Keeps a forked child's copy of an object for ever, and reachable for leak checkers.
-template <class T>
-void keep_copy(T* object) noexcept {
-  static std::atomic<T*> kept{nullptr};
-  // Relaxed: nobody reads it.
-  object->next_kept = kept.exchange(object, std::memory_order_relaxed);
-}
-
 }  // namespace mews::detail

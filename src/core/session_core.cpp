@@ -49,19 +49,11 @@ SessionCore::SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self,
       cpus_(sync::usable_cpus()),
       pool_(*arena_, self, this) {}
 
-// Loans and messages that outlive their session still point at its core: it is kept, and its
-// address stays reachable here.
-void SessionCore::keep_for_ever() noexcept {
-  static std::atomic<SessionCore*> kept{nullptr};
-  // acq_rel: the link before its reader; nobody follows it but a leak checker.
-  next_kept_ = kept.exchange(this, std::memory_order_acq_rel);
-}
-
 std::shared_ptr<SessionCore> SessionCore::make(std::shared_ptr<const mem::Arena> arena, PeerId self,
                                                const LocalOptions& local) {
   return {new SessionCore(std::move(arena), self, local), [](SessionCore* core) {
             if (core->has_slabs_out()) {
-              core->keep_for_ever();
+              keep_for_ever(core->kept_);  // loans and messages that are still out point at it
             } else {
               delete core;
             }
@@ -103,7 +95,7 @@ ClassId SessionCore::class_to_wait_for(std::uint64_t bytes) const noexcept {
 }
 
 Result<void> SessionCore::claim(mem::Slab& slab, std::uint64_t bytes, Patience patience) {
-  auto claimed = pool_.try_claim_into(slab, bytes);
+  auto claimed = pool_.try_claim(slab, bytes);
   if (claimed || claimed.error().code() != ErrorCode::no_slab || !patience.may_wait()) {
     return claimed;
   }
@@ -122,7 +114,7 @@ Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, De
   const auto attempt = [&]() -> Outcome {
     if (found) return std::exchange(found, std::nullopt);
     if (const auto why = ended()) return fail(*why);
-    auto claimed = pool_.try_claim_into(slab, bytes);
+    auto claimed = pool_.try_claim(slab, bytes);
     if (!claimed && claimed.error().code() == ErrorCode::no_slab) return std::nullopt;
     return claimed;
   };

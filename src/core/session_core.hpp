@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "kept.hpp"
 #include "mews/base/atomic.hpp"
 #include "mews/base/deadline.hpp"
 #include "mews/error.hpp"
@@ -78,7 +79,6 @@ class SessionCore final : private mem::FreedListener {
                                                const std::string& holders) const;
   /// Wakes who may use a slab of `id`.
   void on_freed(ClassId id) noexcept override;
-  void keep_for_ever() noexcept;
 
   std::shared_ptr<const mem::Arena> arena_;
   PeerId self_;
@@ -88,7 +88,7 @@ class SessionCore final : private mem::FreedListener {
   mem::SlabPool pool_;
   std::array<sync::Gate, layout::kMaxClasses> gates_;
   base::LocalAtomic<int> ended_{-1};
-  SessionCore* next_kept_ = nullptr;
+  Kept kept_;
   alignas(64) std::atomic<std::uint64_t> out_{0};
 };
 

@@ -54,9 +54,10 @@ std::optional<GeometryFault> check_identity(const HeaderFields& header, bool is_
   }
   if (header.layout_major != kLayoutMajor) {
     return GeometryFault{Kind::version,
-                         fmt::format("layout_major is {}, this library knows {}; rebuild host and "
-                                     "plugin with the same mews",
-                                     header.layout_major, kLayoutMajor)};
+                         fmt::format("layout_major is {}: the arena has layout {}.{}, this library "
+                                     "knows {}.{}; rebuild host and plugin with the same mews",
+                                     header.layout_major, header.layout_major, header.layout_minor,
+                                     kLayoutMajor, kLayoutMinor)};
   }
   if (!is_ready) return GeometryFault{Kind::not_ready, "ready is not set"};
   return std::nullopt;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <bit>
 
 #include "mews/base/checked.hpp"
 #include "mews/mem/slab_pool.hpp"
@@ -140,7 +139,7 @@ bool SlabPool::shrink(Slab& slab, std::uint64_t bytes) noexcept {
   return true;
 }
 
-bool SlabPool::take_into(Slab& slab, const Claim& claim, LaneId lane, PeerId sender) noexcept {
+bool SlabPool::take(Slab& slab, const Claim& claim, LaneId lane, PeerId sender) noexcept {
   slab.count = 0;
   const auto count = slabs_named(arena_.geometry(), claim);
   if (count == 0) return false;

@@ -126,10 +126,6 @@ Result<UniqueFd> open_pidfd(pid_t pid) {
   return fd;
 }
 
-bool has_exited(int pidfd) noexcept {
-  return wait_for_exit(pidfd, std::chrono::seconds(0));
-}
-
 std::optional<std::uint64_t> process_start_time(pid_t pid) {
   const UniqueFd fd(::open(fmt::format("/proc/{}/stat", pid).c_str(), O_RDONLY | O_CLOEXEC));
   std::array<char, 2048> buffer{};
@@ -171,7 +167,7 @@ std::optional<ExitStatus> reap(int pidfd) noexcept {
 bool wait_for_exit(int pidfd, Deadline deadline) noexcept {
   const short events = poll_until(pidfd, POLLIN, deadline);
   // Neither answer would be true of a descriptor that is none, and "gone" gets memory reclaimed.
-  MEWS_ASSERT((events & POLLNVAL) == 0, "has_exited, wait_for_exit: not an open descriptor");
+  MEWS_ASSERT((events & POLLNVAL) == 0, "wait_for_exit: not an open descriptor");
   return events != 0;
 }
 

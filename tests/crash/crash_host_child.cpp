@@ -84,7 +84,7 @@ int main(int count, char** arguments) {
   if (scenario == nullptr) return 2;
   const auto kill_at = std::strtoull(arguments[2], nullptr, 10);
   WitnessPage page(std::atoi(arguments[3]));
-  auto& witness = page.get();
+  auto& witness = *page;
   const std::string name = arguments[4];
   const bool is_named = arguments[6] == std::string("named");
   const bool has_colleague = arguments[7] == std::string("beside");

@@ -17,7 +17,7 @@ int main(int count, char** arguments) {
   const std::string name = arguments[1];
   const auto kill_at = std::strtoull(arguments[2], nullptr, 10);
   WitnessPage page(std::atoi(arguments[3]));
-  auto& witness = page.get();
+  auto& witness = *page;
   const plugin::Scenario* scenario = nullptr;
   for (const auto& each : plugin::kScenarios) {
     if (each.name == name) scenario = &each;

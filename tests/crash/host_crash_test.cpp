@@ -2,12 +2,11 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <memory>
 
 #include "crash/colleague.hpp"
+#include "crash/every_death.hpp"
 #include "crash/host_scenarios.hpp"
-#include "crash/kill_series.hpp"
 #include "crash/look_back.hpp"
 #include "crash/second_view.hpp"
 #include "crash/survivor.hpp"
@@ -52,7 +51,9 @@ struct HostProcess {
     }
     return status.value_or(mews::os::ExitStatus{.is_signal = false, .number = -1});
   }
-  [[nodiscard]] bool is_gone() const { return mews::os::has_exited(child.pidfd.get()); }
+  [[nodiscard]] bool is_gone() const {
+    return mews::os::wait_for_exit(child.pidfd.get(), std::chrono::seconds(0));
+  }
 
   mews::os::Child child;
   std::optional<mews::os::ExitStatus> status;
@@ -101,13 +102,12 @@ std::string work_and_look_back(HostProcess& host, const host::Scenario& scenario
 
 Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64_t kill_at,
                   const std::string& name, Setting setting) {
-  page.reset();
   const auto before = descriptors_of(name);
   HostProcess host(scenario.name, kill_at, page, name, setting);
-  wait_for_phase(host, page.get(), host::kListens);
+  wait_for_phase(host, *page, host::kListens);
   Outcome outcome;
-  outcome.survivor = std::make_unique<Survivor>(page.get());
-  const bool is_there = page.get().phase.load() >= host::kListens;
+  outcome.survivor = std::make_unique<Survivor>(*page);
+  const bool is_there = page->phase.load() >= host::kListens;
   const auto timeout = is_there ? std::chrono::seconds(10) : std::chrono::milliseconds(20);
   const auto options = options_for(name, setting, timeout);
   if (outcome.survivor->attach(options)) {
@@ -116,7 +116,7 @@ Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64
     const auto arena = second_view(name, before);
     const auto seat = arena ? seat_of(*arena, "survivor") : std::nullopt;
     if (seat) {
-      Survivors survivors{page.get(), *outcome.survivor, *seat, colleague, std::nullopt};
+      Survivors survivors{*page, *outcome.survivor, *seat, colleague, std::nullopt};
       if (colleague.has_attached()) survivors.colleague_seat = seat_of(*arena, "colleague");
       outcome.problem = work_and_look_back(host, scenario, *arena, survivors);
     } else {
@@ -127,99 +127,91 @@ Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64
   }
   const auto status = host.wait();
   outcome.was_killed = status.is_signal && status.number == SIGKILL;
-  if (!outcome.was_killed && !status.is_success()) {
-    outcome.problem +=
-        "the host ended by itself: " + status.describe() + " " + page.get().complaint;
+  if (!outcome.was_killed && (status.is_signal || status.number != 0)) {
+    outcome.problem += "the host ended by itself: " + status.describe() + " " + page->complaint;
   }
   return outcome;
 }
 
-void every_death(const std::string& name, std::uint64_t least, Setting setting) {
+void every_death_of(const std::string& name, std::uint64_t least, Setting setting) {
   const auto* scenario = host::find(name);
   REQUIRE(scenario != nullptr);
-  WitnessPage page;
   const auto arena = "crash-host-" + std::to_string(::getpid());
   std::unique_ptr<Survivor> last;
-  KillSeries series;
-  while (!series.is_over()) {
-    const auto kill_at = series.next();
+  const auto what = "host, " + name + (setting.is_named ? ", named" : ", beside one that works");
+  every_death(what, least, [&](std::uint64_t kill_at, WitnessPage& page) {
     auto outcome = one_death(page, *scenario, kill_at, arena, setting);
-    INFO("killed before step " << kill_at << " of " << name);
     REQUIRE(outcome.problem == "");
     // The arena of the host before this one is still there for who has it.
     if (last) REQUIRE(last->check_kept() == "");
     last = std::move(outcome.survivor);
-    series.note(outcome.was_killed, page.get().steps.load());
-  }
+    return Ending{outcome.was_killed, page->steps.load()};
+  });
   CHECK(::access(("/dev/shm/mews-" + arena).c_str(), F_OK) != 0);
-  std::printf("host, %s: %llu crash points, %s\n", name.c_str(),
-              static_cast<unsigned long long>(series.killed()),
-              setting.is_named ? "named" : "anonymous, beside one that works");
-  CHECK(series.killed() >= least);
 }
 
 /// At every step, of which there are at least so many.
-void every_death(const std::string& name, std::uint64_t least) {
-  every_death(name, least, {.is_named = true, .has_colleague = false});
-  every_death(name, least, {.is_named = false, .has_colleague = true});
+void every_death_of(const std::string& name, std::uint64_t least) {
+  every_death_of(name, least, {.is_named = true, .has_colleague = false});
+  every_death_of(name, least, {.is_named = false, .has_colleague = true});
 }
 
 }  // namespace
 
 TEST_CASE("crash: a host may die at any step of making an arena and admitting a plugin") {
-  every_death("create", 20);
+  every_death_of("create", 20);
 }
 TEST_CASE("crash: a host may die at any step of saying goodbye") {
-  every_death("goodbye", 3);
+  every_death_of("goodbye", 3);
 }
 TEST_CASE("crash: a host may die at any step of sending") {
-  every_death("send", 90);
+  every_death_of("send", 90);
 }
 TEST_CASE("crash: a host may die at any step of receiving and releasing") {
-  every_death("receive_and_release", 35);
+  every_death_of("receive_and_release", 35);
 }
 TEST_CASE("crash: a host may die at any step of receiving in batches") {
-  every_death("receive_in_batches", 30);
+  every_death_of("receive_in_batches", 30);
 }
 TEST_CASE("crash: a host may die at any step of answering") {
-  every_death("receive_and_answer", 60);
+  every_death_of("receive_and_answer", 60);
 }
 TEST_CASE("crash: a host may die at any step of filling a lane and waiting for room") {
-  every_death("fill_the_ring", 15);
+  every_death_of("fill_the_ring", 15);
 }
 TEST_CASE("crash: a host may die at any step of wrapping around a lane") {
-  every_death("wrap_with_filler", 50);
+  every_death_of("wrap_with_filler", 50);
 }
 TEST_CASE("crash: a host may die at any step of finding rows for runs of slabs") {
-  every_death("run_of_slabs", 40);
+  every_death_of("run_of_slabs", 40);
 }
 TEST_CASE("crash: a host may die at any step of falling back on a larger class") {
-  every_death("larger_class", 24);
+  every_death_of("larger_class", 24);
 }
 TEST_CASE("crash: a host may die at any step of finding slabs beyond its home") {
-  every_death("home_chunks", 60);
+  every_death_of("home_chunks", 60);
 }
 TEST_CASE("crash: a host may die at any step of finding slabs that no hint names") {
-  every_death("home_chunks_without_hints", 60);
+  every_death_of("home_chunks_without_hints", 60);
 }
 TEST_CASE("crash: a host may die at any step of sending batches") {
-  every_death("batch", 45);
+  every_death_of("batch", 45);
 }
 TEST_CASE("crash: a host may die at any step of sleeping and being woken") {
-  every_death("sleep_and_wake", 20);
+  every_death_of("sleep_and_wake", 20);
 }
 TEST_CASE("crash: a host may die at any step of forwarding") {
-  every_death("forward", 35);
+  every_death_of("forward", 35);
 }
 TEST_CASE("crash: a host may die at any step of waiting in an event loop") {
-  every_death("event_loop", 18);
+  every_death_of("event_loop", 18);
 }
 TEST_CASE("crash: a host may die at any step of giving back all that a plugin waits for") {
-  every_death("hold_everything", 80);
+  every_death_of("hold_everything", 80);
 }
 TEST_CASE("crash: a host may die at any step of waiting for a slab") {
-  every_death("wait_for_a_slab", 20);
+  every_death_of("wait_for_a_slab", 20);
 }
 TEST_CASE("crash: a host may die at any step of starting a plugin and taking back a dead one") {
-  every_death("recover", 110);
+  every_death_of("recover", 110);
 }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <csignal>
-#include <cstdio>
 
 #include "crash/door.hpp"
+#include "crash/every_death.hpp"
 #include "crash/kill_at_step.hpp"
-#include "crash/kill_series.hpp"
 #include "crash/stage.hpp"
 #include "support/arena_fixture.hpp"
 #include "support/catch.hpp"
@@ -38,51 +37,35 @@ std::string aftermath(Stage& stage, Door& door, std::optional<mews::Plugin> plug
 
 TEST_CASE("crash: a plugin may die at any step of joining by name") {
   Stage stage;
-  WitnessPage page;
-  KillSeries series;
-  while (!series.is_over()) {
-    page.reset();
-    const auto kill_at = series.next();
+  every_death("joining", 10, [&](std::uint64_t kill_at, WitnessPage& page) {
     const auto child = join(stage, "attach", kill_at, page);
     Door door(stage.host(), child, stage.address());
     auto plugin = door.admit();
-    INFO("killed before step " << kill_at << " of joining");
     const bool was_admitted = plugin.has_value();
     const auto exit = plugin ? plugin->wait_exit(kStuck) : mews::Result<mews::PluginExit>();
     REQUIRE(exit);
     const bool was_killed = !was_admitted || exit->is_signal;
     REQUIRE(aftermath(stage, door, std::move(plugin)) == "");
-    series.note(was_killed, page.get().steps.load());
     if (!was_admitted) REQUIRE(mews::os::reap(child.pidfd.get())->is_signal);
-  }
-  std::printf("joining: %llu crash points\n", static_cast<unsigned long long>(series.killed()));
-  CHECK(series.killed() >= 10);
+    return Ending{was_killed, page->steps.load()};
+  });
 }
 
 TEST_CASE("crash: a plugin may die at any step of being admitted") {
   Stage stage;
-  WitnessPage page;
-  KillSeries series;
-  while (!series.is_over()) {
-    page.reset();
-    const auto kill_at = series.next();
+  every_death("admitting", 70, [&](std::uint64_t kill_at, WitnessPage& page) {
     const auto child = join(stage, "receive_and_release", 0, page);
     Door door(stage.host(), child, stage.address());
     KillAtStep kill(child.pidfd.get(), kill_at);
     auto plugin = door.admit();
-    const auto steps = KillAtStep::steps();
-    kill.stop();
-    INFO("killed at step " << kill_at << " of admitting");
-    const bool was_reached = kill_at != 0 && steps >= kill_at;
-    if (!was_reached) {
+    const auto ending = kill.stop();
+    if (!ending.was_killed) {
       REQUIRE(plugin);
       REQUIRE(mews::os::send_signal(child.pidfd.get(), SIGKILL));
     }
     const bool was_admitted = plugin.has_value();
     REQUIRE(aftermath(stage, door, std::move(plugin)) == "");
     if (!was_admitted) REQUIRE(mews::os::reap(child.pidfd.get())->is_signal);
-    series.note(was_reached, steps);
-  }
-  std::printf("admitting: %llu steps\n", static_cast<unsigned long long>(series.killed()));
-  CHECK(series.killed() >= 70);
+    return ending;
+  });
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "crash/kill_series.hpp"
 #include "mews/base/atomic.hpp"
 #include "mews/os/process.hpp"
 
@@ -22,10 +23,12 @@ class KillAtStep {
   KillAtStep& operator=(const KillAtStep&) = delete;
   ~KillAtStep() { stop(); }
 
-  // The hook stays: another thread may be about to call it.
-  void stop() { state.at = 0; }
-  /// That this thread has taken since.
-  [[nodiscard]] static std::uint64_t steps() { return state.count; }
+  /// Counts no longer; whether the step was reached, and the steps that this thread took.
+  Ending stop() {
+    // The hook stays: another thread may be about to call it.
+    state.is_paused = true;
+    return {.was_killed = state.at != 0 && state.count >= state.at, .steps = state.count};
+  }
 
  private:
   static void on_step() {

@@ -6,6 +6,12 @@
 
 namespace mews_test {
 
+/// How one life of a series has ended.
+struct Ending {
+  bool was_killed;      ///< at its step; otherwise it got through
+  std::uint64_t steps;  ///< that it took
+};
+
 /// The steps before which one life after the other is ended: every one, until lives get through.
 ///
 /// Lives of one scenario differ by some steps: who was asleep already, who was first at a slab. So
@@ -21,11 +27,11 @@ class KillSeries {
     if (lives_++ >= kFreeLives) ++at_;
     return at_;
   }
-  /// How that life ended, after how many steps.
-  void note(bool was_killed, std::uint64_t steps) noexcept {
-    longest_ = std::max(longest_, steps);
-    killed_ += was_killed ? 1 : 0;
-    survivors_in_a_row_ = was_killed ? 0 : survivors_in_a_row_ + 1;
+  /// How that life ended.
+  void note(const Ending& ending) noexcept {
+    longest_ = std::max(longest_, ending.steps);
+    killed_ += ending.was_killed ? 1 : 0;
+    survivors_in_a_row_ = ending.was_killed ? 0 : survivors_in_a_row_ + 1;
   }
 
   /// Kill points that a life was ended at.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include <cstdio>
 #include <thread>
 
+#include "crash/every_death.hpp"
 #include "crash/kill_at_step.hpp"
-#include "crash/kill_series.hpp"
 #include "crash/partners.hpp"
 #include "crash/stage.hpp"
 #include "crash/table.hpp"
@@ -22,13 +21,13 @@ class Busy {
  public:
   Busy(Stage& stage, WitnessPage& page)
       : plugin_(value_or_throw(stage.host().spawn("second", victim_command("traffic", 0, page)))),
-        meeting_(plugin_, page.get(), stage.arena()) {
+        meeting_(plugin_, *page, stage.arena()) {
     thread_ = std::thread([this] {
       play_partner("traffic", meeting_);
       meeting_.receive_all();
     });
     const mews::Deadline deadline(kStuck);
-    while (page.get().sent.load() < 3 && !deadline.has_passed())
+    while (page->sent.load() < 3 && !deadline.has_passed())
       std::this_thread::yield();
   }
   Busy(const Busy&) = delete;
@@ -58,7 +57,7 @@ std::string aftermath(Stage& stage, mews::Plugin first, WitnessPage& first_page,
   const auto second_peer = second->plugin().peer();
   std::string problem;
   {
-    Encounter meeting(first, first_page.get(), stage.arena());
+    Encounter meeting(first, *first_page, stage.arena());
     auto& other = second->meeting_after_the_end();
     meeting.receive_all();
     meeting.check_deliveries();
@@ -81,16 +80,12 @@ std::string aftermath(Stage& stage, mews::Plugin first, WitnessPage& first_page,
 TEST_CASE("crash: a plugin may die at any step of taking back another") {
   Stage stage(mews::Watcher::none);  // so that this thread takes back
   WitnessPage first_page;
-  WitnessPage second_page;
-  KillSeries series;
-  while (!series.is_over()) {
-    const auto kill_at = series.next();
+  every_death("taking back another", 70, [&](std::uint64_t kill_at, WitnessPage& second_page) {
     first_page.reset();
-    second_page.reset();
     auto first =
         value_or_throw(stage.host().spawn("first", victim_command("hold_some", 0, first_page)));
     const mews::Deadline deadline(kStuck);
-    while (first_page.get().sent.load() < 3 && !deadline.has_passed())
+    while (first_page->sent.load() < 3 && !deadline.has_passed())
       std::this_thread::yield();
     auto second = std::make_unique<Busy>(stage, second_page);
     const auto first_fd = value_or_throw(mews::os::open_pidfd(first.pid()));
@@ -99,17 +94,12 @@ TEST_CASE("crash: a plugin may die at any step of taking back another") {
     const auto second_fd = value_or_throw(mews::os::open_pidfd(second->plugin().pid()));
     KillAtStep kill(second_fd.get(), kill_at);
     REQUIRE(first.wait_exit(kStuck));
-    const auto steps = KillAtStep::steps();
-    kill.stop();
-    const bool was_reached = kill_at != 0 && steps >= kill_at;
-    if (!was_reached) REQUIRE(second->plugin().kill(SIGKILL));
+    const auto ending = kill.stop();
+    if (!ending.was_killed) REQUIRE(second->plugin().kill(SIGKILL));
     REQUIRE(second->plugin().wait_exit(kStuck));
-    INFO("killed at step " << kill_at << " of taking back the other");
     REQUIRE(aftermath(stage, std::move(first), first_page, std::move(second)) == "");
-    series.note(was_reached, steps);
-  }
-  std::printf("taking back: %llu steps\n", static_cast<unsigned long long>(series.killed()));
-  CHECK(series.killed() >= 70);
+    return ending;
+  });
 }
 
 TEST_CASE("crash: a plugin may end without ever attaching, with messages on their way to it") {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <cstdint>
 #include <cstring>
-#include <string>
 #include <vector>
 
 #include "../support/catch.hpp"

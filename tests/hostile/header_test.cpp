@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -110,9 +109,9 @@ TEST_CASE("header: one wrong field is an error, each of its wrong values") {
   Victim victim;
   for (const auto& field : fields()) {
     std::uint64_t right = 0;
-    std::memcpy(&right, victim.page() + field.offset, field.bytes);
+    std::memcpy(&right, victim.page().data() + field.offset, field.bytes);
     for (const auto value : wrong_values(right)) {
-      std::memcpy(victim.page() + field.offset, &value, field.bytes);
+      std::memcpy(victim.page().data() + field.offset, &value, field.bytes);
       if (!victim.is_changed()) continue;
       const auto arena = victim.attach();
       if (arena || !is_named(arena.error())) {
@@ -129,9 +128,9 @@ TEST_CASE("header: a field that lies with a right checksum is an error, or tells
   std::optional<Victim> victim(std::in_place);
   for (const auto& field : fields()) {
     std::uint64_t right = 0;
-    std::memcpy(&right, victim->page() + field.offset, field.bytes);
+    std::memcpy(&right, victim->page().data() + field.offset, field.bytes);
     for (const auto value : wrong_values(right)) {
-      std::memcpy(victim->page() + field.offset, &value, field.bytes);
+      std::memcpy(victim->page().data() + field.offset, &value, field.bytes);
       victim->mend_checksum();
       if (const auto wrong = meet(victim); !wrong.empty()) {
         FAIL_CHECK("offset " << field.offset << " = " << value << ": " << wrong);
@@ -205,18 +204,15 @@ TEST_CASE("header: a session that attaches by name meets the same checks") {
   options.backing = mews::Backing::named;
   const auto host = mews_test::value_or_throw(mews::Session::create(options));
   const mews::os::UniqueFd fd(::open(("/dev/shm/mews-" + name).c_str(), O_RDWR | O_CLOEXEC));
-  void* mapped = ::mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  REQUIRE(mapped != MAP_FAILED);
-  auto* page = static_cast<unsigned char*>(mapped);
+  const mews_test::Mapped<HeaderPage> page(fd.get());
   for (std::size_t at = 0; at < kFieldBytes + sizeof(std::uint32_t); ++at) {
-    page[at] ^= 0xff;
+    (*page)[at] ^= 0xff;
     const auto session =
         mews::Session::attach({.name = name, .timeout = std::chrono::nanoseconds(1)});
-    page[at] ^= 0xff;
+    (*page)[at] ^= 0xff;
     REQUIRE_FALSE(session);
     if (!is_named(session.error())) {
       FAIL_CHECK("byte " << at << ": " << session.error().message());
     }
   }
-  ::munmap(mapped, kPageBytes);
 }

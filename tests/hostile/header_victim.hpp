@@ -1,69 +1,51 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <fcntl.h>
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstring>
-#include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "../support/arena_fixture.hpp"
 #include "../support/lane_fixture.hpp"
+#include "../support/shared_page.hpp"
 #include "mews/mem/slab_pool.hpp"
 
 /// An arena whose header another process scribbles over.
 namespace hostile_test {
 
+using HeaderPage = std::array<unsigned char, mews::layout::kPageBytes>;
+
 class Victim {
  public:
-  Victim() : arena_(mews_test::make_arena()), fd_(duplicate(arena_.file().fd())) {
-    void* page =
-        ::mmap(nullptr, mews::layout::kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
-    if (page == MAP_FAILED) throw std::runtime_error("mmap");
-    page_ = static_cast<unsigned char*>(page);
-    std::memcpy(whole_.data(), page_, whole_.size());
-  }
-  Victim(const Victim&) = delete;
-  Victim& operator=(const Victim&) = delete;
-  ~Victim() { ::munmap(page_, mews::layout::kPageBytes); }
+  Victim() : arena_(mews_test::make_arena()), page_(arena_.file().fd()), whole_(*page_) {}
 
   [[nodiscard]] const mews::layout::Geometry& geometry() const noexcept {
     return arena_.geometry();
   }
-  [[nodiscard]] unsigned char* page() noexcept { return page_; }
+  [[nodiscard]] HeaderPage& page() noexcept { return *page_; }
   [[nodiscard]] mews::layout::ArenaHeader& header() noexcept {
-    return *reinterpret_cast<mews::layout::ArenaHeader*>(page_);
+    return *reinterpret_cast<mews::layout::ArenaHeader*>(page_->data());
   }
-  [[nodiscard]] bool is_changed() const noexcept {
-    return std::memcmp(whole_.data(), page_, whole_.size()) != 0;
-  }
-  void heal() noexcept { std::memcpy(page_, whole_.data(), whole_.size()); }
+  [[nodiscard]] bool is_changed() const noexcept { return *page_ != whole_; }
+  void heal() noexcept { *page_ = whole_; }
   void mend_checksum() noexcept {
     std::uint64_t hash = 0xcbf29ce484222325;
     for (std::size_t i = 0; i < mews::layout::kChecksummedBytes; ++i)
-      hash = (hash ^ page_[i]) * 0x100000001b3;
+      hash = (hash ^ (*page_)[i]) * 0x100000001b3;
     header().fields.checksum = hash;
   }
 
   [[nodiscard]] mews::Result<mews::mem::Arena> attach() const {
-    return mews::mem::Arena::attach(mews::os::MemoryFile::adopt(duplicate(fd_.get())),
-                                    std::chrono::seconds(0));
+    return mews_test::attach_to(arena_.file(), std::chrono::seconds(0));
   }
 
  private:
-  [[nodiscard]] static mews::os::UniqueFd duplicate(int fd) {
-    return mews::os::UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  }
   mews::mem::Arena arena_;
-  mews::os::UniqueFd fd_;
-  unsigned char* page_ = nullptr;
-  std::array<unsigned char, mews::layout::kPageBytes> whole_{};
+  mews_test::Mapped<HeaderPage> page_;
+  HeaderPage whole_;
 };
 
 /// Whether an error says what is wrong with the header.
@@ -88,7 +70,7 @@ class Victim {
   std::vector<mews::mem::Slab> slabs;
   for (std::uint32_t c = 0; c < arena.class_count(); ++c) {
     const auto bytes = arena.geometry().classes[c].slab_bytes;
-    const auto slab = pool.try_claim(bytes);
+    const auto slab = mews_test::try_claim(pool, bytes);
     if (!slab) return "no slab of class " + std::to_string(c) + ": " + slab.error().message();
     if (slab->size_class.value() != c) return "a slab of another class";
     for (const auto end : ends_of(*slab, bytes))

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <optional>
 #include <string>

@@ -28,9 +28,9 @@ class Ringer final : public mem::FreedListener {
 [[nodiscard]] mem::Slab claim_blocking(TinyArena& tiny, mem::SlabPool& pool, std::uint64_t bytes) {
   const sync::Doorbell bell(tiny.arena().pool().freed_bell[0]);
   for (;;) {
-    if (const auto slab = pool.try_claim(bytes)) return *slab;
+    if (const auto slab = mews_test::try_claim(pool, bytes)) return *slab;
     const auto ticket = bell.arm(sync::Sleeper::futex);
-    if (const auto slab = pool.try_claim(bytes)) return *slab;
+    if (const auto slab = mews_test::try_claim(pool, bytes)) return *slab;
     bell.sleep(ticket, forever);
   }
 }
@@ -86,7 +86,7 @@ class InVain final : public Waiting {
  public:
   explicit InVain(bool tells) : Waiting(2, tells) {
     add("plugin", kPlugin, [this] {
-      if (const auto run = pool(kPlugin).try_claim(kRunBytes)) give_back(kPlugin, *run);
+      if (const auto run = mews_test::try_claim(pool(kPlugin), kRunBytes)) give_back(kPlugin, *run);
     });
     add("host", kHost, [this] { (void)wait(kHost, 1); });
     add("other", kOther, [this] { (void)wait(kOther, 1); });

@@ -44,7 +44,7 @@ class Runs final : public Scenario {
 
  protected:
   [[nodiscard]] std::optional<mem::Slab> claim_run(int peer) {
-    auto run = tiny_.pool(peer).try_claim(kRunBytes);
+    auto run = mews_test::try_claim(tiny_.pool(peer), kRunBytes);
     if (!run) return std::nullopt;
     tiny_.knows(peer, *run);
     ++runs_;
@@ -86,7 +86,7 @@ class Meeting final : public Scenario {
     for (const int peer : {kHost, kPlugin}) {
       threads_.push_back(
           {.name = peer == kHost ? "host" : "plugin", .process = peer, .body = [this, peer] {
-             if (tiny_.pool(peer).try_claim(kRunBytes)) ++runs_;
+             if (mews_test::try_claim(tiny_.pool(peer), kRunBytes)) ++runs_;
            }});
     }
   }

@@ -92,7 +92,8 @@ bool TinyArena::send(int peer, mem::Slab& slab, LaneId lane) {
 
 std::optional<mem::Slab> TinyArena::take(int peer, const mem::SlabPool::Claim& claim, LaneId lane,
                                          int sender) {
-  auto slab = pool(peer).take(claim, lane, PeerId{static_cast<std::uint32_t>(sender)});
+  auto slab =
+      mews_test::try_take(pool(peer), claim, lane, PeerId{static_cast<std::uint32_t>(sender)});
   if (slab) knows(peer, *slab);
   return slab;
 }

@@ -4,13 +4,13 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "mews/mem/arena.hpp"
 #include "mews/mem/reclaim.hpp"
 #include "mews/mem/slab_pool.hpp"
 #include "model/checker.hpp"
+#include "support/slabs.hpp"
 
 namespace mews::model {
 
@@ -25,8 +25,7 @@ inline constexpr LaneId kToHost{1};
 
 /// One slab, if any is free.
 [[nodiscard]] inline std::optional<mem::Slab> claim_one(mem::SlabPool& pool) {
-  const auto slab = pool.try_claim(1);
-  return slab ? std::optional(*slab) : std::nullopt;
+  return mews_test::claim_one(pool, kClass);
 }
 
 /// How many slabs there are, and how many of them make a chunk (a power of two).

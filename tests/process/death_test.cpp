@@ -4,7 +4,6 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "../support/catch.hpp"
 #include "../unit/os_support.hpp"

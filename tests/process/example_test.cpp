@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <signal.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>

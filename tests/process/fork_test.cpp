@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 

@@ -2,7 +2,6 @@
 // A host that dies: "host_child PLUGIN ROLE..." starts PLUGIN, which blocks in a call, and kills
 // itself.
 #include <signal.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>

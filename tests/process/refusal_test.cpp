@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 
 #include "../support/arena_fixture.hpp"
 #include "../support/catch.hpp"
+#include "../support/shared_page.hpp"
 #include "../unit/os_support.hpp"
 #include "core/invitation.hpp"
 #include "core/names.hpp"
@@ -27,21 +27,7 @@ using mews::layout::ArenaHeader;
 namespace {
 
 /// The header behind a descriptor, to be scribbled on.
-class Scribble {
- public:
-  explicit Scribble(int fd)
-      : page_(
-            ::mmap(nullptr, mews::layout::kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)) {
-    if (page_ == MAP_FAILED) throw std::runtime_error("mmap");
-  }
-  Scribble(const Scribble&) = delete;
-  Scribble& operator=(const Scribble&) = delete;
-  ~Scribble() { ::munmap(page_, mews::layout::kPageBytes); }
-  [[nodiscard]] ArenaHeader& header() const { return *static_cast<ArenaHeader*>(page_); }
-
- private:
-  void* page_;
-};
+using Scribble = mews_test::Mapped<ArenaHeader>;
 
 /// The error, as one text: its name and its sentence.
 std::string refusal(const mews::AttachOptions& options) {
@@ -135,7 +121,7 @@ TEST_CASE("refusal: a bad header is refused by its field, however the arena was 
     CHECK_THAT(said, ContainsSubstring(fault.error) && ContainsSubstring(fault.part));
   };
   const auto arena = mews_test::make_arena();
-  fault.spoil(Scribble(arena.file().fd()).header());
+  fault.spoil(*Scribble(arena.file().fd()));
   check_says(by_inheritance(arena.file().fd()));
   check_says(by_socket(arena.file().fd()));
 
@@ -145,7 +131,7 @@ TEST_CASE("refusal: a bad header is refused by its field, however the arena was 
       must(mews::os::MemoryFile::create_named(mews::detail::memory_name(name.text),
                                               check.geometry.arena_bytes)),
       check.geometry));
-  fault.spoil(Scribble(named.file().fd()).header());
+  fault.spoil(*Scribble(named.file().fd()));
   check_says(refusal({.name = name.text, .timeout = kPatience}));
 }
 
@@ -185,7 +171,7 @@ TEST_CASE("refusal: no seat is asked of another user's process") {
 
 TEST_CASE("refusal: an arena that does not become ready is not_ready at the deadline") {
   const auto arena = mews_test::make_arena();
-  Scribble(arena.file().fd()).header().ready.store(0, std::memory_order_release);
+  Scribble(arena.file().fd())->ready.store(0, std::memory_order_release);
   CHECK_THAT(by_inheritance(arena.file().fd()), ContainsSubstring("not_ready"));
   const Name name;
   const auto empty = must(mews::os::MemoryFile::create_named(
@@ -201,7 +187,7 @@ TEST_CASE("refusal: whoever attaches by name before the arena is ready waits unt
   const auto memory =
       must(mews::os::MemoryFile::open_named(mews::detail::memory_name(options.name)));
   const Scribble scribble(memory.fd());
-  scribble.header().ready.store(0, std::memory_order_release);
+  scribble->ready.store(0, std::memory_order_release);
 
   std::atomic<pid_t> waiter{0};
   auto attached = std::async(std::launch::async, [&] {
@@ -211,7 +197,7 @@ TEST_CASE("refusal: whoever attaches by name before the arena is ready waits unt
   // Asleep, and not at an end.
   REQUIRE(eventually([&] { return waiter != 0 && state_of(waiter) == 'S'; }));
   CHECK(attached.wait_for(0s) == std::future_status::timeout);
-  scribble.header().ready.store(mews::layout::kReady, std::memory_order_release);
+  scribble->ready.store(mews::layout::kReady, std::memory_order_release);
   auto plugin = must(host.admit(kPatience));
   auto session = must(attached.get());
   must(plugin.channel().send(bytes_of("ready")));

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-#include "stress/shared_page.hpp"
+#include "support/shared_page.hpp"
 
 /// Memory apart from any arena in which each life of a plugin notes what it publishes: what must
 /// arrive although the plugin is dead.

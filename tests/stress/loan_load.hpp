@@ -9,9 +9,9 @@
 #include <thread>
 
 #include "mews/mews.hpp"
-#include "stress/shared_page.hpp"
 #include "stress/stress_support.hpp"
 #include "support/random.hpp"
+#include "support/shared_page.hpp"
 
 /// What every process of the loan stress test does: too many threads that want too few slabs, and
 /// a channel beside.

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
 
 #include "../support/catch.hpp"
 #include "mews/os/membarrier.hpp"

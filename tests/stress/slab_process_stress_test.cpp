@@ -77,7 +77,7 @@ std::string send_slabs(const Arena& arena, const Flow& flow) {
   mews::Deadline patience(stress::kPatience);  // with each message
   for (std::uint64_t i = 0; i < flow.messages && !patience.has_passed();) {
     const std::uint64_t bytes = between(random, 0, 99) == 0 ? std::uint64_t{9} << 20 : 4096;
-    auto slab = pool.try_claim(bytes);
+    auto slab = mews_test::try_claim(pool, bytes);
     if (!slab || !producer.has_room(1, mews::ring::Room::ordinary)) {
       if (slab && !pool.release(*slab)) return "a claimed slab could not be released";
       idle.wait();
@@ -109,11 +109,12 @@ std::string receive_slabs(const Arena& arena, const Flow& flow) {
     const auto look = consumer.look(record);
     if (look == Look::corrupt) return "the lane is corrupt";
     if (look == Look::record) {
-      const auto slab = pool.take({.size_class = record.slab_class,
-                                   .index = record.slab_index,
-                                   .generation = record.generation,
-                                   .bytes = record.bytes},
-                                  flow.lane, flow.sender);
+      const auto slab = mews_test::try_take(pool,
+                                            {.size_class = record.slab_class,
+                                             .index = record.slab_index,
+                                             .generation = record.generation,
+                                             .bytes = record.bytes},
+                                            flow.lane, flow.sender);
       if (!slab) return "message " + std::to_string(i) + ": its slab is refused";
       if (record.correlation != i) return "messages are out of order";
       if (auto complaint = SlabUser::check(*slab, {flow.seed, i}); !complaint.empty()) {

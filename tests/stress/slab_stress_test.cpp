@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <array>
-#include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "../support/arena_fixture.hpp"

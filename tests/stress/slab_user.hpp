@@ -9,6 +9,7 @@
 
 #include "../support/random.hpp"
 #include "mews/mem/slab_pool.hpp"
+#include "support/slabs.hpp"
 
 namespace stress {
 
@@ -76,8 +77,9 @@ class SlabUser {
     const auto smallest = mews_test::between(random_, 0, geometry.class_count - 1);
     const auto slab_bytes = geometry.classes[smallest].slab_bytes;
     const bool is_run = smallest + 1 == geometry.class_count && random_() % 64 == 0;
-    const auto slab = is_run ? pool_->try_claim(slab_bytes * 2)
-                             : pool_->try_claim(std::max<std::uint64_t>(4096, slab_bytes / 16 + 1));
+    const auto slab =
+        is_run ? mews_test::try_claim(*pool_, slab_bytes * 2)
+               : mews_test::try_claim(*pool_, std::max<std::uint64_t>(4096, slab_bytes / 16 + 1));
     if (!slab) {
       return slab.error().code() == mews::ErrorCode::no_slab ? "" : slab.error().message();
     }

@@ -3,8 +3,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdint>
-#include <cstdlib>
 #include <mutex>
 #include <string>
 #include <thread>

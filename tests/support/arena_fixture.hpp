@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -13,9 +12,9 @@
 #include "mews/layout/geometry.hpp"
 #include "mews/mem/arena.hpp"
 #include "mews/mem/census.hpp"
-#include "mews/mem/slab_pool.hpp"
 #include "mews/os/memory_file.hpp"
 #include "mews/os/unique_fd.hpp"
+#include "support/slabs.hpp"
 
 /// Small arenas for tests of what lies in one.
 namespace mews_test {
@@ -59,10 +58,10 @@ template <class T>
 }
 
 /// The same arena mapped once more, as another process would have it.
-[[nodiscard]] inline mews::Result<mews::mem::Arena> attach_to(const mews::os::MemoryFile& file) {
+[[nodiscard]] inline mews::Result<mews::mem::Arena> attach_to(
+    const mews::os::MemoryFile& file, mews::Deadline deadline = std::chrono::seconds(10)) {
   mews::os::UniqueFd fd(::fcntl(file.fd(), F_DUPFD_CLOEXEC, 0));
-  return mews::mem::Arena::attach(mews::os::MemoryFile::adopt(std::move(fd)),
-                                  std::chrono::seconds(10));
+  return mews::mem::Arena::attach(mews::os::MemoryFile::adopt(std::move(fd)), deadline);
 }
 
 /// The truth word of a slab, unpacked.
@@ -70,18 +69,6 @@ template <class T>
                                                    std::uint32_t index) {
   return mews::layout::TruthWord::unpack(
       arena.view(id).words[index].load(std::memory_order_acquire));
-}
-
-/// One slab of this class; the arena must not fall back on larger ones.
-[[nodiscard]] inline std::optional<mews::mem::Slab> claim_one(mews::mem::SlabPool& pool,
-                                                              mews::ClassId id) {
-  const auto slab = pool.try_claim(pool.arena().view(id).geometry.slab_bytes);
-  return slab ? std::optional(*slab) : std::nullopt;
-}
-
-[[nodiscard]] inline std::uint64_t capacity_bytes(const mews::mem::Arena& arena,
-                                                  const mews::mem::Slab& slab) {
-  return slab.count * arena.view(slab.size_class).geometry.slab_bytes;
 }
 
 /// Whether `peer` holds any slab, by the truth words.

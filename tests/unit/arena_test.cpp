@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
-#include <string>
 #include <thread>
 
 #include "../support/arena_fixture.hpp"
@@ -68,12 +67,12 @@ TEST_CASE("arena: who attaches without knowing anything sees the same words and 
 
   mews::mem::SlabPool pool(arena, PeerId{1});
   mews::mem::SlabPool taker(*other, PeerId{2});
-  auto slab = pool.try_claim(5000).value();
+  auto slab = try_claim(pool, 5000).value();
   std::memset(slab.data, 3, 5000);
   REQUIRE(pool.send(slab, LaneId{0}));
-  const auto got =
-      taker.take({.size_class = 1, .index = slab.first.value(), .generation = 1, .bytes = 5000},
-                 LaneId{0}, PeerId{1});
+  const auto got = try_take(
+      taker, {.size_class = 1, .index = slab.first.value(), .generation = 1, .bytes = 5000},
+      LaneId{0}, PeerId{1});
   REQUIRE(got);
   CHECK(got->data != slab.data);
   CHECK(got->data[4999] == std::byte{3});

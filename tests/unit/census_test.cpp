@@ -20,7 +20,7 @@ using namespace mews_test;
 std::vector<Slab> claim(SlabPool& pool, std::uint64_t bytes, int count) {
   std::vector<Slab> slabs;
   for (int i = 0; i < count; ++i)
-    slabs.push_back(pool.try_claim(bytes).value());
+    slabs.push_back(try_claim(pool, bytes).value());
   return slabs;
 }
 
@@ -129,7 +129,7 @@ TEST_CASE("audit: whether a peer holds anything is seen in every class") {
   const auto arena = make_arena();
   SlabPool one(arena, PeerId{1});
   for (const std::uint64_t bytes : {100U, 10000U, 60000U, 1U << 20}) {
-    auto slab = one.try_claim(bytes).value();
+    auto slab = try_claim(one, bytes).value();
     CHECK(holds_any(arena, PeerId{1}));
     CHECK_FALSE(holds_any(arena, PeerId{2}));
     REQUIRE(one.send(slab, LaneId{0}));

@@ -10,7 +10,6 @@ namespace {
 using mews::base::ceil_div;
 using mews::base::checked_add;
 using mews::base::checked_mul;
-using mews::base::checked_round_up;
 using mews::base::is_aligned;
 
 constexpr auto kMax = std::numeric_limits<std::uint64_t>::max();
@@ -31,16 +30,6 @@ TEST_CASE("checked: a product that fits is given, one that wraps is refused") {
   CHECK(checked_mul(kMax, 1) == kMax);
   CHECK_FALSE(checked_mul(kMax, 2));
   CHECK_FALSE(checked_mul(std::uint64_t{1} << 32, std::uint64_t{1} << 32));
-}
-
-TEST_CASE("checked: rounding up reaches the next multiple and refuses to wrap") {
-  CHECK(checked_round_up(0, 4096) == 0U);
-  CHECK(checked_round_up(1, 4096) == 4096U);
-  CHECK(checked_round_up(4096, 4096) == 4096U);
-  CHECK(checked_round_up(4097, 4096) == 8192U);
-  CHECK(checked_round_up(kMax - 4095, 4096) == kMax - 4095);
-  CHECK_FALSE(checked_round_up(kMax - 4094, 4096));
-  CHECK_FALSE(checked_round_up(kMax, 2));
 }
 
 TEST_CASE("checked: alignment is a multiple of the unit") {

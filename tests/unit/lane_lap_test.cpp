@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "../support/catch.hpp"
 #include "../support/lane_fixture.hpp"

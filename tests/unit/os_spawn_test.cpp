@@ -134,7 +134,7 @@ TEST_CASE("os: a child starts with default signal dispositions and an empty mask
 TEST_CASE("os: a spawned child's descriptor names that child") {
   const auto child =
       spawn({.arguments = {"sleep", "600"}, .environment = {}, .inherited_fds = {}}).value();
-  CHECK_FALSE(has_exited(child.pidfd.get()));
+  CHECK_FALSE(os_test::has_exited(child.pidfd.get()));
   REQUIRE(send_signal(child.pidfd.get(), SIGKILL));
   REQUIRE(wait_for_exit(child.pidfd.get(), os_test::kPatience));
   CHECK(reap(child.pidfd.get()).value().describe() == "signal 9 (Killed)");

@@ -25,6 +25,11 @@ namespace os_test {
 /// So long that only a hang reaches it; no test waits for it to pass.
 inline constexpr std::chrono::seconds kPatience{60};
 
+/// Whether the process behind `pidfd` is gone.
+[[nodiscard]] inline bool has_exited(int pidfd) {
+  return mews::os::wait_for_exit(pidfd, std::chrono::seconds(0));
+}
+
 template <class T>
 std::optional<mews::ErrorCode> code_of(const mews::Result<T>& result) {
   return result ? std::nullopt : std::optional(result.error().code());

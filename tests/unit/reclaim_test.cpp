@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <cstdint>
-#include <stdexcept>
 #include <vector>
 
-#include "../support/arena_fixture.hpp"
 #include "../support/catch.hpp"
+#include "../support/slab_scene.hpp"
 #include "mews/mem/census.hpp"
 #include "mews/mem/reclaim.hpp"
-#include "mews/mem/slab_pool.hpp"
 
 namespace {
 
@@ -15,20 +13,13 @@ using mews::ClassId;
 using mews::LaneId;
 using mews::PeerId;
 using mews::layout::Phase;
-using mews::layout::TruthWord;
 using mews::mem::Reclaimed;
-using mews::mem::Slab;
 using mews::mem::SlabPool;
 using namespace mews_test;
 
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-
-/// A host and two plugins; plugin 1, whose lanes are 0 (from it) and 1 (to it), is to die.
-struct Scene {
-  mews::mem::Arena arena = make_arena();
-  SlabPool host{arena, mews::kHostPeer};
-  SlabPool dying{arena, PeerId{1}};
-  SlabPool other{arena, PeerId{2}};
+/// Plugin 1, whose lanes are 0 (from it) and 1 (to it), is to die.
+struct Scene : SlabScene {
+  SlabPool& dying = one;
   std::vector<SlabPool::Claim> published;
 
   static constexpr LaneId kFromIt{0};
@@ -37,20 +28,6 @@ struct Scene {
   Reclaimed reclaim() const {
     return mews::mem::reclaim(
         arena, {.peer = PeerId{1}, .from_it = kFromIt, .to_it = kToIt, .published = published});
-  }
-  [[nodiscard]] TruthWord word(const Slab& slab, std::uint32_t i = 0) const {
-    return truth(arena, slab.size_class, slab.first.value() + i);
-  }
-  static Slab sent(SlabPool& pool, std::uint64_t bytes, LaneId lane) {
-    auto slab = pool.try_claim(bytes).value();
-    if (!pool.send(slab, lane)) throw std::runtime_error("not sent");
-    return slab;
-  }
-  static SlabPool::Claim claim_of(const Slab& slab, std::uint64_t bytes) {
-    return {.size_class = slab.size_class.value(),
-            .index = slab.first.value(),
-            .generation = TruthWord::unpack(slab.word).generation,
-            .bytes = bytes};
   }
 };
 
@@ -69,11 +46,11 @@ TEST_CASE("reclaim: what the dead peer held is free, in every class") {
 
 TEST_CASE("reclaim: what others hold, and what is in flight between others, stays") {
   Scene scene;
-  const auto of_host = scene.host.try_claim(100).value();
-  const auto of_other = scene.other.try_claim(5 * kMiB).value();
-  const auto between_others = Scene::sent(scene.other, 100, LaneId{2});
-  const auto to_other = Scene::sent(scene.host, 100, LaneId{3});
-  REQUIRE(scene.dying.try_claim(100));
+  const auto of_host = try_claim(scene.host, 100).value();
+  const auto of_other = try_claim(scene.two, 5 * kMiB).value();
+  const auto between_others = sent(scene.two, 100, LaneId{2});
+  const auto to_other = sent(scene.host, 100, LaneId{3});
+  REQUIRE(try_claim(scene.dying, 100));
   CHECK(scene.reclaim().held == 1);
   CHECK(scene.word(of_host).pack() == of_host.word);
   CHECK(scene.word(of_other).pack() == of_other.word);
@@ -84,8 +61,8 @@ TEST_CASE("reclaim: what others hold, and what is in flight between others, stay
 
 TEST_CASE("reclaim: what was on its way to the dead peer is free") {
   Scene scene;
-  static_cast<void>(Scene::sent(scene.host, 100, Scene::kToIt));
-  static_cast<void>(Scene::sent(scene.host, 9 * kMiB, Scene::kToIt));
+  (void)sent(scene.host, 100, Scene::kToIt);
+  (void)sent(scene.host, 9 * kMiB, Scene::kToIt);
   const auto done = scene.reclaim();
   CHECK((done.held == 0 && done.in_flight == 4));
   CHECK(audit(scene.arena).is_all_free());
@@ -93,8 +70,8 @@ TEST_CASE("reclaim: what was on its way to the dead peer is free") {
 
 TEST_CASE("reclaim: what the dead peer was about to send, but did not publish, is free") {
   Scene scene;
-  static_cast<void>(Scene::sent(scene.dying, 100, Scene::kFromIt));
-  static_cast<void>(Scene::sent(scene.dying, 9 * kMiB, Scene::kFromIt));
+  (void)sent(scene.dying, 100, Scene::kFromIt);
+  (void)sent(scene.dying, 9 * kMiB, Scene::kFromIt);
   const auto done = scene.reclaim();
   CHECK((done.held == 0 && done.in_flight == 4));
   CHECK(audit(scene.arena).is_all_free());
@@ -102,14 +79,14 @@ TEST_CASE("reclaim: what the dead peer was about to send, but did not publish, i
 
 TEST_CASE("reclaim: what the dead peer had published is kept and can still be received") {
   Scene scene;
-  const auto small = Scene::sent(scene.dying, 100, Scene::kFromIt);
-  const auto run = Scene::sent(scene.dying, 9 * kMiB, Scene::kFromIt);
-  const auto lost = Scene::sent(scene.dying, 100, Scene::kFromIt);
-  scene.published = {Scene::claim_of(small, 100), Scene::claim_of(run, 9 * kMiB)};
+  const auto small = sent(scene.dying, 100, Scene::kFromIt);
+  const auto run = sent(scene.dying, 9 * kMiB, Scene::kFromIt);
+  const auto lost = sent(scene.dying, 100, Scene::kFromIt);
+  scene.published = {claim_of(small, 100), claim_of(run, 9 * kMiB)};
   CHECK(scene.reclaim().in_flight == 1);
   CHECK(scene.word(lost).phase == Phase::free);
   for (const auto& claim : scene.published) {
-    const auto got = scene.host.take(claim, Scene::kFromIt, PeerId{1});
+    const auto got = try_take(scene.host, claim, Scene::kFromIt, PeerId{1});
     REQUIRE(got);
     CHECK(scene.host.release(*got));
   }
@@ -118,8 +95,8 @@ TEST_CASE("reclaim: what the dead peer had published is kept and can still be re
 
 TEST_CASE("reclaim: what the host had received from the dead peer stays the host's") {
   Scene scene;
-  const auto slab = Scene::sent(scene.dying, 100, Scene::kFromIt);
-  const auto got = scene.host.take(Scene::claim_of(slab, 100), Scene::kFromIt, PeerId{1});
+  const auto slab = sent(scene.dying, 100, Scene::kFromIt);
+  const auto got = try_take(scene.host, claim_of(slab, 100), Scene::kFromIt, PeerId{1});
   REQUIRE(got);
   const auto done = scene.reclaim();
   CHECK((done.held == 0 && done.in_flight == 0));
@@ -129,10 +106,9 @@ TEST_CASE("reclaim: what the host had received from the dead peer stays the host
 
 TEST_CASE("reclaim: a run that was half way between two states is freed as a whole") {
   Scene scene;
-  const auto run = scene.dying.try_claim(20 * kMiB).value();
+  const auto run = try_claim(scene.dying, 20 * kMiB).value();
   for (std::uint32_t i = 0; i < 2; ++i) {
-    scene.arena.view(k4MiB).words[i].store(scene.word(run, i).in_flight_on(0).pack(),
-                                           std::memory_order_relaxed);
+    scene.set(run, i, scene.word(run, i).in_flight_on(0));
   }
   const auto done = scene.reclaim();
   CHECK((done.held == 3 && done.in_flight == 2));
@@ -141,8 +117,8 @@ TEST_CASE("reclaim: a run that was half way between two states is freed as a who
 
 TEST_CASE("reclaim: a second scan finds nothing more") {
   Scene scene;
-  REQUIRE(scene.dying.try_claim(100));
-  static_cast<void>(Scene::sent(scene.dying, 100, Scene::kFromIt));
+  REQUIRE(try_claim(scene.dying, 100));
+  (void)sent(scene.dying, 100, Scene::kFromIt);
   CHECK(scene.reclaim().held == 1);
   const auto again = scene.reclaim();
   CHECK((again.held == 0 && again.in_flight == 0 && again.chunks == 0));
@@ -150,7 +126,7 @@ TEST_CASE("reclaim: a second scan finds nothing more") {
 
 TEST_CASE("reclaim: published claims that make no sense do no harm") {
   Scene scene;
-  const auto slab = Scene::sent(scene.dying, 100, Scene::kFromIt);
+  const auto slab = sent(scene.dying, 100, Scene::kFromIt);
   scene.published = {{.size_class = 99, .index = 0, .generation = 1, .bytes = 1},
                      {.size_class = 0, .index = ~0U, .generation = 1, .bytes = 1},
                      {.size_class = 3, .index = 7, .generation = 1, .bytes = ~std::uint64_t{0}}};
@@ -170,9 +146,9 @@ TEST_CASE("reclaim: what follows a record that nobody can receive is not deliver
   for (const auto& claim : bad) {
     CHECK(SlabPool::slabs_named(make_arena().geometry(), claim) == 0);
     Scene scene;
-    const auto before = Scene::sent(scene.dying, 100, Scene::kFromIt);
-    const auto after = Scene::sent(scene.dying, 100, Scene::kFromIt);
-    scene.published = {Scene::claim_of(before, 100), claim, Scene::claim_of(after, 100)};
+    const auto before = sent(scene.dying, 100, Scene::kFromIt);
+    const auto after = sent(scene.dying, 100, Scene::kFromIt);
+    scene.published = {claim_of(before, 100), claim, claim_of(after, 100)};
     CHECK(scene.reclaim().in_flight == 1);
     CHECK(scene.word(before).phase == Phase::in_flight);
     CHECK(scene.word(after).phase == Phase::free);
@@ -181,11 +157,11 @@ TEST_CASE("reclaim: what follows a record that nobody can receive is not deliver
 
 TEST_CASE("reclaim: a slab that is published twice is delivered once, and nothing behind it") {
   Scene scene;
-  const auto slab = Scene::sent(scene.dying, 9 * kMiB, Scene::kFromIt);
-  const auto after = Scene::sent(scene.dying, 100, Scene::kFromIt);
-  auto again = Scene::claim_of(slab, 100);
+  const auto slab = sent(scene.dying, 9 * kMiB, Scene::kFromIt);
+  const auto after = sent(scene.dying, 100, Scene::kFromIt);
+  auto again = claim_of(slab, 100);
   again.index += 2;
-  scene.published = {Scene::claim_of(slab, 9 * kMiB), again, Scene::claim_of(after, 100)};
+  scene.published = {claim_of(slab, 9 * kMiB), again, claim_of(after, 100)};
   CHECK(scene.reclaim().in_flight == 1);
   CHECK(scene.word(slab, 2).phase == Phase::in_flight);
   CHECK(scene.word(after).phase == Phase::free);
@@ -193,8 +169,8 @@ TEST_CASE("reclaim: a slab that is published twice is delivered once, and nothin
 
 TEST_CASE("reclaim: the sender of what was taken back finds out, whatever it tries") {
   Scene scene;
-  auto in_flight = Scene::sent(scene.host, 100, Scene::kToIt);
-  auto run = Scene::sent(scene.host, 9 * kMiB, Scene::kToIt);
+  auto in_flight = sent(scene.host, 100, Scene::kToIt);
+  auto run = sent(scene.host, 9 * kMiB, Scene::kToIt);
   CHECK(scene.reclaim().in_flight == 4);
   CHECK_FALSE(scene.host.unsend(in_flight, Scene::kToIt));
   CHECK_FALSE(scene.host.unsend(run, Scene::kToIt));

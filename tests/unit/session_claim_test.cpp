@@ -99,7 +99,7 @@ TEST_CASE("session claim: what any call of the session's pool frees wakes who wa
   // A run of the session's own, of which a shorter payload needs less.
   for (const std::size_t i : {2U, 3U, 4U})
     REQUIRE(scene.other.release(scene.held[i]));
-  auto run = scene.session->pool().try_claim(3 * kBytes).value();
+  auto run = try_claim(scene.session->pool(), 3 * kBytes).value();
   Waiter waiter(*scene.session);
   (void)scene.await_armed();
   CHECK(scene.session->pool().shrink(run, 2 * kBytes));

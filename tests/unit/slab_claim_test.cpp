@@ -36,7 +36,7 @@ TEST_CASE("slab pool: a request gets the smallest class that fits") {
       {1, kKiB},       {1023, kKiB},    {1024, kKiB},   {1025, k16KiB},  {16384, k16KiB},
       {16385, k64KiB}, {65536, k64KiB}, {65537, k4MiB}, {4 << 20, k4MiB}};
   for (const auto& [bytes, id] : wishes) {
-    const auto slab = pool.try_claim(bytes);
+    const auto slab = try_claim(pool, bytes);
     REQUIRE(slab);
     CHECK(slab->size_class == id);
     CHECK(slab->count == 1);
@@ -49,7 +49,7 @@ TEST_CASE("slab pool: a request gets the smallest class that fits") {
 TEST_CASE("slab pool: a claimed slab is held by its claimer and nobody else's word changes") {
   const auto arena = make_arena();
   SlabPool pool(arena, PeerId{3});
-  const auto slab = pool.try_claim(100);
+  const auto slab = try_claim(pool, 100);
   REQUIRE(slab);
   const auto word = truth(arena, kKiB, slab->first.value());
   CHECK((word.phase == Phase::held && word.holder == 3 && word.generation == 1));
@@ -66,7 +66,7 @@ TEST_CASE("slab pool: a slab's memory is its own, aligned, and writable to its l
   std::vector<Slab> slabs;
   for (const std::uint64_t bytes :
        {1024U, 1024U, 16384U, 16384U, 65536U, 65536U, 4U << 20, 4U << 20}) {
-    slabs.push_back(pool.try_claim(bytes).value());
+    slabs.push_back(try_claim(pool, bytes).value());
     const auto align = std::min<std::uint64_t>(capacity_bytes(arena, slabs.back()), 4096);
     CHECK(reinterpret_cast<std::uintptr_t>(slabs.back().data) % align == 0);
     std::memset(slabs.back().data, static_cast<int>(slabs.size()),
@@ -114,12 +114,12 @@ TEST_CASE("slab pool: an exhausted class falls back, but only as far as the aren
     for (std::uint32_t c = 0; c < classes; ++c) {
       INFO("class " << c);
       for (auto left = arena.view(ClassId{c}).geometry.slab_count; left > 0; --left) {
-        const auto slab = pool.try_claim(1000);
+        const auto slab = try_claim(pool, 1000);
         REQUIRE(slab);
         REQUIRE(slab->size_class == ClassId{c});
       }
     }
-    const auto refused = pool.try_claim(1000);
+    const auto refused = try_claim(pool, 1000);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code() == ErrorCode::no_slab);
   }
@@ -130,7 +130,7 @@ TEST_CASE("slab pool: a payload that no run can hold is too large, not a matter 
   SlabPool pool(arena, PeerId{1});
   const auto largest = arena.geometry().max_payload_bytes();
   for (const auto bytes : {largest + 1, ~std::uint64_t{0}}) {
-    const auto refused = pool.try_claim(bytes);
+    const auto refused = try_claim(pool, bytes);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code() == ErrorCode::payload_too_large);
     CHECK_FALSE(refused.error().detail().empty());
@@ -169,10 +169,10 @@ TEST_CASE("slab pool: a second release is refused, even after the slab was given
 TEST_CASE("slab pool: a small slab has pages behind the whole of it at once") {
   const auto arena = make_arena();
   SlabPool pool(arena, PeerId{1});
-  const auto slab = pool.try_claim(4097).value();
+  const auto slab = try_claim(pool, 4097).value();
   REQUIRE(slab.size_class == k16KiB);
   CHECK(truth(arena, k16KiB, slab.first.value()).backed_eighths == 8);
-  const auto large = pool.try_claim(16385).value();
+  const auto large = try_claim(pool, 16385).value();
   REQUIRE(large.size_class == k64KiB);
   CHECK(truth(arena, k64KiB, large.first.value()).backed_eighths == 3);
 }
@@ -180,7 +180,7 @@ TEST_CASE("slab pool: a small slab has pages behind the whole of it at once") {
 TEST_CASE("slab pool: pages are put behind as much of a slab as was asked for") {
   const auto arena = make_arena();
   SlabPool pool(arena, PeerId{1});
-  auto slab = pool.try_claim((std::uint64_t{1} << 19) + 1).value();
+  auto slab = try_claim(pool, (std::uint64_t{1} << 19) + 1).value();
   CHECK(truth(arena, k4MiB, 0).backed_eighths == 2);
   REQUIRE(pool.back(slab, 100));
   CHECK(truth(arena, k4MiB, 0).backed_eighths == 2);

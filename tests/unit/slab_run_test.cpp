@@ -2,10 +2,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "../support/arena_fixture.hpp"
 #include "../support/catch.hpp"
+#include "../support/slab_scene.hpp"
 #include "mews/mem/census.hpp"
-#include "mews/mem/slab_pool.hpp"
 
 namespace {
 
@@ -16,15 +15,6 @@ using mews::layout::Phase;
 using mews::mem::Slab;
 using mews::mem::SlabPool;
 using namespace mews_test;
-
-constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-
-SlabPool::Claim claim_of(const Slab& slab, std::uint64_t bytes) {
-  return {.size_class = slab.size_class.value(),
-          .index = slab.first.value(),
-          .generation = mews::layout::TruthWord::unpack(slab.word).generation,
-          .bytes = bytes};
-}
 
 /// How many of the largest class's slabs are in `phase`.
 std::uint32_t count_in(const mews::mem::Arena& arena, Phase phase) {
@@ -39,7 +29,7 @@ std::uint32_t count_in(const mews::mem::Arena& arena, Phase phase) {
 TEST_CASE("slab run: a payload above the largest class gets adjacent slabs, all of them backed") {
   const auto arena = make_arena();
   SlabPool pool(arena, PeerId{1});
-  const auto run = pool.try_claim(9 * kMiB);
+  const auto run = try_claim(pool, 9 * kMiB);
   REQUIRE(run);
   CHECK((run->size_class == k4MiB && run->count == 3 && run->first.value() == 0));
   CHECK(capacity_bytes(arena, *run) == 12 * kMiB);
@@ -55,7 +45,7 @@ TEST_CASE("slab run: a payload above the largest class gets adjacent slabs, all 
 TEST_CASE("slab run: the whole class can be one run") {
   const auto arena = make_arena();
   SlabPool pool(arena, PeerId{1});
-  const auto run = pool.try_claim(32 * kMiB);
+  const auto run = try_claim(pool, 32 * kMiB);
   REQUIRE(run);
   CHECK(run->count == 8);
   CHECK_FALSE(claim_one(pool, k4MiB));
@@ -66,12 +56,12 @@ TEST_CASE("slab run: a gigabyte travels as one run") {
   const auto arena = make_arena({.classes = {{1024, 4}, {16 * kMiB, 70}}});
   SlabPool sender(arena, PeerId{1});
   SlabPool receiver(arena, PeerId{2});
-  auto run = sender.try_claim(1024 * kMiB);
+  auto run = try_claim(sender, 1024 * kMiB);
   REQUIRE(run);
   CHECK(run->count == 64);
   run->data[1024 * kMiB - 1] = std::byte{42};
   REQUIRE(sender.send(*run, LaneId{0}));
-  const auto got = receiver.take(claim_of(*run, 1024 * kMiB), LaneId{0}, PeerId{1});
+  const auto got = try_take(receiver, claim_of(*run, 1024 * kMiB), LaneId{0}, PeerId{1});
   REQUIRE(got);
   CHECK(got->data[1024 * kMiB - 1] == std::byte{42});
   CHECK(receiver.release(*got));
@@ -86,10 +76,10 @@ TEST_CASE("slab run: it is found behind a slab that is taken") {
     held.push_back(claim_one(pool, k4MiB).value());
   CHECK(pool.release(held[0]));
   CHECK(pool.release(held[1]));
-  const auto run = pool.try_claim(12 * kMiB);
+  const auto run = try_claim(pool, 12 * kMiB);
   REQUIRE(run);
   CHECK(run->first.value() == 3);
-  const auto small = pool.try_claim(8 * kMiB);
+  const auto small = try_claim(pool, 8 * kMiB);
   REQUIRE(small);
   CHECK(small->first.value() == 0);
 }
@@ -102,17 +92,17 @@ TEST_CASE("slab run: where no row is long enough nothing stays taken") {
     held.push_back(claim_one(pool, k4MiB).value());
   for (const std::size_t i : {0U, 1U, 3U, 4U, 6U, 7U})
     CHECK(pool.release(held[i]));
-  const auto refused = pool.try_claim(12 * kMiB);
+  const auto refused = try_claim(pool, 12 * kMiB);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code() == ErrorCode::no_slab);
   CHECK(count_in(arena, Phase::held) == 2);
-  CHECK(pool.try_claim(8 * kMiB));
+  CHECK(try_claim(pool, 8 * kMiB));
 }
 
 TEST_CASE("slab run: shrinking frees the tail and keeps the front") {
   const auto arena = make_arena();
   SlabPool pool(arena, PeerId{1});
-  auto run = pool.try_claim(20 * kMiB).value();
+  auto run = try_claim(pool, 20 * kMiB).value();
   CHECK_FALSE(pool.shrink(run, 20 * kMiB));
   CHECK_FALSE(pool.shrink(run, 16 * kMiB + 1));
   CHECK(pool.shrink(run, 8 * kMiB));
@@ -130,10 +120,10 @@ TEST_CASE("slab run: it is sent, taken and freed as a whole") {
   const auto arena = make_arena();
   SlabPool sender(arena, PeerId{1});
   SlabPool receiver(arena, PeerId{2});
-  auto run = sender.try_claim(12 * kMiB).value();
+  auto run = try_claim(sender, 12 * kMiB).value();
   REQUIRE(sender.send(run, LaneId{2}));
   CHECK(count_in(arena, Phase::in_flight) == 3);
-  const auto got = receiver.take(claim_of(run, 12 * kMiB), LaneId{2}, PeerId{1});
+  const auto got = try_take(receiver, claim_of(run, 12 * kMiB), LaneId{2}, PeerId{1});
   REQUIRE(got);
   CHECK((got->count == 3 && got->data == run.data && capacity_bytes(arena, *got) == 12 * kMiB));
   CHECK(count_in(arena, Phase::held) == 3);
@@ -145,7 +135,7 @@ TEST_CASE("slab run: it is sent, taken and freed as a whole") {
 TEST_CASE("slab run: one that was not published is held again as a whole, or was taken back") {
   const auto arena = make_arena();
   SlabPool pool(arena, PeerId{1});
-  auto run = pool.try_claim(12 * kMiB).value();
+  auto run = try_claim(pool, 12 * kMiB).value();
   REQUIRE(pool.send(run, LaneId{2}));
   REQUIRE(pool.unsend(run, LaneId{2}));
   CHECK(count_in(arena, Phase::held) == 3);
@@ -162,12 +152,12 @@ TEST_CASE("slab run: one of which a slab is not in flight is refused and does no
   SlabPool receiver(arena, PeerId{2});
   for (std::uint32_t bad = 0; bad < 3; ++bad) {
     INFO("slab " << bad);
-    auto run = sender.try_claim(12 * kMiB).value();
+    auto run = try_claim(sender, 12 * kMiB).value();
     REQUIRE(sender.send(run, LaneId{2}));
     auto& word = arena.view(k4MiB).words[run.first.value() + bad];
     const auto good = truth(arena, k4MiB, run.first.value() + bad);
     word.store(good.held_by(3).pack(), std::memory_order_relaxed);
-    CHECK_FALSE(receiver.take(claim_of(run, 12 * kMiB), LaneId{2}, PeerId{1}));
+    CHECK_FALSE(try_take(receiver, claim_of(run, 12 * kMiB), LaneId{2}, PeerId{1}));
     CHECK_FALSE(holds_any(arena, PeerId{2}));
     CHECK(word.load(std::memory_order_relaxed) == good.held_by(3).pack());
     for (std::uint32_t i = 0; i < 8; ++i) {

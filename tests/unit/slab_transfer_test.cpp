@@ -3,10 +3,9 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "../support/arena_fixture.hpp"
 #include "../support/catch.hpp"
+#include "../support/slab_scene.hpp"
 #include "mews/mem/census.hpp"
-#include "mews/mem/slab_pool.hpp"
 
 namespace {
 
@@ -21,27 +20,18 @@ using namespace mews_test;
 constexpr LaneId kLane{4};
 constexpr PeerId kSender{1};
 
-SlabPool::Claim claim_of(const Slab& slab, std::uint64_t bytes) {
-  return {.size_class = slab.size_class.value(),
-          .index = slab.first.value(),
-          .generation = TruthWord::unpack(slab.word).generation,
-          .bytes = bytes};
-}
-
-/// Two peers, and a slab of 64 KiB of which 10000 bytes are on their way from one to the other.
-struct Transfer {
-  mews::mem::Arena arena = make_arena();
-  SlabPool sender{arena, kSender};
-  SlabPool receiver{arena, PeerId{2}};
-  Slab slab = sender.try_claim(10000 + 8192).value();
+/// A slab of 64 KiB of which 10000 bytes are on their way from plugin 1 to plugin 2.
+struct Transfer : SlabScene {
+  Slab slab = try_claim(one, 10000 + 8192).value();
   SlabPool::Claim claim{};
 
   Transfer() {
     std::memset(slab.data, 7, 10000);
-    if (!sender.send(slab, kLane)) throw std::runtime_error("the slab could not be sent");
+    if (!one.send(slab, kLane)) throw std::runtime_error("the slab could not be sent");
     claim = claim_of(slab, 10000);
   }
-  [[nodiscard]] TruthWord word() const { return truth(arena, k64KiB, slab.first.value()); }
+  using SlabScene::word;
+  [[nodiscard]] TruthWord word() const { return word(slab); }
 };
 
 }  // namespace
@@ -55,20 +45,20 @@ TEST_CASE("slab transfer: a sent slab is in flight on its lane, by its sender") 
 
 TEST_CASE("slab transfer: the receiver holds the same bytes, and frees them") {
   Transfer t;
-  const auto got = t.receiver.take(t.claim, kLane, kSender);
+  const auto got = try_take(t.two, t.claim, kLane, kSender);
   REQUIRE(got);
   CHECK((got->data == t.slab.data && got->count == 1 && capacity_bytes(t.arena, *got) == 65536));
   CHECK(got->data[9999] == std::byte{7});
   CHECK((t.word().phase == Phase::held && t.word().holder == 2));
   CHECK(t.word().generation == t.claim.generation);
-  CHECK(t.receiver.release(*got));
+  CHECK(t.two.release(*got));
   CHECK(audit(t.arena).is_all_free());
 }
 
 TEST_CASE("slab transfer: a second take of the same record is refused") {
   Transfer t;
-  REQUIRE(t.receiver.take(t.claim, kLane, kSender));
-  CHECK_FALSE(t.receiver.take(t.claim, kLane, kSender));
+  REQUIRE(try_take(t.two, t.claim, kLane, kSender));
+  CHECK_FALSE(try_take(t.two, t.claim, kLane, kSender));
   CHECK(t.word().holder == 2);
 }
 
@@ -76,7 +66,7 @@ TEST_CASE("slab transfer: a claim with any wrong field is refused, and no slab c
   Transfer t;
   const auto before = t.word();
   const auto refuses = [&](SlabPool::Claim claim, LaneId lane = kLane, PeerId sender = kSender) {
-    const bool is_refused = !t.receiver.take(claim, lane, sender);
+    const bool is_refused = !try_take(t.two, claim, lane, sender);
     return is_refused && t.word() == before && !holds_any(t.arena, PeerId{2});
   };
   const auto with = [&](auto member, auto value) {
@@ -103,78 +93,71 @@ TEST_CASE("slab transfer: a claim with any wrong field is refused, and no slab c
     CHECK(refuses(t.claim, LaneId{lane}));
   for (const std::uint32_t sender : {0U, 2U, 3U})
     CHECK(refuses(t.claim, kLane, PeerId{sender}));
-  CHECK(t.receiver.take(t.claim, kLane, kSender));
+  CHECK(try_take(t.two, t.claim, kLane, kSender));
 }
 
 TEST_CASE("slab transfer: bytes up to the last that has memory behind it are taken") {
   Transfer t;
   t.claim.bytes = 24576;
-  CHECK(t.receiver.take(t.claim, kLane, kSender));
+  CHECK(try_take(t.two, t.claim, kLane, kSender));
 }
 
 TEST_CASE("slab transfer: a slab that is free, or held, is not taken") {
   Transfer t;
-  REQUIRE(t.sender.unsend(t.slab, kLane));
-  CHECK_FALSE(t.receiver.take(t.claim, kLane, kSender));
-  CHECK(t.sender.release(t.slab));
-  CHECK_FALSE(t.receiver.take(t.claim, kLane, kSender));
+  REQUIRE(t.one.unsend(t.slab, kLane));
+  CHECK_FALSE(try_take(t.two, t.claim, kLane, kSender));
+  CHECK(t.one.release(t.slab));
+  CHECK_FALSE(try_take(t.two, t.claim, kLane, kSender));
   CHECK(t.word().phase == Phase::free);
 }
 
 TEST_CASE("slab transfer: a run that would leave its class is refused") {
-  const auto arena = make_arena();
-  SlabPool sender(arena, kSender);
-  SlabPool receiver(arena, PeerId{2});
-  auto run = sender.try_claim(std::uint64_t{32} << 20).value();
-  REQUIRE(sender.send(run, kLane));
-  for (const std::uint64_t bytes :
-       {(std::uint64_t{32} << 20) + 1, std::uint64_t{1} << 39, ~std::uint64_t{0}}) {
-    CHECK_FALSE(receiver.take(claim_of(run, bytes), kLane, kSender));
+  SlabScene scene;
+  const auto run = sent(scene.one, 32 * kMiB, kLane);
+  for (const auto bytes : {32 * kMiB + 1, std::uint64_t{1} << 39, ~std::uint64_t{0}}) {
+    CHECK_FALSE(try_take(scene.two, claim_of(run, bytes), kLane, kSender));
   }
-  auto claim = claim_of(run, std::uint64_t{32} << 20);
+  auto claim = claim_of(run, 32 * kMiB);
   claim.index = 1;
-  CHECK_FALSE(receiver.take(claim, kLane, kSender));
-  CHECK_FALSE(holds_any(arena, PeerId{2}));
+  CHECK_FALSE(try_take(scene.two, claim, kLane, kSender));
+  CHECK_FALSE(holds_any(scene.arena, PeerId{2}));
 }
 
 TEST_CASE("slab transfer: what could not be published is held again and can be released") {
   Transfer t;
-  REQUIRE(t.sender.unsend(t.slab, kLane));
+  REQUIRE(t.one.unsend(t.slab, kLane));
   CHECK((t.word().phase == Phase::held && t.word().holder == 1));
   CHECK(t.word().pack() == t.slab.word);
-  CHECK(t.sender.release(t.slab));
+  CHECK(t.one.release(t.slab));
   CHECK(audit(t.arena).is_all_free());
 }
 
 TEST_CASE("slab transfer: a slab that is in flight is not its sender's to release") {
   Transfer t;
-  CHECK_FALSE(t.sender.release(t.slab));
+  CHECK_FALSE(t.one.release(t.slab));
   CHECK(t.word().phase == Phase::in_flight);
 }
 
 TEST_CASE("slab transfer: what was sent to the dead can be held again once") {
   Transfer t;
-  CHECK(t.sender.unsend(t.slab, kLane));
-  CHECK_FALSE(t.sender.unsend(t.slab, kLane));
+  CHECK(t.one.unsend(t.slab, kLane));
+  CHECK_FALSE(t.one.unsend(t.slab, kLane));
   CHECK(t.word().phase == Phase::held);
 }
 
 TEST_CASE("slab transfer: a slab that was taken away can be neither sent nor released") {
-  const auto arena = make_arena();
-  SlabPool pool(arena, kSender);
-  auto slab = pool.try_claim(100).value();
-  auto& word = arena.view(kKiB).words[slab.first.value()];
-  word.store(truth(arena, kKiB, slab.first.value()).freed().pack(), std::memory_order_relaxed);
+  SlabScene scene;
+  auto slab = try_claim(scene.one, 100).value();
+  scene.set(slab, 0, scene.word(slab).freed());
   const auto remembered = slab;
-  CHECK_FALSE(pool.send(slab, kLane));
-  CHECK_FALSE(pool.release(remembered));
-  CHECK(audit(arena).is_all_free());
+  CHECK_FALSE(scene.one.send(slab, kLane));
+  CHECK_FALSE(scene.one.release(remembered));
+  CHECK(audit(scene.arena).is_all_free());
 }
 
 TEST_CASE("slab transfer: what the host took back while it was in flight is not held again") {
   Transfer t;
-  auto& word = t.arena.view(k64KiB).words[t.slab.first.value()];
-  word.store(t.word().freed().pack(), std::memory_order_relaxed);
-  CHECK_FALSE(t.sender.unsend(t.slab, kLane));
+  t.set(t.slab, 0, t.word().freed());
+  CHECK_FALSE(t.one.unsend(t.slab, kLane));
   CHECK(audit(t.arena).is_all_free());
 }

@@ -41,7 +41,6 @@ inline void announce(Step step, const volatile void* word, std::size_t bytes) {
 template <class T, Step kStore, Step kExchange>
 class SteppedAtomic {
  public:
-  using value_type = T;
   static constexpr bool is_always_lock_free = std::atomic<T>::is_always_lock_free;
 
   constexpr SteppedAtomic() noexcept = default;
@@ -65,11 +64,6 @@ class SteppedAtomic {
                                std::memory_order failure) {
     announce(kExchange, this, sizeof(T));
     return word_.compare_exchange_strong(expected, desired, success, failure);
-  }
-  /// Never fails for no reason: a schedule can be run again.
-  bool compare_exchange_weak(T& expected, T desired, std::memory_order success,
-                             std::memory_order failure) {
-    return compare_exchange_strong(expected, desired, success, failure);
   }
   T fetch_add(T value, std::memory_order order) {
     announce(kExchange, this, sizeof(T));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <bit>
-#include <concepts>
 #include <cstdint>
 #include <optional>
 
@@ -21,14 +19,6 @@ namespace mews::base {
   std::uint64_t product = 0;
   if (__builtin_mul_overflow(a, b, &product)) return std::nullopt;
   return product;
-}
-
-/// `value` rounded up to a multiple of `unit` (a power of two); nothing when that overflows.
-[[nodiscard]] constexpr std::optional<std::uint64_t> checked_round_up(std::uint64_t value,
-                                                                      std::uint64_t unit) noexcept {
-  const auto sum = checked_add(value, unit - 1);
-  if (!sum) return std::nullopt;
-  return *sum & ~(unit - 1);
 }
 
 [[nodiscard]] constexpr bool is_aligned(std::uint64_t value, std::uint64_t unit) noexcept {

@@ -12,8 +12,6 @@ namespace mews::base {
 template <class Tag, class Value = std::uint32_t>
 class StrongId {
  public:
-  using value_type = Value;
-
   constexpr StrongId() noexcept = default;
   explicit constexpr StrongId(Value value) noexcept : value_(value) {}
 

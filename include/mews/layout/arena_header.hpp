@@ -29,16 +29,16 @@
 /// offset size field             meaning
 /// 0      8    magic             kMagic
 /// 8      4    layout_major      differs: cannot attach
-/// 12     4    layout_minor      differs: can attach
-/// 16     16   arena_id          random, never zero
+/// 12     4    layout_minor      differs: can attach; told in the error of another major version
+/// 16     16   arena_id          random, never zero; tells arenas apart in a dump
 /// 32     8    arena_bytes       size of the whole arena
 /// 40     4    peer_capacity     entries in PeerEntry[], the host included
 /// 44     4    ring_cells        cells of each lane, a power of two
 /// 48     4    class_count       rows of the size-class table in use
 /// 52     4    fallback_classes  how many classes up a request may go when its own is exhausted
-/// 56     4    host_pid          process id of the creator
+/// 56     4    host_pid          process id of the creator; told in the error once it is dead
 /// 60     4    -                 zero
-/// 64     8    host_start_time   its /proc/pid/stat field 22
+/// 64     8    host_start_time   its /proc/pid/stat field 22, for diagnosis only
 /// 72     8    peers_offset
 /// 80     8    lanes_offset
 /// 88     8    pool_offset
@@ -48,6 +48,7 @@
 /// 880    8    checksum          of bytes 0..879
 /// 888    4    ready             kReady once all above is written; written last, and only by
 ///                               the creator, who writes nothing here after it
+/// 892    4    -                 zero
 namespace mews::layout {
 
 inline constexpr std::uint32_t kReady = 0x59444552;  // "REDY" in memory
@@ -126,5 +127,6 @@ static_assert(offsetof(HeaderFields, pool_offset) == 88);
 static_assert(offsetof(HeaderFields, cells_offset) == 96);
 static_assert(offsetof(HeaderFields, reserved1) == 104 && offsetof(HeaderFields, classes) == 112);
 static_assert(offsetof(HeaderFields, checksum) == 880 && offsetof(ArenaHeader, ready) == 888);
+static_assert(offsetof(ArenaHeader, reserved2) == 892);
 
 }  // namespace mews::layout

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "mews/base/atomic.hpp"
 #include "mews/layout/limits.hpp"

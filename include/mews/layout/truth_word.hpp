@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "mews/base/atomic.hpp"
+#include "mews/layout/limits.hpp"
 
 /// The truth word: one 64-bit word per slab says all that is true about the slab.
 ///
@@ -90,6 +91,7 @@ inline constexpr std::uint8_t kFullyBacked = 8;
 using AtomicTruthWord = base::Atomic<std::uint64_t>;
 
 static_assert(sizeof(AtomicTruthWord) == 8 && AtomicTruthWord::is_always_lock_free);
+static_assert(kMaxPeers <= 1u << 12 && kMaxLanes <= 1u << 13);
 static_assert(TruthWord{}.pack() == 0);
 static_assert(TruthWord::unpack(0xfedcba9876543211).pack() == 0xfedcba9876543211);
 

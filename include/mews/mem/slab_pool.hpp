@@ -52,16 +52,8 @@ class SlabPool {
 
   /// Memory for a payload of `bytes` (any size above 0): the smallest class that fits, then up to
   /// `fallback_classes` larger ones; above the largest class a run of it. Pages are there when it
-  /// returns. `payload_too_large`, `no_slab`, `out_of_memory`.
-  [[nodiscard]] Result<Slab> try_claim(std::uint64_t bytes) {
-    Result<Slab> slab;
-    if (auto claimed = try_claim_into(*slab, bytes); !claimed) {
-      slab = tl::unexpected(std::move(claimed.error()));
-    }
-    return slab;
-  }
-  /// The same, described in place. On an error `slab` is nobody's.
-  [[nodiscard]] Result<void> try_claim_into(Slab& slab, std::uint64_t bytes) {
+  /// returns. `payload_too_large`, `no_slab`, `out_of_memory`; `slab` is nobody's then.
+  [[nodiscard]] Result<void> try_claim(Slab& slab, std::uint64_t bytes) {
     if (!claim_warm(slab, bytes)) return claim_any(slab, bytes);
     const auto held = layout::TruthWord::unpack(slab.word);
     return held.backed_eighths == layout::kFullyBacked ? Result<void>() : back_claimed(slab, bytes);
@@ -114,16 +106,10 @@ class SlabPool {
   }
 
   /// The one place where a handle from a peer becomes memory: every field is checked against
-  /// private geometry and the truth word, then in_flight(lane) -> held by this peer. Nothing when
+  /// private geometry and the truth word, then in_flight(lane) -> held by this peer. False when
   /// any check fails: the record is bad. Then no slab has changed hands, but the slabs of a run
   /// before the first that is not what it should be are free.
-  [[nodiscard]] std::optional<Slab> take(const Claim& claim, LaneId lane, PeerId sender) noexcept {
-    std::optional<Slab> slab;
-    if (!take_into(slab.emplace(), claim, lane, sender)) slab.reset();
-    return slab;
-  }
-  /// The same, described in place; false: nothing.
-  [[nodiscard]] bool take_into(Slab& slab, const Claim& claim, LaneId lane, PeerId sender) noexcept;
+  [[nodiscard]] bool take(Slab& slab, const Claim& claim, LaneId lane, PeerId sender) noexcept;
 
   [[nodiscard]] const Arena& arena() const noexcept { return arena_; }
   [[nodiscard]] PeerId self() const noexcept { return self_; }

@@ -19,9 +19,6 @@ namespace mews::os {
 /// not; who else holds its descriptors does not matter). `os_error` with ESRCH: no such process.
 [[nodiscard]] Result<UniqueFd> open_pidfd(pid_t pid);
 
-/// Whether the process behind `pidfd` is gone. Never blocks. `pidfd` must be open.
-[[nodiscard]] bool has_exited(int pidfd) noexcept;
-
 /// /proc/`pid`/stat field 22: with the pid it names one process for as long as the system runs.
 /// Nothing when there is no such process.
 [[nodiscard]] std::optional<std::uint64_t> process_start_time(pid_t pid);
@@ -30,7 +27,6 @@ namespace mews::os {
 struct ExitStatus {
   bool is_signal = false;  ///< killed by a signal, otherwise it exited
   int number = 0;          ///< the signal or the exit code
-  [[nodiscard]] bool is_success() const noexcept { return !is_signal && number == 0; }
   /// "exit code 3", "signal 9 (Killed)"
   [[nodiscard]] std::string describe() const;
 };
@@ -39,7 +35,8 @@ struct ExitStatus {
 /// it still runs or is not (any more) a child of this process. Never blocks.
 [[nodiscard]] std::optional<ExitStatus> reap(int pidfd) noexcept;
 
-/// Waits until the process behind `pidfd` is gone; false when the deadline passes first.
+/// Waits until the process behind `pidfd`, which must be open, is gone; false when the deadline
+/// passes first.
 bool wait_for_exit(int pidfd, Deadline deadline) noexcept;
 
 /// Sends a signal to exactly the process behind `pidfd`, never to a later one with its number.

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <mutex>
 
 #include "mews/base/atomic.hpp"
 #include "mews/base/thread_token.hpp"

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include "mews/os/unique_fd.hpp"
+
+/// Memory that a test shares with others behind the library's back.
+namespace mews_test {
+
+/// The `T` that a file begins with, as long as this lives.
+template <class T>
+class Mapped {
+ public:
+  /// The descriptor may be closed afterwards. Throws.
+  explicit Mapped(int fd) {
+    void* at = ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED) throw std::runtime_error("mmap");
+    object_ = std::launder(static_cast<T*>(at));
+  }
+  Mapped(const Mapped&) = delete;
+  Mapped& operator=(const Mapped&) = delete;
+  ~Mapped() { ::munmap(object_, sizeof(T)); }
+
+  [[nodiscard]] T& operator*() const noexcept { return *object_; }
+  [[nodiscard]] T* operator->() const noexcept { return object_; }
+
+ private:
+  T* object_;
+};
+
+/// A `T` that a test shares with its children apart from any arena. All zeroes must be a valid one.
+template <class T>
+class SharedPage {
+ public:
+  SharedPage() : SharedPage(::memfd_create("mews-test-page", 0)) {}  // to be inherited
+  /// The same memory in the child.
+  explicit SharedPage(int inherited_fd) : fd_(sized(inherited_fd)), mapped_(fd_.get()) {}
+
+  [[nodiscard]] std::string fd() const { return std::to_string(fd_.get()); }
+  [[nodiscard]] T& operator*() const noexcept { return *mapped_; }
+  [[nodiscard]] T* operator->() const noexcept { return &*mapped_; }
+  /// As it was at first: before the next child.
+  void reset() noexcept { std::construct_at(&*mapped_); }
+
+ private:
+  static int sized(int fd) {
+    if (fd < 0 || ::ftruncate(fd, sizeof(T)) != 0) throw std::runtime_error("memfd");
+    return fd;
+  }
+
+  mews::os::UniqueFd fd_;
+  Mapped<T> mapped_;
+};
+
+}  // namespace mews_test
