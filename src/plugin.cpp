@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "mews/plugin.hpp"
 
+#include <new>
+
 #include "core/host_core.hpp"
 #include "mews/os/process.hpp"
 
@@ -61,13 +63,15 @@ std::optional<PluginExit> Plugin::exit() const {
   return host ? host->exit_of(*process_) : process_->exit;
 }
 
-Result<PluginExit> Plugin::wait_exit(Deadline deadline) {
+Result<PluginExit> Plugin::wait_exit(Deadline deadline) try {
   const auto host = core_->host.lock();
   if (!host) return tl::unexpected(session_is_gone());
   return host->wait_exit(*process_, deadline);
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
 }
 
-Result<void> Plugin::renew(Deadline deadline) {
+Result<void> Plugin::renew(Deadline deadline) try {
   const auto host = core_->host.lock();
   if (!host) return tl::unexpected(session_is_gone());
   auto next = host->wait_next(core_, process_, deadline);
@@ -75,6 +79,8 @@ Result<void> Plugin::renew(Deadline deadline) {
   process_ = std::move(next->process);
   *channel_ = Channel(std::move(next->channel));
   return {};
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
 }
 
 Result<void> Plugin::kill(int signal_number) {

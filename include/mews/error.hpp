@@ -42,6 +42,17 @@ enum class ErrorCode : std::uint8_t {
 /// The enumerator's name, e.g. "timed_out". Never null, never empty.
 [[nodiscard]] std::string_view to_string(ErrorCode code) noexcept;
 
+/// The text that `build()` makes for an error's detail; an empty one when there is no memory for
+/// it.
+template <class Build>
+[[nodiscard]] std::string detail_text(Build&& build) noexcept {
+  try {
+    return build();
+  } catch (...) {
+    return {};
+  }
+}
+
 /// A failure that a caller can act on, and that prints as one sentence.
 ///
 /// Cheap where failing is ordinary: `would_block` allocates nothing.
@@ -54,6 +65,8 @@ class Error {
  public:
   explicit Error(ErrorCode code) noexcept : code_(code) {}
   Error(ErrorCode code, std::string detail) noexcept : code_(code), detail_(std::move(detail)) {}
+  Error(ErrorCode code, const char* detail) noexcept
+      : code_(code), detail_(detail_text([detail] { return std::string(detail); })) {}
   Error(ErrorCode code, int os_errno, std::string detail) noexcept
       : code_(code), os_errno_(os_errno), detail_(std::move(detail)) {}
 
@@ -75,24 +88,13 @@ class Error {
   std::string detail_;
 };
 
-/// The text that `build()` makes for an error's detail; an empty one when there is no memory for
-/// it.
-template <class Build>
-[[nodiscard]] std::string detail_text(Build&& build) noexcept {
-  try {
-    return build();
-  } catch (...) {
-    return {};
-  }
-}
-
 /// A value, or the reason why there is none.
 template <class T>
 using Result = tl::expected<T, Error>;
 
 /// `return fail(ErrorCode::closed);` in a function that returns a `Result`.
 template <class... Args>
-[[nodiscard]] tl::unexpected<Error> fail(Args&&... args) {
+[[nodiscard]] tl::unexpected<Error> fail(Args&&... args) noexcept {
   return tl::unexpected<Error>(Error(std::forward<Args>(args)...));
 }
 

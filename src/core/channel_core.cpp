@@ -72,7 +72,7 @@ std::optional<ErrorCode> ChannelCore::ended() const noexcept {
 }
 
 tl::unexpected<Error> ChannelCore::failure(ErrorCode code) const {
-  return ended() == code ? fail(code, end_how_) : fail(code);
+  return ended() == code ? fail(code, detail_text([this] { return end_how_; })) : fail(code);
 }
 
 std::vector<mem::SlabPool::Claim> ChannelCore::published() const {

@@ -96,10 +96,11 @@ Result<void> ChannelCore::wait_for_record(Deadline deadline) {
     const auto ticket = in_data_.arm(sync::Sleeper::futex);
     if (has_something()) return {};
     if (deadline.has_passed()) {
-      return fail(ErrorCode::timed_out,
-                  fmt::format("nothing came from {} for {}{}", session_->peer_name(other_),
-                              duration_text(Deadline::Clock::now() - began),
-                              session_->absence_text(other_)));
+      return fail(ErrorCode::timed_out, detail_text([&] {
+                    return fmt::format("nothing came from {} for {}{}", session_->peer_name(other_),
+                                       duration_text(Deadline::Clock::now() - began),
+                                       session_->absence_text(other_));
+                  }));
     }
     receive_spin_.set_limit(session_->spin_limit());
     in_data_.sleep(ticket, deadline);

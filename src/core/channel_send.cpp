@@ -175,7 +175,9 @@ Result<void> ChannelCore::wait_for_room(Deadline deadline, std::uint32_t cells) 
     const auto ticket = out_space_.arm(sync::Sleeper::futex);
     if (is_ready() || ended()) return {};
     if (deadline.has_passed()) {
-      return fail(ErrorCode::timed_out, full_text(head_before, Deadline::Clock::now() - began));
+      return fail(ErrorCode::timed_out, detail_text([&] {
+                    return full_text(head_before, Deadline::Clock::now() - began);
+                  }));
     }
     send_spin_.set_limit(session_->spin_limit());
     out_space_.sleep(ticket, deadline);

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <cstring>
-#include <vector>
-
 #include "model/support.hpp"
 #include "model/traffic.hpp"
 
@@ -60,64 +57,6 @@ class Jump final : public Traffic {
   bool has_jumped_ = false;
 };
 
-// Payload that looks like a mark of two laps later lies in a cell that the laps between do not
-// reach. In that later lap the host stands there before anything is sent to it.
-class LeftInCell final : public Traffic {
- public:
-  LeftInCell() : Traffic({.bytes = 8}, kPlugin) {
-    add(kHost, [this] {
-      while (host_.receive())
-        ++received_;
-    });
-    add(kPlugin, [this] {
-      send_batch(before_it_);
-      if (plugin_.send(0, plan_.bytes)) ++sent_;
-    });
-  }
-  void reset() override {
-    Traffic::reset();
-    send_batch(kShortLap);
-    Loan loan = *plugin_.loan(kMostInlineBytes);
-    std::memset(loan.bytes().data(), 0, loan.size());
-    const auto mark =
-        layout::make_mark(kLater + kShortLap + 1, 1, layout::RecordKind::message, layout::kNoClass);
-    std::memcpy(loan.bytes().data() + sizeof(layout::Cell::payload), &mark, sizeof mark);
-    (void)plugin_.channel().send(loan, {}, detail::Patience::none());
-    receive(static_cast<int>(kShortLap) + 1);
-    while (tiny_.arena().lane(kToHost).head.load(std::memory_order_relaxed) < kLater) {
-      (void)plugin_.send(0, plan_.bytes);
-      receive(2);  // and finds nothing, and gives the cells back
-    }
-    const auto begun = tiny_.arena().lane(kToHost).head.load(std::memory_order_relaxed) - kLater;
-    before_it_ = kShortLap - static_cast<std::uint32_t>(begun);
-    sent_ = 0;
-  }
-  void verify() override {
-    host_.expect_all_received();
-    expect(received_ == sent_ || (is_dead(kPlugin) && received_ == sent_ + 1),
-           "a message is lost, or was never sent");
-  }
-
- private:
-  static constexpr std::uint32_t kShortLap = layout::kMinRingCells / 2;
-  static constexpr std::uint64_t kLater = 2 * layout::kMinRingCells;
-  std::uint32_t before_it_ = 0;  ///< messages until it stands in front of the cell before
-
-  void send_batch(std::uint32_t count) {
-    std::vector<Loan> loans(count);
-    for (auto& loan : loans) {
-      loan = *plugin_.loan(plan_.bytes);
-      write_payload(loan, 0);
-    }
-    sent_ += static_cast<std::uint32_t>(*plugin_.channel().try_send_batch(loans, {}));
-  }
-  void receive(int count) {
-    Result<Message> message;
-    for (int i = 0; i < count; ++i)
-      host_.channel().receive(message, detail::Patience::none());
-  }
-};
-
 constexpr const char* kHostSleeps = "host sleeps for ever on to_host.data_bell";
 
 }  // namespace
@@ -144,11 +83,6 @@ TEST_CASE("lane: a lap goes on behind the unread rest of the one before") {
   Jump scenario;
   require_holds("jump", scenario, {.crashes = 1});
   REQUIRE(scenario.has_jumped());
-}
-
-TEST_CASE("lane: what older laps have left in a cell is not taken for a record") {
-  LeftInCell scenario;
-  require_holds("left in a cell", scenario, {});
 }
 
 TEST_CASE("lane: a wake word read after the check loses a wake-up", "[.][wake_word_after_check]") {

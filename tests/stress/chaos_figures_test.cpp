@@ -177,7 +177,7 @@ TEST_CASE("chaos: a plugin that dies while sixteen others are busy is taken back
 }
 
 TEST_CASE("chaos: a host and seventeen plugins at rest make no system call") {
-  const int seconds = is_long_run() ? 10 : 3;
+  const int seconds = kIsSanitized ? 3 : 10;
   auto host = value_or_throw(mews::Session::create({.name = "rest"}));
   auto plugins = spawn_many(host, kOthers + 1, "idle");
   auto& channel = plugins[0].channel();

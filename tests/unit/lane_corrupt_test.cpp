@@ -146,6 +146,18 @@ TEST_CASE("lane: a head anywhere in the window that is possible is believed") {
   }
 }
 
+// Each send that was given up while the lane was full may have left some.
+TEST_CASE("lane: a message is received behind however many fillers") {
+  Lane lane;
+  for (std::uint64_t position = 0; position < 31; ++position)
+    scribble(lane, position, {.kind = 2, .bytes = 1});
+  scribble(lane, 31, {});
+  Descriptor record;
+  REQUIRE(lane.consumer.look(record) == Look::record);
+  CHECK(record.kind == RecordKind::message);
+  CHECK(lane.consumer.position() == 31);
+}
+
 TEST_CASE("lane: walking what is published visits the messages from a position on, in order") {
   Lane lane;
   Descriptor close;

@@ -81,7 +81,8 @@ class LaneConsumer {
 
   /// The next record that is not a filler. Reading it again before `advance` gives the same.
   [[nodiscard]] Look look(layout::Descriptor& out) {
-    for (int fillers = 0; fillers <= kMostFillers; ++fillers) {
+    // Whoever has more than two laps of fillers in a row would keep the reader busy for ever.
+    for (std::uint64_t passed = 0; passed <= 2 * cells_.size(); passed += out.cells) {
       const auto look = look_at(cells_, position_.load(std::memory_order_relaxed), out);
       if (look != Look::record || out.kind != layout::RecordKind::filler) return look;
       advance(out);
@@ -136,10 +137,6 @@ class LaneConsumer {
   }
 
  private:
-  /// A record has at most 7 words that can pass for a mark, each at one position: 7 fillers, and
-  /// some that skip. Who sends more would keep the reader busy for ever.
-  static constexpr int kMostFillers = 16;
-
   [[nodiscard]] const layout::Cell& cell(std::uint64_t position) const noexcept {
     return cells_[position & (cells_.size() - 1)];
   }
