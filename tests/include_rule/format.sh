@@ -14,7 +14,8 @@ if [ -z "$clang_format" ]; then
   echo "skipped: no clang-format 14 (Debian 12: clang-format)"
   exit 0
 fi
-if printf 'int  a ;\n' | $clang_format --dry-run -Werror --assume-filename=src/a.cpp 2>/dev/null; then
+if printf 'int  a ;\n' |
+  $clang_format --dry-run -Werror --assume-filename=src/a.cpp 2>/dev/null; then
   echo "$clang_format reports nothing of a line that is out of form"
   exit 1
 fi
