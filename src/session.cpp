@@ -58,10 +58,21 @@ Result<detail::Invitation> join_at(const AttachOptions& options, Deadline deadli
   return invitation;
 }
 
+std::optional<Error> check_options(const AttachOptions& options) {
+  if (!options.name.empty() && !options.socket.empty()) {
+    return Error(ErrorCode::invalid_argument,
+                 fmt::format("socket is {} and name is {}: one of them finds the arena",
+                             options.socket, options.name));
+  }
+  if (!options.name.empty()) {
+    if (auto bad = detail::check_name(options.name)) return bad;
+  }
+  return options.as.empty() ? std::nullopt : detail::check_name(options.as, "as");
+}
+
 // The name is looked at first, so that each mistake gets its own error: no such memory, no
 // permission, not an arena; only then is the living host asked for a seat in it.
 Result<detail::Invitation> join_named(const AttachOptions& options, Deadline deadline) {
-  if (auto bad = detail::check_name(options.name)) return tl::unexpected(std::move(*bad));
   auto file = os::MemoryFile::open_named(detail::memory_name(options.name));
   if (!file) return tl::unexpected(std::move(file.error()));
   auto arena = mem::Arena::attach(std::move(*file), deadline);
@@ -115,6 +126,7 @@ Result<Session> Session::create(CreateOptions options) try {
 
 Result<Session> Session::attach(const AttachOptions& options) try {
   const Deadline deadline(options.timeout);
+  if (auto bad = check_options(options)) return tl::unexpected(std::move(*bad));
   auto invitation = !options.name.empty()     ? join_named(options, deadline)
                     : !options.socket.empty() ? join_at(options, deadline)
                                               : detail::from_environment();

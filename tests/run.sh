@@ -58,6 +58,15 @@ how_it_ended() {
   sed -n '/tests passed/,$p' "build/$1.log" | grep . || tail -n 30 "build/$1.log"
 }
 
+# What the tests of a flavour left out, each reason once. With version 2 of Catch2 such a test counts
+# as passed.
+what_was_skipped() {
+  awk '/^ *skipped: / { sub(/^ */, ""); print }
+    is_reason { sub(/^ */, "skipped: "); print }
+    { is_reason = /^explicitly with message:$/ }' \
+    "build/$1/Testing/Temporary/LastTest.log" 2>/dev/null | sort -u
+}
+
 # flavour PRESET: configures, builds, tests. Leaves its result in build/PRESET.result.
 flavour() {
   started=$(now)
@@ -101,6 +110,7 @@ done
 echo
 for preset in $flavours; do
   echo "$preset: $(cat "build/$preset.result")"
+  what_was_skipped "$preset" | sed 's/^/  /'
 done
 if [ -n "$failed" ]; then
   for preset in $failed; do

@@ -27,6 +27,9 @@ class SharedSender;
 /// Death: when the other process is gone, blocked calls return at once. What it had sent is still
 /// received, in order; then `receive` says `peer_died`, and how (`host_died` in a plugin).
 ///
+/// Progress: lock-free while a call need not wait. System calls are made only to wake who sleeps,
+/// for memory that nobody has touched yet, and when another thread than before sends (or receives).
+///
 /// Cheap to move; a moved-from channel may only be destroyed or assigned to (anything else is
 /// asserted against).
 class Channel {
@@ -37,7 +40,8 @@ class Channel {
 
   /// Memory for a message of `bytes`, 0 included. Blocks while every slab that may serve it is
   /// taken; `timed_out` then says who holds them. `payload_too_large` when no state of this arena
-  /// could hold it; `out_of_memory`; `host_died` in a plugin. Lock-free when it need not wait.
+  /// could hold it; `out_of_memory`; `host_died` in a plugin that would wait. `try_loan`: `no_slab`
+  /// instead of waiting.
   [[nodiscard]] Result<Loan> loan(std::size_t bytes);
   [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline);
   [[nodiscard]] Result<Loan> try_loan(std::size_t bytes);
@@ -47,14 +51,15 @@ class Channel {
   /// `concurrent_use`, `invalid_argument` (an empty loan, or another session's). On success the
   /// loan is empty; on every error it is untouched, to be sent again, elsewhere, or dropped. (Only
   /// when the other process dies during the call its memory may have been taken back with that
-  /// process's: then the loan is empty too.) Lock-free when it need not wait; a wake-up of the
-  /// other end is a system call, made only if it sleeps.
+  /// process's: then the loan is empty too.) `try_send`: `would_block` instead of waiting.
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {});
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline);
   [[nodiscard]] Result<void> try_send(Loan&& loan, Envelope envelope = {});
 
-  /// Copies `bytes` (any size) and sends them; errors of `loan` and of `send` above. One that was
-  /// written into a loan is better sent as a loan: `send(loan.bytes())` copies it.
+  /// Copies `bytes` (any size) and sends them; blocks and fails as `loan` (above 480 bytes), then
+  /// as `send` above, with one deadline for both. `try_send`: `no_slab` or `would_block` instead of
+  /// waiting. One that was written into a loan is better sent as a loan: `send(loan.bytes())`
+  /// copies it.
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope = {});
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope,
                                   Deadline deadline);
@@ -69,7 +74,8 @@ class Channel {
   /// The next message. Blocks until there is one; `timed_out`, `peer_died`, `host_died`,
   /// `closed` (the other end closed it in good order and everything was received),
   /// `peer_corrupt` (what is there was not written by a correct peer; the channel stays so),
-  /// `concurrent_use`.
+  /// `concurrent_use`. `try_receive`: `would_block` instead of waiting. On an error nothing was
+  /// received.
   [[nodiscard]] Result<Message> receive();
   [[nodiscard]] Result<Message> receive(Deadline deadline);
   [[nodiscard]] Result<Message> try_receive();
@@ -77,7 +83,8 @@ class Channel {
   /// Lends up to `limit` waiting messages to `visit` in place, in order, and frees each behind it.
   /// Blocks until there is at least one; the number visited. Errors of `receive`, and
   /// `invalid_argument` for a limit of 0. Within a visit this end cannot receive
-  /// (`concurrent_use`), but send. A visit must not throw.
+  /// (`concurrent_use`), but send. A visit must not throw. `try_receive_batch`: `would_block`
+  /// instead of waiting.
   [[nodiscard]] Result<std::size_t> receive_batch(
       const std::function<void(const MessageView&)>& visit, std::size_t limit);
   [[nodiscard]] Result<std::size_t> receive_batch(
@@ -87,11 +94,13 @@ class Channel {
 
   /// A sender for any number of threads of this process: takes turns by a mutex. It keeps the
   /// channel's inside alive. Send through it only, from then on, or get `concurrent_use`.
+  /// Wait-free.
   [[nodiscard]] SharedSender shared();
 
   /// Tells the other end that nothing follows; it receives what was sent before, then `closed`.
   /// Sending here is `closed` from now on, receiving goes on. Never blocks; again: no effect.
-  /// `concurrent_use` while another thread sends: then nothing has happened.
+  /// `concurrent_use` while another thread sends: then nothing has happened. No error when the
+  /// other end is gone.
   [[nodiscard]] Result<void> close();
 
   /// For an event loop: poll this descriptor for reading. It becomes readable when a message can
@@ -110,12 +119,22 @@ class Channel {
   std::shared_ptr<detail::ChannelCore> core_;
 };
 
-/// Sends on a channel from any number of threads; see `Channel::shared`. Copyable. A thread whose
-/// turn does not come before the deadline gets `timed_out`.
+/// Sends on a channel from any number of threads; see `Channel::shared`. Copyable; all copies take
+/// turns with each other. One that was moved from may only be destroyed or assigned to.
+///
+/// It may outlive its channel and plugin handle. When the handle is dropped the channel is closed,
+/// at once or, if a thread is sending then, not at all; what is sent after the close is `closed`.
 class SharedSender {
  public:
+  /// As `Channel::loan`: takes no turn, and does not keep others from theirs.
   [[nodiscard]] Result<Loan> loan(std::size_t bytes);
   [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline);
+
+  /// As `Channel::send`, one thread after the other. Blocks for its turn, by a mutex, and then as
+  /// `Channel::send`; a thread that waits for room or for a slab keeps its turn meanwhile. One
+  /// deadline for all of it: `timed_out` says what it was that did not come. `concurrent_use` only
+  /// when somebody sends by the channel itself. A death of the other end ends the wait of the
+  /// thread whose turn it is, and then that of each behind it.
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {});
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline);
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope = {});

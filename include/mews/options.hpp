@@ -11,11 +11,11 @@
 
 namespace mews {
 
-/// One row of the arena's size-class table: `slab_count` slabs of `slab_bytes` (a power of two).
-/// Only touched slabs cost memory, so counts may be generous.
+/// One row of the arena's size-class table. Only touched slabs cost memory, so counts may be
+/// generous.
 struct SizeClass {
-  std::uint64_t slab_bytes;
-  std::uint32_t slab_count;
+  std::uint64_t slab_bytes;  ///< a power of two from 64 to 2^32 (4 GiB)
+  std::uint32_t slab_count;  ///< 1 to 2^24
 };
 
 /// 1 KiB to 16 MiB in steps of four, together 5.5 GiB of address space.
@@ -29,13 +29,15 @@ enum class Backing : std::uint8_t {
 
 /// Who notices that another process has died.
 enum class Watcher : std::uint8_t {
-  thread,  ///< one thread of the session's own; asleep until the kernel reports something
-  none,    ///< the program polls `Session::watch_fd` and calls `Session::process_events`
+  /// One thread for each session (not one for the process); asleep until the kernel reports.
+  thread,
+  none,  ///< the program polls `Session::watch_fd` and calls `Session::process_events`
 };
 
-/// What both ends choose for themselves.
+/// What both ends choose for themselves. A duration below zero counts as zero, here and in all
+/// other options.
 struct LocalOptions {
-  /// Deadline of every blocking call that is not given one.
+  /// Deadline of every blocking call that is not given one. Zero: such a call looks once.
   std::chrono::nanoseconds default_timeout = std::chrono::seconds(30);
   /// Longest time to look before sleeping. A wake-up across processors costs 25 to 60
   /// microseconds (measured on a virtual machine). Zero: sleep at once. Ignored, as zero, where
@@ -46,21 +48,28 @@ struct LocalOptions {
 
 /// How to make an arena. The host decides; plugins read it from the arena's header.
 struct CreateOptions {
-  std::string name = "mews";  ///< 1 to 39 bytes without '/'; for `named` also the memory's name
+  /// 1 to 39 printable ASCII characters without space or '/'; the names of plugins too. For `named`
+  /// also what to attach by: one living host per user and name.
+  std::string name = "mews";
   Backing backing = Backing::anonymous;
-  std::vector<SizeClass> size_classes = default_size_classes();  ///< ascending, at most 16
-  std::uint32_t max_plugins = 63;                                ///< at once, 1 to 2047
-  std::uint32_t ring_cells = 1024;  ///< 64-byte cells per lane, a power of two from 32
-  /// Larger classes that a request may use when its own is full.
+  /// 1 to 16, strictly ascending in `slab_bytes`, in all at most 64 TiB. The largest message takes
+  /// up all of the last row.
+  std::vector<SizeClass> size_classes = default_size_classes();
+  std::uint32_t max_plugins = 63;   ///< at once, 1 to 2047
+  std::uint32_t ring_cells = 1024;  ///< 64-byte cells per lane, a power of two from 32 to 2^20
+  /// Larger classes that a request may use when its own is full, 0 to 16.
   std::uint32_t fallback_classes = 1;
   LocalOptions local = {};
 };
 
-/// How to find an arena. Left empty: by what the host that spawned this process has passed on.
+/// How to find an arena: by a socket or by a name, not both (`invalid_argument`). Left empty: by
+/// what the host that spawned this process has passed on.
 struct AttachOptions {
   std::string socket = {};  ///< address that a host listens at, see `Session::listen`
   std::string name = {};    ///< of a `named` arena
-  std::string as = {};      ///< this plugin's name, for the host to see (socket and name)
+  /// This plugin's name, for the host to see, by the rules of `CreateOptions::name`. Empty: "pid-"
+  /// and the process's id. A spawned plugin has the name that it was spawned by.
+  std::string as = {};
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);  ///< for the host to be ready
   LocalOptions local = {};
 };
@@ -79,13 +88,15 @@ enum class Restart : std::uint8_t { never, on_crash };
 /// How to start a plugin and what to do when it ends.
 struct PluginOptions {
   std::vector<std::string> environment = {};  ///< "NAME=value" to add to the host's
-  Restart restart = Restart::never;  ///< on_crash: unless it exited with 0 or was told to go
+  /// on_crash: unless it exited with 0. After `Session::shutdown` nothing restarts.
+  Restart restart = Restart::never;
   /// Before the first restart.
   std::chrono::milliseconds restart_delay{0};
   std::chrono::milliseconds restart_delay_limit = std::chrono::seconds(5);  ///< doubled up to this
-  /// Called on the watcher's thread (or in `process_events`) after everything the process had
-  /// has been taken back; once more, with number -1 and the reason, if its restart then fails. Must
-  /// not block and must not destroy the session or a plugin.
+  /// Called after everything the process had has been taken back; once more, with number -1 and the
+  /// reason, if its restart then fails. On the watcher's thread, or with `Watcher::none` on the one
+  /// that calls `process_events`, or waits in `wait_exit`, `renew` or `shutdown`. Must not block or
+  /// throw, and must not destroy the session or a plugin.
   std::function<void(const PluginExit&)> on_exit = {};
 };
 

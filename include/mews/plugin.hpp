@@ -25,6 +25,10 @@ struct PluginProcess;
 /// Threads: any may call `is_alive`, `exit`, `wait_exit` and `kill`, and ask for name, peer and
 /// pid. `renew`, as a move, makes the handle another process's: no other thread may use the handle,
 /// nor what `channel()` gave, meanwhile. The channel has rules of its own.
+///
+/// A handle may be moved: what `channel()` gave stays valid. A moved-from handle may only be
+/// destroyed or assigned to. The channel may be moved out of it: then dropping the handle does not
+/// close it, and `channel()` may be used again only after `renew`.
 class Plugin {
  public:
   Plugin(Plugin&&) noexcept;
@@ -42,16 +46,22 @@ class Plugin {
   [[nodiscard]] bool is_alive() const noexcept;
   /// How that process ended; nothing while it runs.
   [[nodiscard]] std::optional<PluginExit> exit() const;
-  /// Blocks until it has ended and all that it had has been taken back; `timed_out`.
+  /// Blocks until it has ended and all that it had has been taken back; a mutex. `timed_out`;
+  /// `closed` when the session that made this handle is gone. With `Watcher::none` the waiting
+  /// thread does what `process_events` does.
   [[nodiscard]] Result<PluginExit> wait_exit(Deadline deadline);
 
   /// After a death under `Restart::on_crash`: waits for the next process and turns `channel()` to
-  /// it. What the dead one had sent and was not received is dropped. `timed_out`; `peer_died` when
-  /// there will be no next process; when it could not be started, why: `spawn_failed` with path and
-  /// errno, `too_many_peers`.
+  /// it. What the dead one had sent and was not received is dropped. Blocks as `wait_exit` does.
+  /// `timed_out`; `closed` when the session that made this handle is gone; `peer_died` when there
+  /// will be no next process; when it could not be started, why: `spawn_failed` with path and
+  /// errno, `too_many_peers`, `out_of_memory`, `os_error`. On every error the handle is what it
+  /// was.
   [[nodiscard]] Result<void> renew(Deadline deadline);
 
-  /// Sends a signal to exactly this process.
+  /// Sends a signal to exactly this process, never to one that got its number later; one system
+  /// call. `os_error` with errno: ESRCH when it is gone, EINVAL for a number that is no signal,
+  /// EBADF when it is a plugin within this process (`Session::connect`). `permission_denied`.
   [[nodiscard]] Result<void> kill(int signal_number);
 
  private:

@@ -16,9 +16,12 @@ namespace mews {
 
 /// One process's membership in an arena: the host's, which made it, or a plugin's.
 ///
-/// Move-only. `spawn`, `admit`, `connect`, `stats` and `shutdown` may be called by any thread.
-/// Destroy it after its channels and plugins. A loan or message that outlives it stays valid: the
-/// mapping is then kept until the process ends.
+/// Threads: any may call any function, but for `channel()`, whose result has rules of its own. No
+/// thread may use a session while it is moved or destroyed.
+///
+/// Move-only: what `channel()` gave, plugins and loans stay valid. A moved-from session may only be
+/// destroyed or assigned to. Destroy it after its channels and plugins. A loan or message that
+/// outlives it stays valid: the mapping is then kept until the process ends.
 class Session {
  public:
   /// Makes an arena; this process is its host. `invalid_argument` names the option;
@@ -50,14 +53,23 @@ class Session {
   /// that name. The channel can be used at once. Only the process that is started here can take the
   /// seat, as its end alone is watched: a script or wrapper must `exec` the program, or the program
   /// joins by socket or name. Restarts get the environment as it is now; no other thread may change
-  /// it during this call. `spawn_failed` with path and errno, `too_many_peers`, `invalid_argument`.
+  /// it during this call. Blocks until the program is loaded (or cannot be), not until it attaches;
+  /// other calls of this session's that start, admit or wait for plugins wait meanwhile.
+  /// `spawn_failed` with path and errno, `too_many_peers`, `invalid_argument` (the name, the
+  /// command, the environment, or not the host), `out_of_memory`.
   [[nodiscard]] Result<Plugin> spawn(const std::string& name,
                                      const std::vector<std::string>& command,
                                      PluginOptions options = {});
 
   /// Host only. Lets programs of the same user join at a Unix socket: a path (mode 0600), or with
-  /// '@' in front a name that needs no file. The path's file is removed with the session. A named
-  /// arena listens by itself.
+  /// '@' in front a name that needs no file. The path's file is removed with the session; one that
+  /// a dead host left is replaced. A named arena listens by itself. Once per session.
+  ///
+  /// A path blocks for the lock of its folder, at most two seconds, and other calls of this
+  /// session's that start, admit or wait for plugins wait meanwhile; a name never blocks.
+  /// `invalid_argument` (the address, listening already, or not the host), `already_exists` (a
+  /// living process listens there, or the path is no socket), `permission_denied`, `timed_out`
+  /// (that lock), `os_error`.
   [[nodiscard]] Result<void> listen(const std::string& address);
 
   /// Host only. The next program that wants to join. Blocks until then. One that asks and does not
@@ -66,21 +78,31 @@ class Session {
   /// `too_many_peers`.
   [[nodiscard]] Result<Plugin> admit(Deadline deadline);
 
-  /// Host only. A plugin within this process: its handle, and its session for another thread.
+  /// Host only. A plugin within this process: its handle, and its session for another thread. Never
+  /// blocks. That session has no watcher, as its host cannot die before it; destroy it before this
+  /// one. `invalid_argument` (the name, or not the host), `too_many_peers`, `out_of_memory`,
+  /// `os_error`.
   [[nodiscard]] Result<std::pair<Plugin, Session>> connect(const std::string& name);
 
   /// Host only. Closes every channel and waits for the spawned processes to exit; who is still
   /// there at the deadline gets SIGTERM, and a second later SIGKILL. Returns when all are gone and
   /// taken back, at the latest six seconds after the deadline: a process that the kernel cannot end
-  /// in five is left behind. The names of those that got SIGKILL.
+  /// in five is left behind. The names of those that got SIGKILL. Nothing restarts any more from
+  /// the moment that it is called. With `Watcher::none` the waiting thread does what
+  /// `process_events` does.
   std::vector<std::string> shutdown(Deadline deadline);
 
-  /// Figures of the whole arena as they are now; costs a scan over the slabs ever used.
+  /// Figures of the whole arena as they are now; costs a scan over the slabs ever used. Never
+  /// blocks; throws `std::bad_alloc`.
   [[nodiscard]] Stats stats() const;
 
-  /// Readable when another process has died or something else wants attention.
+  /// For `Watcher::none`: readable when another process has died or something else wants attention,
+  /// then call `process_events`. It belongs to the session and lives as long; do not read from it
+  /// or close it. Any thread.
   [[nodiscard]] int watch_fd() const noexcept;
-  /// Does what the watcher thread would do; never blocks. For `Watcher::none`; otherwise harmless.
+  /// Does what the watcher thread would do: takes back what the dead had, ends the calls that wait
+  /// for them, restarts, calls `on_exit`. Any thread; what several do at once is done one after the
+  /// other. Waits for nothing but that. With a watcher thread: harmless.
   void process_events();
 
  private:

@@ -58,6 +58,8 @@ Result<HostCore::Cast> HostCore::spawn(const std::string& name,
   plugin->command = command;
   plugin->environment = os::environment();
   plugin->options = std::move(options);
+  for (auto* delay : {&plugin->options.restart_delay, &plugin->options.restart_delay_limit})
+    *delay = std::max(*delay, std::chrono::milliseconds::zero());
   plugin->host = weak_from_this();
   plugin->delay = plugin->options.restart_delay;
   const Lock lock(mutex_);

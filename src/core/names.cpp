@@ -10,15 +10,15 @@
 
 namespace mews::detail {
 
-std::optional<Error> check_name(const std::string& name) {
+std::optional<Error> check_name(const std::string& name, std::string_view option) {
   const auto is_usable = [](char c) { return c > ' ' && c <= '~' && c != '/'; };
   if (!name.empty() && name.size() < layout::kPeerNameBytes &&
       std::all_of(name.begin(), name.end(), is_usable)) {
     return std::nullopt;
   }
   return Error(ErrorCode::invalid_argument,
-               fmt::format("name \"{}\" is not 1 to {} printable characters without space or '/'",
-                           name, layout::kPeerNameBytes - 1));
+               fmt::format("{} \"{}\" is not 1 to {} printable characters without space or '/'",
+                           option, name, layout::kPeerNameBytes - 1));
 }
 
 std::string memory_name(const std::string& name) {

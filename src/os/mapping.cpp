@@ -122,7 +122,9 @@ Result<void> commit_pages(const MemoryFile& file, std::uint64_t offset,
   // memory is full, or the file ends before this range.
   if (failure == EFAULT || failure == ENOMEM || failure == ENOSPC)
     return fail(ErrorCode::out_of_memory, failure,
-                what + " got no memory; lower the resident limit or raise the system's");
+                what +
+                    " got no memory; enlarge /dev/shm for a named arena, raise the limit of the "
+                    "memory cgroup, or use smaller size_classes");
   return tl::unexpected(Error::os(failure, "commit", what));
 }
 

@@ -106,6 +106,21 @@ TEST_CASE("attach: without an arena to be found, the error says what to do") {
   CHECK(outcome(mews::Session::attach({.name = "a/b"})) == "invalid_argument");
 }
 
+TEST_CASE("attach: options that contradict each other, or are no name, are refused by name") {
+  const auto sentence = [](const mews::AttachOptions& options) {
+    const auto session = mews::Session::attach(options);
+    return session ? "ok" : outcome(session) + " " + session.error().message();
+  };
+  for (const auto& [text, options] : std::vector<std::pair<std::string, mews::AttachOptions>>{
+           {"socket", {.socket = "@mews-test-nobody-is-here", .name = "mews-test-nobody-is-here"}},
+           {"name \"a b\"", {.name = "a b"}},
+           {"as \"a/b\"", {.socket = "@mews-test-nobody-is-here", .as = "a/b"}},
+           {"as \"xx", {.name = "mews-test-nobody-is-here", .as = std::string(40, 'x')}},
+           {"as \"xx", {.as = std::string(40, 'x')}}}) {
+    CHECK_THAT(sentence(options), ContainsSubstring("invalid_argument") && ContainsSubstring(text));
+  }
+}
+
 TEST_CASE("attach: another user is refused by name, by path and by abstract socket") {
   if (::geteuid() != 0) SKIP("only root can become another user");
   const os_test::TempDir directory;

@@ -57,7 +57,8 @@ enum class Look : std::uint8_t {
   return fits ? Look::record : Look::corrupt;
 }
 
-/// The reading end of a lane; its counterpart and the table of words are in lane_producer.hpp.
+/// The reading end of a lane; its counterpart, the table of words and the sources are in
+/// lane_producer.hpp.
 ///
 /// One thread at a time, but `position` may be read by any. Wait-free; nothing blocks.
 class LaneConsumer {

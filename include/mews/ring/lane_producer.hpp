@@ -54,6 +54,13 @@ enum class Push : std::uint8_t {
 /// that would pass for the mark of the next lap is moved on by one cell with a filler; in all
 /// others it is zeroed when the producer comes to stand there.
 ///
+/// Sources: the ring with one writer for each end is L. Lamport's ("Specifying Concurrent Program
+/// Modules", 1983). That a cell says itself whether it is published, so that the reader never looks
+/// at the writer's index, is as in J. Giacomoni, T. Moseley, M. Vachharajani, "FastForward for
+/// Efficient Pipeline Parallelism", 2008; that it does so by its position, as the sequence number
+/// in the cells of D. Vyukov's bounded MPMC queue. The head that was seen last is kept, as in E.
+/// Rigtorp's SPSCQueue. Short laps, and fillers over unread cells, are this library's.
+///
 /// One thread at a time. Wait-free; nothing blocks. Death before [R1] leaves what it follows
 /// unpublished; the marks behind an unpublished one are never looked at.
 class LaneProducer {

@@ -41,6 +41,10 @@ enum class RingFence : std::uint8_t {
 /// word  sleeper, ringer   sleeper, ringer    [S1] / [R1], fence on each   nothing: says "look
 /// again"
 ///
+/// Sources: an eventcount (D. Reed, R. Kanodia, "Synchronization with Eventcounts and Sequencers",
+/// 1979) that sleeps on a futex; the ringer's light fence and the sleeper's heavy one are what
+/// membarrier(2) is made for.
+///
 /// Death: of a sleeper leaves a bit set, which the next ring clears at the price of one needless
 /// wake. Of a ringer between [R2] and the wake leaves the sleeper asleep: whoever watches that
 /// process rings again once it is known dead. A ringer that is only stopped there is not dead:

@@ -25,6 +25,10 @@ namespace mews::sync {
 /// current_      who holds exclusive all       [V1] / [B2]                   the bias
 /// exclusive_    any thread          any       acquire / release             the role's state
 ///
+/// Source: biased locking, as in K. Russell, D. Detlefs, "Eliminating Synchronization-Related
+/// Atomic Operations with Biased Locking and Bulk Rebiasing", 2006; here the bias is taken away by
+/// membarrier(2), and who finds the role taken does not wait.
+///
 /// Process-private. Never blocks, except while another thread revokes a bias (microseconds).
 class Role {
  public:

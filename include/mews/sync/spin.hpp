@@ -32,7 +32,7 @@ class SpinBudget {
  public:
   using Nanoseconds = std::chrono::nanoseconds;
 
-  /// `limit` zero: never spin (there is one processor, or the caller would rather sleep).
+  /// `limit` zero or less: never spin (there is one processor, or the caller would rather sleep).
   explicit SpinBudget(Nanoseconds limit) noexcept
       : limit_ns_(limit.count()), budget_ns_(limit.count()) {}
 
@@ -46,7 +46,7 @@ class SpinBudget {
   template <class IsReady>
   bool spin(IsReady&& is_ready, Deadline deadline) {
     const auto limit = limit_ns_.load(std::memory_order_relaxed);
-    if (limit == 0) return is_ready();
+    if (limit <= 0) return is_ready();
     const auto budget = std::min(budget_ns_.load(std::memory_order_relaxed), limit);
     Deadline::Clock::time_point end{};
     for (;;) {
