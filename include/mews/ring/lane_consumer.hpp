@@ -59,7 +59,8 @@ enum class Look : std::uint8_t {
 
 /// The reading end of a lane; its counterpart and the table of words are in lane_producer.hpp.
 ///
-/// One thread at a time, but `position` may be read by any. Wait-free; nothing blocks.
+/// One thread at a time, but `position` may be read by any. The consumer itself reads its position
+/// by relaxed loads: nobody else writes it. Wait-free; nothing blocks.
 class LaneConsumer {
  public:
   /// `cells` is the whole ring. The lane is fresh.
@@ -132,6 +133,7 @@ class LaneConsumer {
   /// Next cell to read. Any thread: after the producer's death, what is published from here on is
   /// what has not been delivered.
   [[nodiscard]] std::uint64_t position() const noexcept {
+    // Acquire: its partner is the release in `advance`.
     return position_.load(std::memory_order_acquire);
   }
 

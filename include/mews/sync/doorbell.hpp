@@ -94,6 +94,7 @@ class Doorbell {
   /// the ringer that died between clearing the bits and waking.
   [[nodiscard]] bool ring_always() const {
     base::full_fence();
+    // Relaxed: only a guess for the exchange, which corrects it.
     const auto has_event_loop = wake(word_->load(std::memory_order_relaxed));
     os::futex_wake(*word_, INT_MAX);
     return has_event_loop;
