@@ -120,8 +120,9 @@ Result<void> commit_pages(const MemoryFile& file, std::uint64_t offset,
   // EFAULT is how the kernel says that a write here would have been SIGBUS: the file system of the
   // memory is full, or the file ends before this range.
   if (failure == EFAULT || failure == ENOMEM || failure == ENOSPC)
-    return fail(ErrorCode::out_of_memory, failure,
-                what + " got no memory; lower the resident limit or raise the system's");
+    return fail(
+        ErrorCode::out_of_memory, failure,
+        what + " got no memory; raise the system's limit, or use less of the arena at once");
   return tl::unexpected(Error::os(failure, "commit", what));
 }
 

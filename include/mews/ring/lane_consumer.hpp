@@ -118,8 +118,8 @@ class LaneConsumer {
     if (record.kind == layout::RecordKind::message) last_cells_ = record.cells;
   }
 
-  /// Lets the producer have the cells back, if a quarter of the ring has come together or the
-  /// lane has run `dry`; true when it did, and a waiting producer must be rung.
+  /// Lets the producer have the cells back, if a quarter of the ring has come together or
+  /// `last_look` found no record; true when it did, and a waiting producer must be rung.
   [[nodiscard]] bool release_cells(Look last_look) {
     const auto position = position_.load(std::memory_order_relaxed);
     const auto owed = position - released_;

@@ -37,9 +37,8 @@ enum class RingFence : std::uint8_t {
 /// two looks at least one sees the other side's write: no wake-up is lost, and a ringer whom
 /// nobody waits for makes no system call.
 ///
-/// word  writer            readers            publish / observe            protects
-/// word  sleeper, ringer   sleeper, ringer    [S1] / [R1], fence on each   nothing: says "look
-/// again"
+/// word  writer           readers          publish / observe           protects
+/// word  sleeper, ringer  sleeper, ringer  [S1] / [R1], fence on each  nothing: says "look again"
 ///
 /// Death: of a sleeper leaves a bit set, which the next ring clears at the price of one needless
 /// wake. Of a ringer between [R2] and the wake leaves the sleeper asleep: whoever watches that

@@ -35,8 +35,8 @@ class Role {
 
   /// True when the calling thread is now alone in the role and owes a `leave`.
   [[nodiscard]] bool try_enter() noexcept {
-    // [B0] relaxed: a guess; whether the bias is still there is asked in [B2], and an owner that is
-    // seen too late is another thread.
+    // [B0] relaxed: a guess; whether the bias is still there is asked in [B2], and an owner who is
+    // not seen yet is not this thread.
     const auto slot = current_.load(std::memory_order_relaxed);
     if (slot != kUnbiased &&
         slots_[slot].owner.load(std::memory_order_relaxed) == base::thread_token()) {
