@@ -9,10 +9,10 @@
 
 #include "core/guest_core.hpp"
 #include "core/host_core.hpp"
-#include "core/kept.hpp"
 #include "core/names.hpp"
 #include "core/owner.hpp"
 #include "mews/base/assert.hpp"
+#include "mews/base/kept.hpp"
 #include "mews/os/socket.hpp"
 
 namespace mews {
@@ -22,7 +22,7 @@ struct Session::State {
   std::unique_ptr<detail::GuestCore> guest;
   std::optional<Channel> channel;
   detail::Owner owner;
-  detail::Kept kept;
+  base::Kept kept;
 };
 
 namespace {
@@ -107,7 +107,7 @@ Session::~Session() {
   if (!state_) return;
   if (!state_->owner.is_this_process()) {
     // A copy, whose end would touch what is the parent's.
-    detail::keep_for_ever(state_.release()->kept);
+    base::keep_for_ever(state_.release()->kept);
     return;
   }
   state_->channel.reset();
@@ -131,8 +131,7 @@ Result<Session> Session::attach(const AttachOptions& options) try {
                     : !options.socket.empty() ? join_at(options, deadline)
                                               : detail::from_environment();
   if (!invitation) return tl::unexpected(std::move(invitation.error()));
-  auto guest =
-      detail::GuestCore::join(std::move(*invitation), nullptr, {}, options.local, deadline);
+  auto guest = detail::GuestCore::join(std::move(*invitation), {}, options.local, deadline);
   if (!guest) return tl::unexpected(std::move(guest.error()));
   auto state = std::make_unique<State>();
   state->channel = Channel((*guest)->channel());
@@ -185,8 +184,10 @@ Result<std::pair<Plugin, Session>> Session::connect(const std::string& name) try
   // A host in this very process does not die before its guest: there is nothing to watch.
   auto options = host.local();
   options.watcher = Watcher::none;
-  auto guest = detail::GuestCore::join(std::move(local->invitation), host.session()->shared_arena(),
-                                       std::move(local->leave_event), options, forever);
+  auto guest = detail::GuestCore::join(
+      std::move(local->invitation),
+      {.arena = host.session()->shared_arena(), .leave_event = std::move(local->leave_event)},
+      options, forever);
   if (!guest) return tl::unexpected(std::move(guest.error()));
   auto state = std::make_unique<State>();
   state->channel = Channel((*guest)->channel());

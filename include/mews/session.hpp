@@ -73,9 +73,8 @@ class Session {
   [[nodiscard]] Result<void> listen(const std::string& address);
 
   /// Host only. The next program that wants to join. Blocks until then. One that asks and does not
-  /// sit down within a second is passed over. `timed_out`,
-  /// `invalid_argument` (not listening), `permission_denied` (another user tried),
-  /// `too_many_peers`.
+  /// sit down within a second is passed over. `timed_out`, `invalid_argument` (not listening),
+  /// `permission_denied` (another user tried), `too_many_peers`.
   [[nodiscard]] Result<Plugin> admit(Deadline deadline);
 
   /// Host only. A plugin within this process: its handle, and its session for another thread. Never

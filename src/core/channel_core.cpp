@@ -44,6 +44,7 @@ void ChannelCore::ring(const sync::Doorbell& bell) {
 // The light fence is right once the other process says that it is registered too. Until it has
 // attached, nobody sleeps there and the full fence costs little.
 sync::RingFence ChannelCore::fence() noexcept {
+  // Relaxed: a note of what the load below has seen, which stays so.
   if (is_light_.load(std::memory_order_relaxed)) return sync::RingFence::light;
   // Acquire: its registration came before.
   const bool is_light = os::has_light_fence() &&
@@ -67,6 +68,7 @@ void ChannelCore::end(ErrorCode why, std::string how) noexcept {
 }
 
 std::optional<ErrorCode> ChannelCore::ended() const noexcept {
+  // seq_cst: see `end`.
   const auto code = ended_.load(std::memory_order_seq_cst);
   return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
 }

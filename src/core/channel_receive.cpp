@@ -86,6 +86,7 @@ std::optional<ErrorCode> ChannelCore::visit_all(const Visit& visit, std::size_t 
 }
 
 bool ChannelCore::has_something() const noexcept {
+  // Relaxed: an end that is missed here rings the bell afterwards, armed or not.
   return consumer_.has_record() || ended_.load(std::memory_order_relaxed) >= 0;
 }
 

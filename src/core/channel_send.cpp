@@ -163,12 +163,14 @@ Result<void> ChannelCore::close() {
 }
 
 Result<void> ChannelCore::wait_for_room(Deadline deadline, std::uint32_t cells) {
+  // Relaxed: an end that is missed here is asked for once more after arming.
   const auto is_ready = [&] {
     return producer_.has_room(cells, ring::Room::ordinary) ||
            ended_.load(std::memory_order_relaxed) >= 0;
   };
   const auto began = Deadline::Clock::now();
   const auto& head = session_->arena().lane(out_).head;
+  // Relaxed: for a text.
   const auto head_before = head.load(std::memory_order_relaxed);
   if (send_spin_.spin(is_ready, deadline)) return {};
   for (;;) {
@@ -187,6 +189,7 @@ Result<void> ChannelCore::wait_for_room(Deadline deadline, std::uint32_t cells) 
 std::string ChannelCore::full_text(std::uint64_t head_before,
                                    Deadline::Clock::duration waited) const {
   const auto& self = *session_;
+  // Relaxed: for a text.
   const auto head = self.arena().lane(out_).head.load(std::memory_order_relaxed);
   const auto name = self.peer_name(other_);
   return fmt::format("lane {}->{} full for {}: {} of {} cells; {} {}{}",

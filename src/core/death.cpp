@@ -11,11 +11,11 @@ void take_back(SessionCore& session, ChannelCore& channel, const Departed& plugi
   using layout::PeerState;
   using layout::SeatWord;
   const auto& arena = session.arena();
+  const SeatWord left{PeerState::left, plugin.epoch};
+  const SeatWord dead{PeerState::dead, plugin.epoch};
   // Relaxed: says nothing of anything else.
-  const auto before =
-      arena.peer(plugin.peer)
-          .seat.exchange(SeatWord{PeerState::dead, plugin.epoch}.pack(), std::memory_order_relaxed);
-  const bool has_left = before == SeatWord{PeerState::left, plugin.epoch}.pack();
+  const auto before = arena.peer(plugin.peer).seat.exchange(dead.pack(), std::memory_order_relaxed);
+  const bool has_left = before == left.pack();
   channel.end(has_left ? ErrorCode::closed : ErrorCode::peer_died, plugin.how);
   const auto published = channel.published();
   mem::reclaim(arena, {.peer = plugin.peer,

@@ -57,19 +57,19 @@ Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation, De
                                           std::memory_order_acquire, std::memory_order_relaxed)) {
     return fail(ErrorCode::closed, "the invitation was used already, or withdrawn");
   }
-  const auto role = invitation.peer.value() + 1;
   const auto channel = channel_of(invitation.peer);
   std::uint32_t vacant = 0;
-  // Relaxed: the exchange alone decides who has the role.
-  if (!arena.lane(lane_to_host(channel))
-           .producer_role.compare_exchange_strong(vacant, role, std::memory_order_relaxed,
-                                                  std::memory_order_relaxed) ||
-      !arena.lane(lane_to_plugin(channel))
-           .consumer_role.compare_exchange_strong(vacant, role, std::memory_order_relaxed,
-                                                  std::memory_order_relaxed)) {
+  const auto take_role = [&](base::Atomic<std::uint32_t>& role) {
+    // Relaxed: the exchange alone decides who has the role.
+    return role.compare_exchange_strong(vacant, invitation.peer.value() + 1,
+                                        std::memory_order_relaxed, std::memory_order_relaxed);
+  };
+  if (!take_role(arena.lane(lane_to_host(channel)).producer_role) ||
+      !take_role(arena.lane(lane_to_plugin(channel)).consumer_role)) {
     return fail(ErrorCode::concurrent_use,
                 fmt::format("peer {} has this end of the channel already", vacant - 1));
   }
+  // Relaxed, both: nothing hangs on them.
   entry.pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_relaxed);
   entry.start_time.store(os::process_start_time(::getpid()).value_or(0), std::memory_order_relaxed);
   // Release: the host that reads it may use the light fence towards us.
@@ -79,10 +79,9 @@ Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation, De
 
 }  // namespace
 
-Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
-                                                   std::shared_ptr<const mem::Arena> arena,
-                                                   os::UniqueFd leave_event,
+Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation, Within within,
                                                    const LocalOptions& local, Deadline deadline) {
+  auto arena = std::move(within.arena);
   if (!arena) {
     auto attached = mem::Arena::attach(std::move(invitation.arena), deadline);
     if (!attached) return tl::unexpected(std::move(attached.error()));
@@ -99,7 +98,7 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
                                     ChannelEvents{.own = std::move(invitation.own_event),
                                                   .other = std::move(invitation.host_event)});
   guest->host_pidfd_ = std::move(invitation.host_pidfd);
-  guest->leave_event_ = std::move(leave_event);
+  guest->leave_event_ = std::move(within.leave_event);
   auto watch = Watch::make(local.watcher);
   if (!watch) return tl::unexpected(std::move(watch.error()));
   guest->watch_ = std::move(*watch);
@@ -116,6 +115,7 @@ GuestCore::~GuestCore() {
   channel_.reset();
   // While a loan or message is out, the seat stays ours: the host must not take the slabs back.
   if (session_->has_slabs_out()) return;
+  // Release: all that this process did in the arena, before the host that finds it left.
   session_->arena()
       .peer(session_->self())
       .seat.store(SeatWord{PeerState::left, epoch_}.pack(), std::memory_order_release);

@@ -13,10 +13,15 @@ namespace mews::detail {
 /// The plugin's side: one seat, one channel, and an eye on the host.
 class GuestCore {
  public:
-  /// Takes the seat of `invitation`. `arena` is null unless guest and host share a mapping.
-  [[nodiscard]] static Result<std::unique_ptr<GuestCore>> join(
-      Invitation invitation, std::shared_ptr<const mem::Arena> arena, os::UniqueFd leave_event,
-      const LocalOptions& local, Deadline deadline);
+  /// What a guest within the host's own process has of it.
+  struct Within {
+    std::shared_ptr<const mem::Arena> arena;  ///< the host's mapping
+    os::UniqueFd leave_event;                 ///< to be signalled when the guest goes
+  };
+  /// Takes the seat of `invitation`. `within` is empty in a process of its own.
+  [[nodiscard]] static Result<std::unique_ptr<GuestCore>> join(Invitation invitation, Within within,
+                                                               const LocalOptions& local,
+                                                               Deadline deadline);
   GuestCore(const GuestCore&) = delete;
   GuestCore& operator=(const GuestCore&) = delete;
   ~GuestCore();

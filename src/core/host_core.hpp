@@ -34,8 +34,9 @@ struct PluginProcess {
   Owner owner;
 };
 
-/// A plugin by name, through the processes that play it. Guarded by the host's mutex.
 class HostCore;
+
+/// A plugin by name, through the processes that play it. Guarded by the host's mutex.
 class PluginCore {
  public:
   std::string name;

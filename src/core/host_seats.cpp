@@ -74,6 +74,7 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   free->is_taken = free->is_used = true;
   ++free->epoch;
   auto& entry = arena.peer(peer);
+  // Relaxed, all: published with the seat, below.
   entry.pid.store(0, relaxed);
   entry.start_time.store(0, relaxed);
   entry.fences.store(0, relaxed);
@@ -117,6 +118,7 @@ void HostCore::vacate(const PluginProcess& process) noexcept {
                                    .to_it = lane_to_plugin(channel),
                                    .published = {}});
   session_->ring_all_freed();
+  // Release: who finds the seat vacant finds all of it taken back.
   session_->arena()
       .peer(process.peer)
       .seat.store(SeatWord{PeerState::vacant, process.epoch}.pack(), std::memory_order_release);

@@ -53,7 +53,8 @@ std::shared_ptr<SessionCore> SessionCore::make(std::shared_ptr<const mem::Arena>
                                                const LocalOptions& local) {
   return {new SessionCore(std::move(arena), self, local), [](SessionCore* core) {
             if (core->has_slabs_out()) {
-              keep_for_ever(core->kept_);  // loans and messages that are still out point at it
+              // Loans and messages that are still out point at it.
+              base::keep_for_ever(core->kept_);
             } else {
               delete core;
             }
@@ -166,6 +167,7 @@ void SessionCore::end(ErrorCode why) noexcept {
 }
 
 std::optional<ErrorCode> SessionCore::ended() const noexcept {
+  // seq_cst: see `end`.
   const auto code = ended_.load(std::memory_order_seq_cst);
   return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
 }

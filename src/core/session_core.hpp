@@ -7,9 +7,9 @@
 #include <optional>
 #include <string>
 
-#include "kept.hpp"
 #include "mews/base/atomic.hpp"
 #include "mews/base/deadline.hpp"
+#include "mews/base/kept.hpp"
 #include "mews/error.hpp"
 #include "mews/mem/arena.hpp"
 #include "mews/mem/slab_pool.hpp"
@@ -57,6 +57,7 @@ class SessionCore final : private mem::FreedListener {
 
   /// Slabs that loans and messages of this process have. Counted here and not read off the truth
   /// words, because on it depends whether the arena may be unmapped, and a peer may scribble.
+  /// Relaxed: who lends keeps the session, and letting go of it (a shared pointer) comes after.
   void count_out() noexcept { out_.fetch_add(1, std::memory_order_relaxed); }
   void count_in() noexcept { out_.fetch_sub(1, std::memory_order_release); }
   [[nodiscard]] bool has_slabs_out() const noexcept {
@@ -88,7 +89,7 @@ class SessionCore final : private mem::FreedListener {
   mem::SlabPool pool_;
   std::array<sync::Gate, layout::kMaxClasses> gates_;
   base::LocalAtomic<int> ended_{-1};
-  Kept kept_;
+  base::Kept kept_;
   alignas(64) std::atomic<std::uint64_t> out_{0};
 };
 

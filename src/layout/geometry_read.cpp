@@ -45,9 +45,10 @@ void copy_fields(const HeaderFields& header, Geometry& g) noexcept {
   }
 }
 
-std::optional<GeometryFault> check_identity(const HeaderFields& header, bool is_ready) {
+std::optional<GeometryFault> check_identity(const HeaderFields& header, std::uint32_t ready) {
   // An arena that is being made is all zeroes until its header is written.
-  if (header.magic == 0 && !is_ready) return GeometryFault{Kind::not_ready, "magic is still zero"};
+  if (header.magic == 0 && ready != kReady)
+    return GeometryFault{Kind::not_ready, "magic is still zero"};
   if (header.magic != kMagic) {
     return GeometryFault{Kind::not_an_arena,
                          fmt::format("magic is {:#018x}, not {:#018x}", header.magic, kMagic)};
@@ -59,7 +60,7 @@ std::optional<GeometryFault> check_identity(const HeaderFields& header, bool is_
                                      header.layout_major, header.layout_major, header.layout_minor,
                                      kLayoutMajor, kLayoutMinor)};
   }
-  if (!is_ready) return GeometryFault{Kind::not_ready, "ready is not set"};
+  if (ready != kReady) return GeometryFault{Kind::not_ready, "ready is not set"};
   return std::nullopt;
 }
 
@@ -68,11 +69,11 @@ std::optional<GeometryFault> check_identity(const HeaderFields& header, bool is_
 GeometryCheck read_geometry(const ArenaHeader& shared, std::uint64_t mapped_bytes) {
   GeometryCheck check;
   // Acquire, paired with the creator's release store: the fields were written before.
-  const bool is_ready = shared.ready.load(std::memory_order_acquire) == kReady;
+  const auto ready = shared.ready.load(std::memory_order_acquire);
   // Copied once: no later change in shared memory can matter.
   HeaderFields header;
   std::memcpy(&header, &shared.fields, sizeof header);
-  check.fault = check_identity(header, is_ready);
+  check.fault = check_identity(header, ready);
   if (check.fault) return check;
 
   auto& geometry = check.geometry;

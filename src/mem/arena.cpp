@@ -70,9 +70,9 @@ Arena::Arena(os::MemoryFile file, os::Mapping mapping, const layout::Geometry& g
 Result<Arena> Arena::create(os::MemoryFile file, const layout::Geometry& geometry) {
   auto mapping = os::Mapping::map(file, geometry.arena_bytes);
   if (!mapping) return tl::unexpected(mapping.error());
-  // The control region is written without asking from here on: it must not fail later.
-  auto control = os::commit_pages(file, 0, mapping->bytes().first(layout::kPageBytes));
-  if (!control) return tl::unexpected(control.error());
+  // Where /dev/shm is full, writing to a page without memory would be SIGBUS.
+  auto backed = os::commit_pages(file, 0, mapping->bytes().first(layout::kPageBytes));
+  if (!backed) return tl::unexpected(backed.error());
   auto& header = header_of(*mapping);
   layout::write_header(geometry, header.fields);
   // Release, paired with the acquire in read_geometry: the fields before `ready`.

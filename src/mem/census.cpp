@@ -37,6 +37,7 @@ bool is_possible(const TruthWord& word, const layout::Geometry& geometry) noexce
 }  // namespace
 
 Census::Census(const Arena& arena, ClassId id) : arena_(arena), id_(id) {
+  // Relaxed, here and in `holdings`: figures.
   before_.resize(arena.used_slabs(id));
   for (std::size_t i = 0; i < before_.size(); ++i) {
     before_[i] = arena.view(id).words[i].load(std::memory_order_relaxed);
@@ -73,6 +74,7 @@ Audit audit(const Arena& arena) {
                      .slabs = view.geometry.slab_count,
                      .ever_used = arena.used_slabs(ClassId{c})};
     for (std::uint32_t i = 0; i < row.ever_used; ++i) {
+      // Acquire: so that what is found free can be looked at.
       const auto word = TruthWord::unpack(view.words[i].load(std::memory_order_acquire));
       if (!is_possible(word, arena.geometry())) {
         ++row.bad;

@@ -218,6 +218,7 @@ std::optional<std::uint32_t> SlabPool::adopt_chunk(const ClassView& view, ClassI
 SlabPool::Taken SlabPool::steal(const ClassView& view, ClassId id) {
   const auto end = arena_.used_slabs(id);
   const auto words = bitmap_words(view.geometry.chunk_count);
+  // Relaxed: a hint; the truth words decide.
   const auto hinted = [&](std::uint32_t w) {
     return view.hints[w].load(std::memory_order_relaxed);
   };
@@ -248,9 +249,9 @@ SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, ClassId id) {
       home.chunk.store(0, std::memory_order_relaxed);
       return slab;
     }
+    // Relaxed, both: a hint. Whoever moves it first, all look below it next.
     auto fresh = cursor.load(std::memory_order_relaxed);
     if (fresh >= view.geometry.slab_count) return {};
-    // Relaxed: a hint. Whoever moves it first, all look below it next.
     cursor.compare_exchange_strong(fresh, fresh + 1, std::memory_order_relaxed,
                                    std::memory_order_relaxed);
   }

@@ -6,13 +6,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <boost/interprocess/exceptions.hpp>
 #include <boost/interprocess/mapped_region.hpp>
 #include <cerrno>
 #include <utility>
 
 #include "mews/base/assert.hpp"
+#include "mews/base/kept.hpp"
 
 #if !defined(MADV_POPULATE_WRITE)
 #define MADV_POPULATE_WRITE 23
@@ -47,18 +47,17 @@ int errno_of(Call call) noexcept {
 struct Mapping::Region {
   bip::mapped_region region;
   pid_t mapped_by = ::getpid();
-  Region* next = nullptr;
+  base::Kept kept = {};
 };
 
 // A forked child has not got the mapping. It may have got one of its own at that address since,
-// which unmapping would take away; so the region is kept, reachable.
+// which unmapping would take away.
 void Mapping::Unmap::operator()(Region* region) const noexcept {
   if (region->mapped_by == ::getpid()) {
     delete region;
-    return;
+  } else {
+    base::keep_for_ever(region->kept);
   }
-  static std::atomic<Region*> inherited{nullptr};
-  region->next = inherited.exchange(region, std::memory_order_relaxed);
 }
 
 Mapping::Mapping(RegionPtr region, std::span<std::byte> bytes) noexcept

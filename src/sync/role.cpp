@@ -6,11 +6,13 @@ namespace mews::sync {
 bool Role::try_enter_unbiased() noexcept {
   // Acquire: the state that the last unbiased holder left.
   if (exclusive_.exchange(true, std::memory_order_acquire)) return false;
+  // Relaxed: no other thread writes it before `exclusive_` is released.
   if (const auto biased = current_.load(std::memory_order_relaxed); biased != kUnbiased) {
     // [V1] relaxed: the heavy fence orders it before [V2], on the owner's thread too.
     current_.store(kUnbiased, std::memory_order_relaxed);
     if (!os::heavy_fence()) {
-      // Whether the owner is inside cannot be known: the role stays its own.
+      // Whether the owner is inside cannot be known: the role stays its own. Relaxed: nobody else
+      // has been in it since.
       current_.store(biased, std::memory_order_relaxed);
       exclusive_.store(false, std::memory_order_release);
       return false;
@@ -31,6 +33,7 @@ bool Role::try_enter_unbiased() noexcept {
     return true;
   }
   entries_in_a_row_ = 0;
+  // Relaxed, both: nobody looks at this slot before the release below.
   auto& slot = slots_[used_slots_];
   slot.owner.store(last_, std::memory_order_relaxed);
   slot.busy.store(true, std::memory_order_relaxed);

@@ -63,10 +63,10 @@ bool sleeps_for_a_message(const mews::mem::Arena& arena, mews::PeerId plugin) {
   return is_armed(arena.lane(lane_to(plugin)).data_bell);
 }
 
-mews::CreateOptions options_for(const std::string& name, bool is_named) {
+mews::CreateOptions options_for(const std::string& name, mews::Backing backing) {
   mews::CreateOptions options;
   options.name = name;
-  options.backing = is_named ? mews::Backing::named : mews::Backing::anonymous;
+  options.backing = backing;
   options.size_classes = crash_classes();
   options.ring_cells = kRingCells;
   options.max_plugins = 4;
@@ -90,7 +90,8 @@ int main(int count, char** arguments) {
   const bool has_colleague = arguments[7] == std::string("beside");
 
   if (scenario->count_from == CountFrom::attach) kill_point::begin(witness, kill_at);
-  auto session = mews::Session::create(options_for(name, is_named));
+  const auto backing = is_named ? mews::Backing::named : mews::Backing::anonymous;
+  auto session = mews::Session::create(options_for(name, backing));
   if (!session) return failed(witness, "create: " + session.error().message());
   if (!is_named) {
     if (const auto listens = session->listen("@" + name); !listens) {

@@ -25,16 +25,17 @@ using mews::ErrorCode;
 
 /// Which arena, and who is there besides the survivor.
 struct Setting {
+  std::string arena;
   bool is_named;
   bool has_colleague;
 };
 
 struct HostProcess {
   HostProcess(std::string_view scenario, std::uint64_t kill_at, const WitnessPage& page,
-              const std::string& name, Setting setting)
+              const Setting& setting)
       : child(value_or_throw(mews::os::spawn(
             {.arguments = {MEWS_TEST_BIN_DIR "/crash_host_child", std::string(scenario),
-                           std::to_string(kill_at), page.fd(), name,
+                           std::to_string(kill_at), page.fd(), setting.arena,
                            MEWS_TEST_BIN_DIR "/crash_victim_plugin",
                            setting.is_named ? "named" : "anonymous",
                            setting.has_colleague ? "beside" : "alone"},
@@ -75,10 +76,10 @@ struct Outcome {
   std::unique_ptr<Survivor> survivor;
 };
 
-mews::AttachOptions options_for(const std::string& name, Setting setting,
-                                std::chrono::milliseconds timeout) {
+mews::AttachOptions options_for(const Setting& setting, std::chrono::milliseconds timeout) {
   mews::AttachOptions options;
-  (setting.is_named ? options.name : options.socket) = setting.is_named ? name : "@" + name;
+  (setting.is_named ? options.name : options.socket) =
+      setting.is_named ? setting.arena : "@" + setting.arena;
   options.timeout = timeout;
   return options;
 }
@@ -101,19 +102,19 @@ std::string work_and_look_back(HostProcess& host, const host::Scenario& scenario
 }
 
 Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64_t kill_at,
-                  const std::string& name, Setting setting) {
-  const auto before = descriptors_of(name);
-  HostProcess host(scenario.name, kill_at, page, name, setting);
+                  const Setting& setting) {
+  const auto before = descriptors_of(setting.arena);
+  HostProcess host(scenario.name, kill_at, page, setting);
   wait_for_phase(host, *page, host::kListens);
   Outcome outcome;
   outcome.survivor = std::make_unique<Survivor>(*page);
   const bool is_there = page->phase.load() >= host::kListens;
   const auto timeout = is_there ? std::chrono::seconds(10) : std::chrono::milliseconds(20);
-  const auto options = options_for(name, setting, timeout);
+  const auto options = options_for(setting, timeout);
   if (outcome.survivor->attach(options)) {
     Colleague colleague;
     if (setting.has_colleague) (void)colleague.attach(options);
-    const auto arena = second_view(name, before);
+    const auto arena = second_view(setting.arena, before);
     const auto seat = arena ? seat_of(*arena, "survivor") : std::nullopt;
     if (seat) {
       Survivors survivors{*page, *outcome.survivor, *seat, colleague, std::nullopt};
@@ -133,27 +134,27 @@ Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64
   return outcome;
 }
 
-void every_death_of(const std::string& name, std::uint64_t least, Setting setting) {
+void every_death_of(const std::string& name, std::uint64_t least, const Setting& setting) {
   const auto* scenario = host::find(name);
   REQUIRE(scenario != nullptr);
-  const auto arena = "crash-host-" + std::to_string(::getpid());
   std::unique_ptr<Survivor> last;
   const auto what = "host, " + name + (setting.is_named ? ", named" : ", beside one that works");
   every_death(what, least, [&](std::uint64_t kill_at, WitnessPage& page) {
-    auto outcome = one_death(page, *scenario, kill_at, arena, setting);
+    auto outcome = one_death(page, *scenario, kill_at, setting);
     REQUIRE(outcome.problem == "");
     // The arena of the host before this one is still there for who has it.
     if (last) REQUIRE(last->check_kept() == "");
     last = std::move(outcome.survivor);
     return Ending{outcome.was_killed, page->steps.load()};
   });
-  CHECK(::access(("/dev/shm/mews-" + arena).c_str(), F_OK) != 0);
+  CHECK(::access(("/dev/shm/mews-" + setting.arena).c_str(), F_OK) != 0);
 }
 
 /// At every step, of which there are at least so many.
 void every_death_of(const std::string& name, std::uint64_t least) {
-  every_death_of(name, least, {.is_named = true, .has_colleague = false});
-  every_death_of(name, least, {.is_named = false, .has_colleague = true});
+  const auto arena = "crash-host-" + std::to_string(::getpid());
+  every_death_of(name, least, {.arena = arena, .is_named = true, .has_colleague = false});
+  every_death_of(name, least, {.arena = arena, .is_named = false, .has_colleague = true});
 }
 
 }  // namespace

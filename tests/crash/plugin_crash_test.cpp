@@ -15,31 +15,45 @@ namespace {
 
 using namespace mews_test;
 
-std::unique_lock<std::mutex> pause(Worker* worker) {
-  return worker != nullptr ? worker->pause() : std::unique_lock<std::mutex>();
-}
+/// A stage, and who works on it besides.
+struct Scene {
+  explicit Scene(Company company) {
+    if (company == Company::alone) return;
+    worker.emplace(stage.host());
+    REQUIRE(worker->problem() == "");
+  }
+  [[nodiscard]] std::unique_lock<std::mutex> pause() {
+    return worker ? worker->pause() : std::unique_lock<std::mutex>();
+  }
+
+  Stage stage;
+  std::optional<Worker> worker;
+};
 
 // With what is kept still in the host's hands, and everything else written over; then without.
-void audit(Stage& stage, Worker* worker, Encounter& meeting, mews::PeerId dead,
-           std::string& problem) {
-  const auto paused = pause(worker);
+std::string audit(Scene& scene, Encounter& meeting, mews::PeerId dead) {
+  const auto paused = scene.pause();
+  auto& worker = scene.worker;
+  std::string problem;
   std::vector<mews::mem::Holding> holders{{.peer = mews::kHostPeer, .held = meeting.slabs_kept()}};
-  if (worker != nullptr) holders.push_back(worker->holding(problem));
-  problem += stage.audit({dead}, holders);
+  if (worker) holders.push_back(worker->holding(problem));
+  problem += scene.stage.audit({dead}, holders);
   meeting.check_kept();
   meeting.drop_all();
   holders.erase(holders.begin());
-  problem += stage.audit({dead}, holders);
-  if (worker != nullptr) (void)worker->holding(problem);
+  problem += scene.stage.audit({dead}, holders);
+  if (worker) (void)worker->holding(problem);
+  return problem;
 }
 
 /// One life of the plugin and what it leaves behind.
-Ending one_death(Stage& stage, Worker* worker, WitnessPage& page, const std::string& scenario,
-                 std::uint64_t kill_at) {
+Ending one_death(Scene& scene, const std::string& scenario, std::uint64_t kill_at,
+                 WitnessPage& page) {
+  auto& stage = scene.stage;
   {
-    const auto paused = pause(worker);
+    const auto paused = scene.pause();
     prepare_chunks(scenario, stage.channel(), stage.arena(),
-                   worker == nullptr ? Company::alone : Company::beside_another);
+                   scene.worker ? Company::beside_another : Company::alone);
   }
   auto plugin =
       value_or_throw(stage.host().spawn("victim", victim_command(scenario, kill_at, page)));
@@ -53,7 +67,7 @@ Ending one_death(Stage& stage, Worker* worker, WitnessPage& page, const std::str
     meeting.receive_all();
     const auto exit = value_or_throw(dropped.wait_exit(kStuck));
     meeting.check_deliveries();
-    audit(stage, worker, meeting, peer, problem);
+    problem = audit(scene, meeting, peer);
     problem = meeting.problem() + problem;
     was_killed = exit.is_signal && exit.number == SIGKILL;
     if (!was_killed && (exit.is_signal || exit.number != 0)) {
@@ -66,15 +80,11 @@ Ending one_death(Stage& stage, Worker* worker, WitnessPage& page, const std::str
 }
 
 void every_death_of(const std::string& scenario, std::uint64_t least, Company company) {
-  Stage stage;
-  std::optional<Worker> worker;
-  if (company == Company::beside_another) {
-    worker.emplace(stage.host());
-    REQUIRE(worker->problem() == "");
-  }
+  Scene scene(company);
+  auto& worker = scene.worker;
   every_death(scenario + (worker ? ", beside one that works" : ""), least,
               [&](std::uint64_t kill_at, WitnessPage& page) {
-                return one_death(stage, worker ? &*worker : nullptr, page, scenario, kill_at);
+                return one_death(scene, scenario, kill_at, page);
               });
   if (worker) {
     worker->stop();

@@ -12,12 +12,16 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
+enum class Increment : std::uint8_t { atomic, torn };
+enum class Fence : std::uint8_t { none, full };
+enum class Order : std::uint8_t { same, opposite };
+
 class Counter final : public Scenario {
  public:
-  explicit Counter(bool is_atomic) {
+  explicit Counter(Increment increment) {
     words_.add("counter", &counter_);
-    const auto body = [this, is_atomic] {
-      if (is_atomic) {
+    const auto body = [this, increment] {
+      if (increment == Increment::atomic) {
         counter_.fetch_add(1, kRelaxed);
       } else {
         counter_.store(counter_.load(kRelaxed) + 1, kRelaxed);
@@ -36,17 +40,16 @@ class Counter final : public Scenario {
 // Each stores to a word of its own, then loads the other's: one of them must see a store.
 class StoreThenLoad final : public Scenario {
  public:
-  explicit StoreThenLoad(bool is_fenced) {
+  explicit StoreThenLoad(Fence fence) {
     words_.add("x", &words_of_[0]);
     words_.add("y", &words_of_[1]);
     for (const std::size_t i : {0u, 1u}) {
-      threads_.push_back({.name = i == 0 ? "a" : "b",
-                          .process = static_cast<int>(i),
-                          .body = [this, i, is_fenced] {
-                            words_of_[i].store(1, kRelaxed);
-                            if (is_fenced) base::full_fence();
-                            seen_[i] = words_of_[1 - i].load(kRelaxed);
-                          }});
+      threads_.push_back(
+          {.name = i == 0 ? "a" : "b", .process = static_cast<int>(i), .body = [this, i, fence] {
+             words_of_[i].store(1, kRelaxed);
+             if (fence == Fence::full) base::full_fence();
+             seen_[i] = words_of_[1 - i].load(kRelaxed);
+           }});
     }
   }
   void reset() override {
@@ -63,7 +66,7 @@ class StoreThenLoad final : public Scenario {
 // Takes two locks, in one order or in opposite ones.
 class TwoLocks final : public Scenario {
  public:
-  explicit TwoLocks(bool is_ordered) {
+  explicit TwoLocks(Order order) {
     const auto body = [this](int first) {
       locks_[first].lock();
       locks_[1 - first].lock();
@@ -71,7 +74,7 @@ class TwoLocks final : public Scenario {
       locks_[first].unlock();
     };
     threads_ = {{.name = "a", .process = 0, .body = [body] { body(0); }},
-                {.name = "b", .process = 1, .body = [=] { body(is_ordered ? 0 : 1); }}};
+                {.name = "b", .process = 1, .body = [=] { body(order == Order::same ? 0 : 1); }}};
   }
   void reset() override {}
   void verify() override {}
@@ -110,20 +113,20 @@ class ThreeStores final : public Scenario {
 }  // namespace
 
 TEST_CASE("checker: finds an increment in two steps, and passes one in one") {
-  Counter torn(false);
+  Counter torn(Increment::torn);
   const auto report = explore(torn, {.preemptions = 2});
   CHECK(report.violation == "an increment is lost");
   CHECK(report.schedules.size() == 2);  // none is lost without a preemption
   CHECK(replay(torn, {}, report.schedule).violation == report.violation);
   CHECK(replay(torn, {}, "a:9 b:9").is_ok);
-  Counter whole(true);
+  Counter whole(Increment::atomic);
   CHECK(explore(whole, {.preemptions = 2}).is_ok);
 }
 
 TEST_CASE("checker: runs every schedule within the bound once") {
   // One step each. Without preemption: a first or b first. With one: the first may lose the
   // processor before its step as well.
-  Counter counter(true);
+  Counter counter(Increment::atomic);
   const auto report = explore(counter, {.preemptions = 1});
   REQUIRE(report.is_ok);
   CHECK(report.schedules[0] == 2);
@@ -131,17 +134,17 @@ TEST_CASE("checker: runs every schedule within the bound once") {
 }
 
 TEST_CASE("checker: finds the deadlock of two locks taken in opposite orders") {
-  TwoLocks opposite(false);
+  TwoLocks opposite(Order::opposite);
   CHECK_FALSE(explore(opposite, {}).is_ok);
-  TwoLocks ordered(true);
+  TwoLocks ordered(Order::same);
   CHECK(explore(ordered, {}).is_ok);
 }
 
 TEST_CASE("checker: store buffers show the missing fence, and a fence hides it") {
-  StoreThenLoad bare(false);
+  StoreThenLoad bare(Fence::none);
   CHECK(explore(bare, {}).is_ok);  // sequentially consistent: nothing to see
   CHECK_FALSE(explore(bare, {.memory = Memory::buffered}).is_ok);
-  StoreThenLoad fenced(true);
+  StoreThenLoad fenced(Fence::full);
   CHECK(explore(fenced, {.memory = Memory::buffered}).is_ok);
 }
 

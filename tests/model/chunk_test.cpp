@@ -5,13 +5,15 @@
 namespace mews::model {
 namespace {
 
+/// Whether the host takes back what a dead plugin had.
+enum class Recovery : std::uint8_t { none, by_host };
+
 // Peers with homes: chunks of two slabs, so that adopting, taking over, stealing and sweeping all
 // happen within a few claims. The plugin may be killed anywhere.
 class Homes : public Scenario {
  public:
-  Homes(const TinyPlan& plan, bool has_recovery)
-      : has_recovery_(has_recovery), tiny_(plan, words_) {
-    if (!has_recovery) return;
+  Homes(const TinyPlan& plan, Recovery recovery) : recovery_(recovery), tiny_(plan, words_) {
+    if (recovery == Recovery::none) return;
     threads_.push_back({.name = "watcher",
                         .process = kHost,
                         .body = [this] { host_.on_death(); },
@@ -22,7 +24,7 @@ class Homes : public Scenario {
     host_.reset();
   }
   void verify() override {
-    tiny_.expect_sound(has_recovery_ ? -1 : kPlugin);
+    tiny_.expect_sound(recovery_ == Recovery::by_host ? -1 : kPlugin);
     tiny_.expect_whole(kHost);
   }
 
@@ -42,7 +44,7 @@ class Homes : public Scenario {
     return sync::Doorbell(tiny_.arena().pool().freed_bell[0]);
   }
 
-  bool has_recovery_;
+  Recovery recovery_;
   TinyArena tiny_;
   Process host_{tiny_, words_, kHost, kPlugin};
 };
@@ -50,7 +52,7 @@ class Homes : public Scenario {
 // Each takes more than fits a chunk, so each goes on to a second one, or to the other's.
 class TurnOver final : public Homes {
  public:
-  TurnOver(const TinyPlan& plan, bool has_recovery) : Homes(plan, has_recovery) {
+  TurnOver(const TinyPlan& plan, Recovery recovery) : Homes(plan, recovery) {
     add("host", kHost, [this] { turn_over(kHost); });
     add("plugin", kPlugin, [this] { turn_over(kPlugin); });
   }
@@ -70,7 +72,7 @@ class TurnOver final : public Homes {
 // Two threads of one process share its home, and what it remembers of the chunk.
 class SharedHome final : public Homes {
  public:
-  explicit SharedHome(const TinyPlan& plan) : Homes(plan, false) {
+  explicit SharedHome(const TinyPlan& plan) : Homes(plan, Recovery::none) {
     for (const char* name : {"first", "second"}) {
       add(name, kHost, [this] {
         std::optional<mem::Slab> slabs[2];
@@ -91,7 +93,7 @@ class SharedHome final : public Homes {
 // first and then notes what it found there.
 class LeftBehind final : public Homes {
  public:
-  LeftBehind() : Homes({.slabs = 5, .chunk_slabs = 4}, false) {
+  LeftBehind() : Homes({.slabs = 5, .chunk_slabs = 4}, Recovery::none) {
     add("first", kHost, [this] {
       auto slab = tiny_.claim(kHost);
       give_back(kHost, slab);
@@ -116,7 +118,7 @@ class LeftBehind final : public Homes {
 // cross; then the home peer, who is told that nothing is left, sleeps until something is.
 class ComingHome final : public Homes {
  public:
-  explicit ComingHome(bool has_recovery) : Homes({.slabs = 2, .chunk_slabs = 2}, has_recovery) {
+  explicit ComingHome(Recovery recovery) : Homes({.slabs = 2, .chunk_slabs = 2}, recovery) {
     add("host", kHost, [this] {
       for (int i = 0; i < 2; ++i) {
         auto slab = claim_blocking(kHost);
@@ -161,7 +163,7 @@ class ComingHome final : public Homes {
 // A fresh chunk is given out and its taker dies: what it leaves is found by the next.
 class Fresh final : public Homes {
  public:
-  Fresh() : Homes({.slabs = 4, .chunk_slabs = 2}, false) {
+  Fresh() : Homes({.slabs = 4, .chunk_slabs = 2}, Recovery::none) {
     add("plugin", kPlugin, [this] { (void)tiny_.claim(kPlugin); });
     add("host", kHost, [this] {
       auto slab = tiny_.claim(kHost);
@@ -177,10 +179,10 @@ class Fresh final : public Homes {
 }  // namespace
 
 TEST_CASE("chunks: adopting, stealing and sweeping neither lose a slab nor give one out twice") {
-  TurnOver scenario({.slabs = 4, .chunk_slabs = 2}, true);
+  TurnOver scenario({.slabs = 4, .chunk_slabs = 2}, Recovery::by_host);
   require_holds("homes, steal, sweep", scenario, {});
   require_holds("homes, steal, sweep", scenario, {.crashes = 1});
-  TurnOver uneven({.slabs = 3, .chunk_slabs = 2}, true);
+  TurnOver uneven({.slabs = 3, .chunk_slabs = 2}, Recovery::by_host);
   require_holds("homes, a partial chunk", uneven, {.crashes = 1});
 }
 
@@ -194,14 +196,14 @@ TEST_CASE("chunks: threads that share a home share no slab, and claim none that 
 }
 
 TEST_CASE("chunks: a hint that a dead peer did not set loses no slab, even before its recovery") {
-  TurnOver scenario({.slabs = 3, .chunk_slabs = 2}, false);
+  TurnOver scenario({.slabs = 3, .chunk_slabs = 2}, Recovery::none);
   require_holds("hints lost", scenario, {.crashes = 1});
   Fresh fresh;
   require_holds("a fresh chunk lost", fresh, {.crashes = 1});
 }
 
 TEST_CASE("chunks: who waits for a slab that another peer frees is woken, also by its death") {
-  ComingHome scenario(true);
+  ComingHome scenario(Recovery::by_host);
   require_holds("slabs coming home", scenario, {});
   require_holds("slabs coming home", scenario, {.crashes = 1});
 }

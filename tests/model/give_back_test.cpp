@@ -35,22 +35,26 @@ class Ringer final : public mem::FreedListener {
   }
 }
 
-/// Peers that wait for slabs, by pools that ring the freed bell; or by pools that do not, and then
-/// it is rung for what is released on purpose alone.
+/// When the freed bell is rung: for all that the pools give back, or for what is released on
+/// purpose alone.
+enum class Rung : std::uint8_t { by_pools, by_releases };
+
+/// Peers that wait for slabs.
 class Waiting : public Scenario {
  public:
   void reset() override {
     tiny_.reset();
     for (int peer = 0; peer < kPeers; ++peer) {
-      pools_[static_cast<std::size_t>(peer)].emplace(
-          tiny_.arena(), PeerId{static_cast<std::uint32_t>(peer)}, tells_ ? &ringer_ : nullptr);
+      pools_[static_cast<std::size_t>(peer)].emplace(tiny_.arena(),
+                                                     PeerId{static_cast<std::uint32_t>(peer)},
+                                                     rung_ == Rung::by_pools ? &ringer_ : nullptr);
     }
   }
   void verify() override { tiny_.expect_whole(kHost); }
 
  protected:
-  Waiting(std::uint32_t slabs, bool tells)
-      : tells_(tells), tiny_({.slabs = slabs, .chunk_slabs = 1}, words_) {}
+  Waiting(std::uint32_t slabs, Rung rung)
+      : rung_(rung), tiny_({.slabs = slabs, .chunk_slabs = 1}, words_) {}
 
   [[nodiscard]] mem::SlabPool& pool(int peer) { return *pools_[static_cast<std::size_t>(peer)]; }
   [[nodiscard]] mem::Slab wait(int peer, std::uint64_t bytes) {
@@ -58,14 +62,14 @@ class Waiting : public Scenario {
   }
   void give_back(int peer, const mem::Slab& slab) {
     expect(pool(peer).release(slab), "what was held could not be released");
-    if (!tells_) ringer_.on_freed(kClass);
+    if (rung_ == Rung::by_releases) ringer_.on_freed(kClass);
   }
   void add(const char* name, int peer, std::function<void()> body) {
     threads_.push_back({.name = name, .process = peer, .body = std::move(body)});
   }
 
  private:
-  const bool tells_;
+  const Rung rung_;
   TinyArena tiny_;
   Ringer ringer_{tiny_};
   std::array<std::optional<mem::SlabPool>, kPeers> pools_;
@@ -74,7 +78,7 @@ class Waiting : public Scenario {
 // Two wait for runs of two slabs out of three, and give back what they got.
 class TwoRuns final : public Waiting {
  public:
-  TwoRuns() : Waiting(3, true) {
+  TwoRuns() : Waiting(3, Rung::by_pools) {
     add("host", kHost, [this] { give_back(kHost, wait(kHost, kRunBytes)); });
     add("plugin", kPlugin, [this] { give_back(kPlugin, wait(kPlugin, kRunBytes)); });
   }
@@ -84,7 +88,7 @@ class TwoRuns final : public Waiting {
 // takes the one in vain while the other is taken, the second may look and go to sleep meanwhile.
 class InVain final : public Waiting {
  public:
-  explicit InVain(bool tells) : Waiting(2, tells) {
+  explicit InVain(Rung rung) : Waiting(2, rung) {
     add("plugin", kPlugin, [this] {
       if (const auto run = mews_test::try_claim(pool(kPlugin), kRunBytes)) give_back(kPlugin, *run);
     });
@@ -96,9 +100,9 @@ class InVain final : public Waiting {
 }  // namespace
 
 TEST_CASE("give back: who waits for slabs is not left asleep by one that took them in vain") {
-  InVain told(true);
+  InVain told(Rung::by_pools);
   require_holds("a run in vain", told, {});
-  InVain untold(false);
+  InVain untold(Rung::by_releases);
   require_found("a run in vain, nobody told", untold, {}, "other sleeps for ever on freed_bell");
 }
 

@@ -7,23 +7,26 @@ namespace {
 
 constexpr std::uint64_t kRunBytes = 2 * 4096;
 
+/// What host and plugin do with runs.
+enum class Use : std::uint8_t { claim, send };
+
 // Runs of two slabs out of three: claimed by host and plugin at once, sent by the plugin, who may
 // be killed with half a run in its hands or half of it in flight.
 class Runs final : public Scenario {
  public:
-  explicit Runs(bool is_sent) {
+  explicit Runs(Use use) {
     threads_ = {{.name = "host",
                  .process = kHost,
-                 .body = [this, is_sent] { is_sent ? receive_all() : turn_over(kHost); }},
+                 .body = [this, use] { use == Use::send ? receive_all() : turn_over(kHost); }},
                 {.name = "plugin",
                  .process = kPlugin,
-                 .body = [this, is_sent] { is_sent ? send_one() : turn_over(kPlugin); },
+                 .body = [this, use] { use == Use::send ? send_one() : turn_over(kPlugin); },
                  .may_crash = true},
                 {.name = "watcher",
                  .process = kHost,
                  .body = [this] { host_.on_death(); },
                  .recovers = kPlugin}};
-    if (!is_sent) return;
+    if (use == Use::claim) return;
     threads_.push_back({.name = "other", .process = kOther, .body = [this] {
                           if (auto slab = tiny_.claim(kOther)) give_back(kOther, *slab);
                         }});
@@ -109,9 +112,9 @@ TEST_CASE("runs: of two that meet one goes on") {
 }
 
 TEST_CASE("runs: half a run claimed or in flight comes back from its dead sender") {
-  Runs claimed(false);
+  Runs claimed(Use::claim);
   require_holds("runs claimed", claimed, {.crashes = 1});
-  Runs sent(true);
+  Runs sent(Use::send);
   require_holds("a run sent", sent, {.crashes = 1});
 }
 

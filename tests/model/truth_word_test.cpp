@@ -5,11 +5,14 @@
 namespace mews::model {
 namespace {
 
+/// The third peer.
+enum class Other : std::uint8_t { absent, there, may_die };
+
 // Three peers claim from two slabs and give them back; the plugin may be killed anywhere. A class
 // without homes, so that all meet at the first slab.
 class Contention final : public Scenario {
  public:
-  explicit Contention(bool has_other, bool may_other_crash = false) {
+  explicit Contention(Other other) {
     threads_ = {{.name = "host", .process = kHost, .body = [this] { turn_over(kHost); }},
                 {.name = "plugin",
                  .process = kPlugin,
@@ -19,13 +22,13 @@ class Contention final : public Scenario {
                  .process = kHost,
                  .body = [this] { host_.on_death(); },
                  .recovers = kPlugin}};
-    if (has_other) {
+    if (other != Other::absent) {
       threads_.push_back({.name = "other",
                           .process = kOther,
                           .body = [this] { turn_over(kOther); },
-                          .may_crash = may_other_crash});
+                          .may_crash = other == Other::may_die});
     }
-    if (may_other_crash) {
+    if (other == Other::may_die) {
       threads_.push_back({.name = "watcher2",
                           .process = kHost,
                           .body = [this] { host_to_other_.on_death(); },
@@ -92,15 +95,15 @@ class DoubleFree final : public Scenario {
 }  // namespace
 
 TEST_CASE("truth word: no slab is held by two or lost, whoever of two or three dies") {
-  Contention two(false);
+  Contention two(Other::absent);
   require_holds("claim and release, two peers", two, {});
   require_holds("claim and release, two peers", two, {.crashes = 1});
-  Contention three(true);
+  Contention three(Other::there);
   require_holds("claim and release, three peers", three, {.crashes = 1});
 }
 
 TEST_CASE("truth word: two deaths are repaired while they are being repaired") {
-  Contention scenario(true, true);
+  Contention scenario(Other::may_die);
   require_holds("two deaths", scenario, {.most_preemptions = 2, .crashes = 2});
 }
 
@@ -116,7 +119,7 @@ TEST_CASE("truth word: a free that checks and then stores is found", "[.][check_
 
 TEST_CASE("truth word: a claim that writes the owner after the pop is found",
           "[.][owner_after_pop]") {
-  Contention scenario(false);
+  Contention scenario(Other::absent);
   require_found("owner after the pop", scenario, {.crashes = 1},
                 "a slab is held by a peer that does not know it");
 }

@@ -31,7 +31,7 @@ using Guest = mews::Result<std::unique_ptr<GuestCore>>;
 Guest sit(Invitation invitation) {
   mews::LocalOptions local;
   local.watcher = mews::Watcher::none;
-  return GuestCore::join(std::move(invitation), nullptr, {}, local, kPatience);
+  return GuestCore::join(std::move(invitation), {}, local, kPatience);
 }
 
 /// An invitation that no host has written.

@@ -11,8 +11,8 @@ inline constexpr std::uint64_t kMagic = 0x414e45524157454d;  // "MEWARENA" in me
 inline constexpr std::uint32_t kLayoutMajor = 2;             ///< differs: cannot attach
 inline constexpr std::uint32_t kLayoutMinor = 0;             ///< differs: can attach; for errors
 
-/// Two lines: the adjacent-line prefetcher pulls lines in pairs.
 inline constexpr std::size_t kLineBytes = 64;
+/// Two lines: the adjacent-line prefetcher pulls lines in pairs.
 inline constexpr std::size_t kApartBytes = 128;
 inline constexpr std::size_t kPageBytes = 4096;
 

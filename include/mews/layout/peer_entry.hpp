@@ -12,8 +12,8 @@
 /// offset size field       writer               meaning
 /// 0      8    seat        host, peer           a SeatWord
 /// 8      4    pid         host, peer           process id; a spawned one sits only at its own
-/// 12     4    fences      peer                 1: registered for the asymmetric fence
-/// 16     8    start_time  peer                 /proc/pid/stat field 22, for diagnosis only
+/// 12     4    fences      host, peer           1: registered for the asymmetric fence
+/// 16     8    start_time  host, peer           /proc/pid/stat field 22, for diagnosis only
 /// 24     40   name        host                 zero-terminated
 /// 64     64   -           -                    zero
 namespace mews::layout {
@@ -37,6 +37,7 @@ enum class PeerState : std::uint32_t {
 /// any -> invited       the host, while nobody sits there, epoch + 1       store
 /// invited -> attached  the invited process                                CAS
 /// invited -> vacant    the host, when its offer was not taken up in time  CAS
+/// invited -> vacant    the host, when no process could be started         store
 /// attached -> left     the process                                        store
 /// any -> dead          the host, once the process is gone                 exchange
 /// dead -> vacant       the host, once nobody needs the channel            store

@@ -24,6 +24,8 @@
 /// free -> held                 the allocating peer                    CAS, generation + 1
 /// held -> in_flight            the sender, before the record is out   CAS
 /// in_flight -> held            the receiver, before the head moves    CAS; failure = bad record
+/// in_flight -> held            the sender, of a record never out      CAS
+/// in_flight -> free            the sender, of a run freed in part     CAS
 /// held -> free                 the holder                             CAS, then wake waiters
 /// held -> held, more backed    the holder                             CAS
 /// held / in_flight -> free     the host, for a peer known to be dead  CAS

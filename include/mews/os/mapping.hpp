@@ -34,16 +34,17 @@ class Mapping {
   std::span<std::byte> bytes_;
 };
 
-/// Puts memory behind `[begin, begin + bytes)` of a shared mapping now, so that no later access
-/// can fail: `out_of_memory` where there is none (the file system's limit, say); a part of the
-/// range may have got memory then, which a hole punched there gives back. Idempotent; content is
-/// kept. `file` is the mapping's file and `offset` where `begin` lies in it. Costs about 2.4
-/// microseconds for each page that was untouched (measured on a virtual machine).
+/// Puts memory behind `range` of a shared mapping now, so that no later access can fail:
+/// `out_of_memory` where there is none (the file system's limit, say); a part of the range may have
+/// got memory then, which `discard_pages` gives back. Idempotent; content is kept. `file` is the
+/// mapping's file and `offset` where the range begins in it. Costs about 2.4 microseconds for each
+/// page that was untouched (measured on a virtual machine).
 [[nodiscard]] Result<void> commit_pages(const MemoryFile& file, std::uint64_t offset,
                                         std::span<std::byte> range);
 
-/// Gives the memory behind the range back to the system; it reads as zeroes from then on. Never
-/// fails: at worst the memory stays. Costs about 0.6 microseconds a page (measured).
+/// Gives the memory behind `bytes` of the file from `offset` on back to the system; it reads as
+/// zeroes from then on. Never fails: at worst the memory stays. Costs about 0.6 microseconds a page
+/// (measured).
 void discard_pages(const MemoryFile& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
 
 }  // namespace mews::os

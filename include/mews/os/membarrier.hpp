@@ -19,6 +19,7 @@ namespace mews::os {
 /// Makes the model checker's fence be there, which `heavy_fence` announces to it.
 inline bool has_modelled_fence = false;
 #endif
+
 /// True once a barrier was refused to a process that had registered: by a seccomp filter that was
 /// installed later, say. Peers, and other threads here, may go on without fences of their own, as
 /// they were told that they may; so whoever relied on `heavy_fence` must do without it.

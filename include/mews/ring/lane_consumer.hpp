@@ -60,7 +60,8 @@ enum class Look : std::uint8_t {
 /// The reading end of a lane; its counterpart, the table of words and the sources are in
 /// lane_producer.hpp.
 ///
-/// One thread at a time, but `position` may be read by any. Wait-free; nothing blocks.
+/// One thread at a time, but `position` may be read by any. The consumer itself reads its position
+/// by relaxed loads: nobody else writes it. Wait-free; nothing blocks.
 class LaneConsumer {
  public:
   /// `cells` is the whole ring. The lane is fresh.
@@ -119,8 +120,8 @@ class LaneConsumer {
     if (record.kind == layout::RecordKind::message) last_cells_ = record.cells;
   }
 
-  /// Lets the producer have the cells back, if a quarter of the ring has come together or the
-  /// lane has run `dry`; true when it did, and a waiting producer must be rung.
+  /// Lets the producer have the cells back, if a quarter of the ring has come together or
+  /// `last_look` found no record; true when it did, and a waiting producer must be rung.
   [[nodiscard]] bool release_cells(Look last_look) {
     const auto position = position_.load(std::memory_order_relaxed);
     const auto owed = position - released_;
@@ -134,6 +135,7 @@ class LaneConsumer {
   /// Next cell to read. Any thread: after the producer's death, what is published from here on is
   /// what has not been delivered.
   [[nodiscard]] std::uint64_t position() const noexcept {
+    // Acquire: its partner is the release in `advance`.
     return position_.load(std::memory_order_acquire);
   }
 

@@ -37,9 +37,8 @@ enum class RingFence : std::uint8_t {
 /// two looks at least one sees the other side's write: no wake-up is lost, and a ringer whom
 /// nobody waits for makes no system call.
 ///
-/// word  writer            readers            publish / observe            protects
-/// word  sleeper, ringer   sleeper, ringer    [S1] / [R1], fence on each   nothing: says "look
-/// again"
+/// word  writer           readers          publish / observe           protects
+/// word  sleeper, ringer  sleeper, ringer  [S1] / [R1], fence on each  nothing: says "look again"
 ///
 /// Sources: an eventcount (D. Reed, R. Kanodia, "Synchronization with Eventcounts and Sequencers",
 /// 1979) that sleeps on a futex; the ringer's light fence and the sleeper's heavy one are what
@@ -98,6 +97,7 @@ class Doorbell {
   /// the ringer that died between clearing the bits and waking.
   [[nodiscard]] bool ring_always() const {
     base::full_fence();
+    // Relaxed: only a guess for the exchange, which corrects it.
     const auto has_event_loop = wake(word_->load(std::memory_order_relaxed));
     os::futex_wake(*word_, INT_MAX);
     return has_event_loop;

@@ -56,15 +56,17 @@ class Gate {
   class Waiter {
    public:
     explicit Waiter(Gate& gate) : gate_(gate) {
+      // Relaxed: the fence orders it before the first attempt, whose loads may be relaxed; the
+      // partner is `notify`, which looks for waiters after a seq_cst change. Either the attempt
+      // sees the change, or `notify` us.
       gate_.waiters_.fetch_add(1, std::memory_order_relaxed);
-      // Before the first attempt, whose loads may be relaxed; the partner is `notify`, which looks
-      // for waiters after a seq_cst change. Either the attempt sees the change, or `notify` us.
       base::full_fence();
     }
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
     ~Waiter() {
       const std::lock_guard lock(gate_.mutex_);
+      // Relaxed: one who is counted too long costs `notify` a lock.
       gate_.waiters_.fetch_sub(1, std::memory_order_relaxed);
       // A wake-up that this thread was given and did not need goes to the next one.
       if (gate_.version_ != seen_ || !gate_.has_lead_) gate_.pass_on();

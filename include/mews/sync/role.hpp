@@ -20,10 +20,11 @@ namespace mews::sync {
 /// of its own, so that a flag has one writer for ever. Where there is no asymmetric fence, every
 /// entry is an exchange.
 ///
-/// word          writer              readers   publish / observe             protects
-/// slots_[].busy its owner thread    revoker   [B1] / [V2] after heavy_fence the bias
-/// current_      who holds exclusive all       [V1] / [B2]                   the bias
-/// exclusive_    any thread          any       acquire / release             the role's state
+/// word           writer              readers   publish / observe             protects
+/// slots_[].busy  its owner thread    revoker   [B1] / [V2] after heavy_fence the bias
+/// slots_[].owner who holds exclusive all       before current_ / [B0]        nothing: set once
+/// current_       who holds exclusive all       [V1] / [B2]                   the bias
+/// exclusive_     any thread          any       release / acquire             the role's state
 ///
 /// Source: biased locking, as in K. Russell, D. Detlefs, "Eliminating Synchronization-Related
 /// Atomic Operations with Biased Locking and Bulk Rebiasing", 2006; here the bias is taken away by
@@ -38,6 +39,8 @@ class Role {
 
   /// True when the calling thread is now alone in the role and owes a `leave`.
   [[nodiscard]] bool try_enter() noexcept {
+    // [B0] relaxed: a guess; whether the bias is still there is asked in [B2], and an owner who is
+    // not seen yet is not this thread.
     const auto slot = current_.load(std::memory_order_relaxed);
     if (slot != kUnbiased &&
         slots_[slot].owner.load(std::memory_order_relaxed) == base::thread_token()) {
@@ -51,6 +54,7 @@ class Role {
         entered_ = slot;
         return true;
       }
+      // Release: as in `leave`, though nothing was done inside.
       slots_[slot].busy.store(false, std::memory_order_release);
     }
     return try_enter_unbiased();
@@ -62,6 +66,7 @@ class Role {
       // Release: the role's state before the next holder, who reads this in [V2].
       slots_[slot].busy.store(false, std::memory_order_release);
     } else {
+      // Release: the same, before the next holder's exchange.
       exclusive_.store(false, std::memory_order_release);
     }
   }

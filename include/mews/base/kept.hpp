@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-namespace mews::detail {
+namespace mews::base {
 
 /// Part of an object that may have to outlive all that can name it.
 struct Kept {
@@ -17,4 +17,4 @@ inline void keep_for_ever(Kept& part) noexcept {
   part.next = kept.exchange(&part, std::memory_order_relaxed);
 }
 
-}  // namespace mews::detail
+}  // namespace mews::base
