@@ -7,7 +7,6 @@
 #include <chrono>
 
 #include "death.hpp"
-#include "mews/os/event_fd.hpp"
 #include "mews/os/membarrier.hpp"
 #include "mews/os/process.hpp"
 
@@ -81,7 +80,7 @@ Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation, De
 
 Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
                                                    std::shared_ptr<const mem::Arena> arena,
-                                                   os::UniqueFd leave_event,
+                                                   LeaveSignal leave_signal,
                                                    const LocalOptions& local, Deadline deadline) {
   if (!arena) {
     auto attached = mem::Arena::attach(std::move(invitation.arena), deadline);
@@ -99,7 +98,7 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
                                     ChannelEvents{.own = std::move(invitation.own_event),
                                                   .other = std::move(invitation.host_event)});
   guest->host_pidfd_ = std::move(invitation.host_pidfd);
-  guest->leave_event_ = std::move(leave_event);
+  guest->leave_signal_ = std::move(leave_signal);
   auto watch = Watch::make(local.watcher);
   if (!watch) return tl::unexpected(std::move(watch.error()));
   guest->watch_ = std::move(*watch);
@@ -115,11 +114,13 @@ GuestCore::~GuestCore() {
   (void)channel_->close();
   channel_.reset();
   // While a loan or message is out, the seat stays ours: the host must not take the slabs back.
-  if (session_->has_slabs_out()) return;
+  if (session_->has_slabs_out()) {
+    leave_signal_.withhold();
+    return;
+  }
   session_->arena()
       .peer(session_->self())
       .seat.store(SeatWord{PeerState::left, epoch_}.pack(), std::memory_order_release);
-  if (leave_event_) os::signal_event_fd(leave_event_.get());
 }
 
 }  // namespace mews::detail

@@ -15,7 +15,7 @@ class GuestCore {
  public:
   /// Takes the seat of `invitation`. `arena` is null unless guest and host share a mapping.
   [[nodiscard]] static Result<std::unique_ptr<GuestCore>> join(
-      Invitation invitation, std::shared_ptr<const mem::Arena> arena, os::UniqueFd leave_event,
+      Invitation invitation, std::shared_ptr<const mem::Arena> arena, LeaveSignal leave_signal,
       const LocalOptions& local, Deadline deadline);
   GuestCore(const GuestCore&) = delete;
   GuestCore& operator=(const GuestCore&) = delete;
@@ -32,7 +32,7 @@ class GuestCore {
   std::uint32_t epoch_ = 0;
   std::shared_ptr<ChannelCore> channel_;
   os::UniqueFd host_pidfd_;
-  os::UniqueFd leave_event_;  ///< only where host and guest are one process
+  LeaveSignal leave_signal_;
   std::unique_ptr<Watch> watch_;
 };
 

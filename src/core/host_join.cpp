@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <new>
 
 #include "host_core.hpp"
 #include "mews/os/event_fd.hpp"
@@ -42,6 +43,13 @@ constexpr std::chrono::seconds kHandshake{1};
 bool is_passed_over(const Error& error) noexcept {
   return error.code() == ErrorCode::closed || error.code() == ErrorCode::timed_out ||
          error.os_errno() == ESRCH;
+}
+
+Result<void> hand_over(int socket, const Seat& seat, Deadline deadline) try {
+  auto offered = offer_seat(socket, seat, deadline);
+  return offered ? await_taken(socket, deadline) : offered;
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);  // and not past the caller, who has given out a seat
 }
 
 // The path of a listening socket, unless somebody else's has come to lie there.
@@ -114,16 +122,12 @@ Result<HostCore::Cast> HostCore::admit_caller(int socket, Deadline deadline) {
   }
   auto& process = *cast->process;
   // Its word after we had its pidfd: the process behind that pid is the one that asked.
-  auto taken = offer_seat(socket, seat_of(process), deadline);
-  if (taken) taken = await_taken(socket, deadline);
+  auto taken = hand_over(socket, seat_of(process), deadline);
   {
     const Lock lock(mutex_);
     const bool is_gone = process.exit.has_value();
     // It may have sat down without a word, or too late for us to hear it: then it is in.
-    if (taken || !(is_gone || withdraw(process))) {
-      if (!is_gone) plugins_.push_back(plugin);
-      return cast;
-    }
+    if (taken || !(is_gone || withdraw(plugin))) return cast;
   }
   return tl::unexpected(std::move(taken.error()));
 }
@@ -131,16 +135,19 @@ Result<HostCore::Cast> HostCore::admit_caller(int socket, Deadline deadline) {
 Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
                                       os::UniqueFd watched) {
   if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
+  auto holding = std::make_shared<Holding>();
   auto process = invite(plugin->name);
   if (!process) return tl::unexpected(std::move(process.error()));
+  SeatGuard guard(*this, **process);
   (*process)->pid = pid;
   (*process)->watched = std::move(watched);
   plugin->current = *process;
   if (auto watching = watch_process(plugin, *process); !watching) {
-    vacate(**process);
     return tl::unexpected(std::move(watching.error()));
   }
-  return cast_of(plugin);
+  guard.keep();
+  plugins_.push_back(plugin);
+  return cast_of(plugin, std::move(holding));
 }
 
 Result<HostCore::Local> HostCore::connect(const std::string& name) {
@@ -150,23 +157,20 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
   auto plugin = std::make_shared<PluginCore>();
   plugin->name = name;
   plugin->host = weak_from_this();
-  Local local;
-  {
+  auto cast = [&] {
     const Lock lock(mutex_);
-    auto cast = seat(plugin, ::getpid(), duplicate(leave_event->get()));
-    if (!cast) return tl::unexpected(std::move(cast.error()));
-    plugins_.push_back(plugin);
-    local.cast = std::move(*cast);
-  }
-  const auto seat = seat_of(*local.cast.process);
-  local.invitation = {.peer = seat.peer,
-                      .epoch = seat.epoch,
-                      .arena = {},
-                      .host_pidfd = duplicate(seat.host_pidfd),
-                      .own_event = duplicate(seat.plugin_event),
-                      .host_event = duplicate(seat.host_event)};
-  local.leave_event = std::move(*leave_event);
-  return local;
+    return seat(plugin, ::getpid(), duplicate(leave_event->get()));
+  }();
+  if (!cast) return tl::unexpected(std::move(cast.error()));
+  const auto seat = seat_of(*cast->process);
+  return Local{.cast = std::move(*cast),
+               .invitation = {.peer = seat.peer,
+                              .epoch = seat.epoch,
+                              .arena = {},
+                              .host_pidfd = duplicate(seat.host_pidfd),
+                              .own_event = duplicate(seat.plugin_event),
+                              .host_event = duplicate(seat.host_event)},
+               .leave_signal = LeaveSignal(std::move(*leave_event))};
 }
 
 }  // namespace mews::detail

@@ -11,6 +11,7 @@
 
 #include "mews/layout/limits.hpp"
 #include "mews/layout/peer_entry.hpp"
+#include "mews/os/event_fd.hpp"
 #include "mews/os/socket.hpp"
 #include "texts.hpp"
 
@@ -70,6 +71,10 @@ Error no_seat(Error error) {
 }
 
 }  // namespace
+
+LeaveSignal::~LeaveSignal() {
+  if (event_) os::signal_event_fd(event_.get());
+}
 
 std::string to_environment(const Seat& seat) {
   return fmt::format("{}={}:{}:{}:{}:{}:{}", kInvitationVariable, seat.arena, seat.host_pidfd,
