@@ -33,6 +33,14 @@ Error not_a_host() {
   return Error(ErrorCode::invalid_argument, "only the session that made the arena can do this");
 }
 
+// A plugin for whose handle there is no memory: as if the handle had been dropped at once.
+struct CloseUnlessKept {
+  std::shared_ptr<detail::ChannelCore> channel;
+  ~CloseUnlessKept() {
+    if (channel) (void)channel->close();
+  }
+};
+
 // Asks whoever listens there for a seat in his arena.
 Result<detail::Invitation> ask_at(const std::string& address, const AttachOptions& options,
                                   Deadline deadline) {
@@ -155,7 +163,10 @@ Result<Plugin> Session::spawn(const std::string& name, const std::vector<std::st
   if (!state_->host) return tl::unexpected(not_a_host());
   auto plugin = state_->host->spawn(name, command, std::move(options));
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
-  return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
+  CloseUnlessKept guard{plugin->channel};
+  Plugin handle(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
+  guard.channel.reset();
+  return handle;
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
 }
@@ -171,7 +182,10 @@ Result<Plugin> Session::admit(Deadline deadline) try {
   if (!state_->host) return tl::unexpected(not_a_host());
   auto plugin = state_->host->admit(deadline);
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
-  return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
+  CloseUnlessKept guard{plugin->channel};
+  Plugin handle(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
+  guard.channel.reset();
+  return handle;
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
 }
@@ -186,7 +200,7 @@ Result<std::pair<Plugin, Session>> Session::connect(const std::string& name) try
   options.watcher = Watcher::none;
   auto guest = detail::GuestCore::join(
       std::move(local->invitation),
-      {.arena = host.session()->shared_arena(), .leave_event = std::move(local->leave_event)},
+      {.arena = host.session()->shared_arena(), .leave_signal = std::move(local->leave_signal)},
       options, forever);
   if (!guest) return tl::unexpected(std::move(guest.error()));
   auto state = std::make_unique<State>();

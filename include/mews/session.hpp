@@ -72,9 +72,11 @@ class Session {
   /// (that lock), `os_error`.
   [[nodiscard]] Result<void> listen(const std::string& address);
 
-  /// Host only. The next program that wants to join. Blocks until then. One that asks and does not
-  /// sit down within a second is passed over. `timed_out`, `invalid_argument` (not listening),
-  /// `permission_denied` (another user tried), `too_many_peers`.
+  /// Host only. The next program that wants to join. Blocks until then. One that asks and hangs up,
+  /// or does not sit down within a second, or is of another layout version, or sends what is no
+  /// greeting is told why, as far as it listens, and passed over. `timed_out` (names why the last
+  /// one was passed over), `invalid_argument` (not listening), `permission_denied` (another user
+  /// tried), `too_many_peers`; whoever asked is told the same, and a later call serves the next.
   [[nodiscard]] Result<Plugin> admit(Deadline deadline);
 
   /// Host only. A plugin within this process: its handle, and its session for another thread. Never

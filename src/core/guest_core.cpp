@@ -7,7 +7,6 @@
 #include <chrono>
 
 #include "death.hpp"
-#include "mews/os/event_fd.hpp"
 #include "mews/os/membarrier.hpp"
 #include "mews/os/process.hpp"
 
@@ -98,7 +97,7 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation, Within
                                     ChannelEvents{.own = std::move(invitation.own_event),
                                                   .other = std::move(invitation.host_event)});
   guest->host_pidfd_ = std::move(invitation.host_pidfd);
-  guest->leave_event_ = std::move(within.leave_event);
+  guest->leave_signal_ = std::move(within.leave_signal);
   auto watch = Watch::make(local.watcher);
   if (!watch) return tl::unexpected(std::move(watch.error()));
   guest->watch_ = std::move(*watch);
@@ -114,12 +113,14 @@ GuestCore::~GuestCore() {
   (void)channel_->close();
   channel_.reset();
   // While a loan or message is out, the seat stays ours: the host must not take the slabs back.
-  if (session_->has_slabs_out()) return;
+  if (session_->has_slabs_out()) {
+    leave_signal_.withhold();
+    return;
+  }
   // Release: all that this process did in the arena, before the host that finds it left.
   session_->arena()
       .peer(session_->self())
       .seat.store(SeatWord{PeerState::left, epoch_}.pack(), std::memory_order_release);
-  if (leave_event_) os::signal_event_fd(leave_event_.get());
 }
 
 }  // namespace mews::detail

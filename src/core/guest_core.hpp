@@ -16,7 +16,7 @@ class GuestCore {
   /// What a guest within the host's own process has of it.
   struct Within {
     std::shared_ptr<const mem::Arena> arena;  ///< the host's mapping
-    os::UniqueFd leave_event;                 ///< to be signalled when the guest goes
+    LeaveSignal leave_signal;                 ///< given when the guest goes
   };
   /// Takes the seat of `invitation`. `within` is empty in a process of its own.
   [[nodiscard]] static Result<std::unique_ptr<GuestCore>> join(Invitation invitation, Within within,
@@ -37,7 +37,7 @@ class GuestCore {
   std::uint32_t epoch_ = 0;
   std::shared_ptr<ChannelCore> channel_;
   os::UniqueFd host_pidfd_;
-  os::UniqueFd leave_event_;  ///< only where host and guest are one process
+  LeaveSignal leave_signal_;
   std::unique_ptr<Watch> watch_;
 };
 

@@ -74,7 +74,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   struct Local {
     Cast cast;
     Invitation invitation;
-    os::UniqueFd leave_event;  ///< the guest signals it when it goes
+    LeaveSignal leave_signal;
   };
   [[nodiscard]] Result<Local> connect(const std::string& name);
 
@@ -92,6 +92,8 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
 
  private:
   using Lock = std::unique_lock<std::mutex>;
+  struct Holding;
+  class SeatGuard;
 
   HostCore(std::shared_ptr<SessionCore> session, std::unique_ptr<Watch> watch,
            os::UniqueFd own_pidfd, const CreateOptions& options);
@@ -105,8 +107,10 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   void collect_seats();
   void vacate(const PluginProcess& process) noexcept;
   /// The offer of a seat does not hold any longer. False when it has been taken up.
-  [[nodiscard]] bool withdraw(PluginProcess& process) noexcept;
-  [[nodiscard]] Cast cast_of(const std::shared_ptr<PluginCore>& plugin);
+  [[nodiscard]] bool withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept;
+  /// `holding` is a new one: what can fail for want of memory comes before the plugin does.
+  [[nodiscard]] Cast cast_of(const std::shared_ptr<PluginCore>& plugin,
+                             std::shared_ptr<Holding> holding);
 
   // Processes that the host did not start (host_join.cpp).
   [[nodiscard]] Result<Cast> admit_caller(int socket, Deadline deadline);
@@ -152,9 +156,42 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
     std::uint32_t epoch = 0;  ///< of who sits there, or sat there last
   };
   std::vector<SeatUse> seats_;  ///< per peer entry
+  // With room for as many as there can be: nothing that has happened is forgotten for want of
+  // memory.
   std::vector<std::shared_ptr<PluginCore>> plugins_;
   std::vector<std::shared_ptr<PluginProcess>> retired_;  ///< dead, their channels still in hands
   bool is_shutting_down_ = false;
+};
+
+/// Keeps a channel for its users outside. When the last of them is gone, wherever that is, nobody
+/// can receive what a dead process had sent: it need not wait for the next event. Its end takes the
+/// host's mutex, so it must not come while that is held.
+struct HostCore::Holding {
+  std::shared_ptr<ChannelCore> channel;
+  std::weak_ptr<HostCore> host;
+  Owner owner;
+
+  Holding() = default;
+  Holding(const Holding&) = delete;
+  Holding& operator=(const Holding&) = delete;
+  ~Holding();
+};
+
+/// Makes a seat that was given out vacant again, unless it is kept. Mutex held.
+class HostCore::SeatGuard {
+ public:
+  SeatGuard(HostCore& host, const PluginProcess& process) noexcept
+      : host_(host), process_(&process) {}
+  SeatGuard(const SeatGuard&) = delete;
+  SeatGuard& operator=(const SeatGuard&) = delete;
+  ~SeatGuard() {
+    if (process_ != nullptr) host_.vacate(*process_);
+  }
+  void keep() noexcept { process_ = nullptr; }
+
+ private:
+  HostCore& host_;
+  const PluginProcess* process_;
 };
 
 }  // namespace mews::detail

@@ -75,6 +75,8 @@ HostCore::HostCore(std::shared_ptr<SessionCore> session, std::unique_ptr<Watch> 
       watch_(std::move(watch)),
       seats_(session_->arena().geometry().peer_capacity) {
   seats_[kHostPeer.value()].is_taken = true;
+  plugins_.reserve(max_plugins_);
+  retired_.reserve(seats_.size());
 }
 
 Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <new>
 
 #include "host_core.hpp"
 #include "mews/os/event_fd.hpp"
@@ -38,10 +39,30 @@ Result<os::UniqueFd> identify(int socket, pid_t& pid) {
 // For a caller to say its name and to take its seat. One that is stuck keeps the others waiting.
 constexpr std::chrono::seconds kHandshake{1};
 
-// One that asked, and gave up, died or fell silent before it sat: the next one is to be served.
+// One that asked and gave up, died or fell silent before it sat, or that says what this library
+// does not understand: the next one is to be served.
 bool is_passed_over(const Error& error) noexcept {
-  return error.code() == ErrorCode::closed || error.code() == ErrorCode::timed_out ||
-         error.os_errno() == ESRCH;
+  switch (error.code()) {
+    case ErrorCode::closed:
+    case ErrorCode::timed_out:
+    case ErrorCode::version_mismatch:
+    case ErrorCode::not_an_arena:
+    case ErrorCode::peer_corrupt:
+      return true;
+    default:
+      return error.os_errno() == ESRCH;
+  }
+}
+
+Error nobody_sat(const Error& last) {
+  return Error(ErrorCode::timed_out, "the last that asked was passed over: " + last.message());
+}
+
+Result<void> hand_over(int socket, const Seat& seat, Deadline deadline) try {
+  auto offered = offer_seat(socket, seat, deadline);
+  return offered ? await_taken(socket, deadline) : offered;
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);  // and not past the caller, who has given out a seat
 }
 
 // The path of a listening socket, unless somebody else's has come to lie there.
@@ -79,26 +100,30 @@ Result<HostCore::Cast> HostCore::admit(Deadline deadline) {
     listener = listener_.get();
   }
   if (listener < 0) return fail(ErrorCode::invalid_argument, "admit() without listen()");
-  for (;;) {
+  std::optional<Error> passed_over;
+  // One is heard in any case; after the deadline the next would have no time.
+  while (!passed_over || !deadline.has_passed()) {
     auto socket = os::accept_unix(listener, deadline);
-    if (!socket) return tl::unexpected(std::move(socket.error()));
+    if (!socket) {
+      if (passed_over && socket.error().code() == ErrorCode::timed_out) break;
+      return tl::unexpected(std::move(socket.error()));
+    }
     const Deadline patience(std::min(deadline.at(), Deadline(kHandshake).at()));
     auto admitted = admit_caller(socket->get(), patience);
-    if (admitted || !is_passed_over(admitted.error())) return admitted;
-    // The next one would have no time.
-    if (admitted.error().code() == ErrorCode::timed_out && deadline.has_passed()) return admitted;
+    if (admitted) return admitted;
+    (void)refuse_seat(socket->get(), admitted.error().code(), patience);
+    if (!is_passed_over(admitted.error())) return admitted;
+    passed_over = std::move(admitted.error());
   }
+  return tl::unexpected(nobody_sat(*passed_over));
 }
 
-Result<HostCore::Cast> HostCore::admit_caller(int socket, Deadline deadline) {
+Result<HostCore::Cast> HostCore::admit_caller(int socket, Deadline deadline) try {
   auto plugin = std::make_shared<PluginCore>();
   plugin->host = weak_from_this();
   pid_t pid = -1;
   auto watched = identify(socket, pid);
-  if (!watched) {
-    (void)refuse_seat(socket, watched.error().code(), deadline);
-    return tl::unexpected(std::move(watched.error()));
-  }
+  if (!watched) return tl::unexpected(std::move(watched.error()));
   auto name = receive_hello(socket, deadline);
   if (!name) return tl::unexpected(std::move(name.error()));
   plugin->name = name->empty() ? fmt::format("pid-{}", pid) : *name;
@@ -108,39 +133,37 @@ Result<HostCore::Cast> HostCore::admit_caller(int socket, Deadline deadline) {
     const Lock lock(mutex_);
     return seat(plugin, pid, std::move(*watched));
   }();
-  if (!cast) {
-    (void)refuse_seat(socket, cast.error().code(), deadline);
-    return cast;
-  }
+  if (!cast) return cast;
   auto& process = *cast->process;
   // Its word after we had its pidfd: the process behind that pid is the one that asked.
-  auto taken = offer_seat(socket, seat_of(process), deadline);
-  if (taken) taken = await_taken(socket, deadline);
+  auto taken = hand_over(socket, seat_of(process), deadline);
   {
     const Lock lock(mutex_);
     const bool is_gone = process.exit.has_value();
     // It may have sat down without a word, or too late for us to hear it: then it is in.
-    if (taken || !(is_gone || withdraw(process))) {
-      if (!is_gone) plugins_.push_back(plugin);
-      return cast;
-    }
+    if (taken || !(is_gone || withdraw(plugin))) return cast;
   }
   return tl::unexpected(std::move(taken.error()));
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);  // the caller is to be told
 }
 
 Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
                                       os::UniqueFd watched) {
   if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
+  auto holding = std::make_shared<Holding>();
   auto process = invite(plugin->name);
   if (!process) return tl::unexpected(std::move(process.error()));
+  SeatGuard guard(*this, **process);
   (*process)->pid = pid;
   (*process)->watched = std::move(watched);
   plugin->current = *process;
   if (auto watching = watch_process(plugin, *process); !watching) {
-    vacate(**process);
     return tl::unexpected(std::move(watching.error()));
   }
-  return cast_of(plugin);
+  guard.keep();
+  plugins_.push_back(plugin);
+  return cast_of(plugin, std::move(holding));
 }
 
 Result<HostCore::Local> HostCore::connect(const std::string& name) {
@@ -150,23 +173,20 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
   auto plugin = std::make_shared<PluginCore>();
   plugin->name = name;
   plugin->host = weak_from_this();
-  Local local;
-  {
+  auto cast = [&] {
     const Lock lock(mutex_);
-    auto cast = seat(plugin, ::getpid(), duplicate(leave_event->get()));
-    if (!cast) return tl::unexpected(std::move(cast.error()));
-    plugins_.push_back(plugin);
-    local.cast = std::move(*cast);
-  }
-  const auto seat = seat_of(*local.cast.process);
-  local.invitation = {.peer = seat.peer,
-                      .epoch = seat.epoch,
-                      .arena = {},
-                      .host_pidfd = duplicate(seat.host_pidfd),
-                      .own_event = duplicate(seat.plugin_event),
-                      .host_event = duplicate(seat.host_event)};
-  local.leave_event = std::move(*leave_event);
-  return local;
+    return seat(plugin, ::getpid(), duplicate(leave_event->get()));
+  }();
+  if (!cast) return tl::unexpected(std::move(cast.error()));
+  const auto seat = seat_of(*cast->process);
+  return Local{.cast = std::move(*cast),
+               .invitation = {.peer = seat.peer,
+                              .epoch = seat.epoch,
+                              .arena = {},
+                              .host_pidfd = duplicate(seat.host_pidfd),
+                              .own_event = duplicate(seat.plugin_event),
+                              .host_event = duplicate(seat.host_event)},
+               .leave_signal = LeaveSignal(std::move(*leave_event))};
 }
 
 }  // namespace mews::detail

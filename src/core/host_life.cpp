@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <new>
 
 #include "death.hpp"
 #include "host_core.hpp"
@@ -62,16 +63,18 @@ Result<HostCore::Cast> HostCore::spawn(const std::string& name,
     *delay = std::max(*delay, std::chrono::milliseconds::zero());
   plugin->host = weak_from_this();
   plugin->delay = plugin->options.restart_delay;
+  auto holding = std::make_shared<Holding>();
   const Lock lock(mutex_);
   if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
   if (auto started = start(plugin); !started) return tl::unexpected(std::move(started.error()));
   plugins_.push_back(plugin);
-  return cast_of(plugin);
+  return cast_of(plugin, std::move(holding));
 }
 
-Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) {
+Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) try {
   auto process = invite(plugin->name);
   if (!process) return tl::unexpected(std::move(process.error()));
+  SeatGuard guard(*this, **process);
   const auto seat = seat_of(**process);
   os::SpawnOptions spawning;
   spawning.arguments = plugin->command;
@@ -80,10 +83,7 @@ Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) {
   spawning.environment.push_back(to_environment(seat));
   spawning.inherited_fds = {seat.arena, seat.host_pidfd, seat.plugin_event, seat.host_event};
   auto child = os::spawn(spawning);
-  if (!child) {
-    vacate(**process);
-    return tl::unexpected(std::move(child.error()));
-  }
+  if (!child) return tl::unexpected(std::move(child.error()));
   (*process)->pid = child->pid;
   // Relaxed: the number is all there is to it.
   session_->arena().peer(seat.peer).pid.store(static_cast<std::uint32_t>(child->pid),
@@ -91,20 +91,25 @@ Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) {
   (*process)->watched = std::move(child->pidfd);
   if (auto watching = watch_process(plugin, *process); !watching) {
     // Nobody would see it end.
-    if (end_child((*process)->watched.get())) vacate(**process);
+    if (!end_child((*process)->watched.get())) guard.keep();
     return watching;
   }
+  guard.keep();
   plugin->current = *process;
   return {};
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);  // no process has been started
 }
 
 Result<void> HostCore::watch_process(const std::shared_ptr<PluginCore>& plugin,
-                                     const std::shared_ptr<PluginProcess>& process) {
+                                     const std::shared_ptr<PluginProcess>& process) try {
   auto id =
       watch_->add(process->watched.get(), [this, plugin, process] { on_gone(plugin, process); });
   if (!id) return tl::unexpected(std::move(id.error()));
   process->watch_id = *id;
   return {};
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
 }
 
 void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
@@ -250,7 +255,7 @@ Result<HostCore::Cast> HostCore::wait_next(const std::shared_ptr<PluginCore>& pl
   const bool is_over = wait(lock, deadline, [&] {
     return has_next() || (plugin->current->exit && !plugin->is_restarting);
   });
-  if (has_next()) return cast_of(plugin);
+  if (has_next()) return cast_of(plugin, std::make_shared<Holding>());
   if (!is_over) return fail(ErrorCode::timed_out, plugin->name + " was not started again");
   if (plugin->not_started) return tl::unexpected(*plugin->not_started);
   return fail(ErrorCode::peer_died,

@@ -70,6 +70,20 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
       }
     }
   }
+  auto process = std::make_shared<PluginProcess>();
+  process->peer = peer;
+  process->epoch = free->epoch + 1;
+  process->began = Deadline::Clock::now();
+  const auto duplicate = [](const os::UniqueFd& fd) {
+    return os::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  };
+  process->channel = std::make_shared<ChannelCore>(
+      session_, peer,
+      ChannelEvents{.own = duplicate(*host_event), .other = duplicate(*plugin_event)});
+  process->plugin_event = std::move(*plugin_event);
+  process->host_event = std::move(*host_event);
+
+  // Nothing fails from here on.
   if (free->is_used) reset_seat(peer);
   free->is_taken = free->is_used = true;
   ++free->epoch;
@@ -84,19 +98,6 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   arena.lane(lane_to_host(channel)).consumer_role.store(kHostPeer.value() + 1, relaxed);
   // Release: the entry above, before the process that reads it.
   entry.seat.store(SeatWord{PeerState::invited, free->epoch}.pack(), std::memory_order_release);
-
-  auto process = std::make_shared<PluginProcess>();
-  process->peer = peer;
-  process->epoch = free->epoch;
-  process->began = Deadline::Clock::now();
-  const auto duplicate = [](const os::UniqueFd& fd) {
-    return os::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-  };
-  process->channel = std::make_shared<ChannelCore>(
-      session_, peer,
-      ChannelEvents{.own = duplicate(*host_event), .other = duplicate(*plugin_event)});
-  process->plugin_event = std::move(*plugin_event);
-  process->host_event = std::move(*host_event);
   return process;
 }
 
@@ -125,7 +126,8 @@ void HostCore::vacate(const PluginProcess& process) noexcept {
   seats_[process.peer.value()].is_taken = false;
 }
 
-bool HostCore::withdraw(PluginProcess& process) noexcept {
+bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
+  auto& process = *plugin->current;
   auto invited = SeatWord{PeerState::invited, process.epoch}.pack();
   // Relaxed: who did not come has written nothing. ABA: the epoch.
   if (!session_->arena()
@@ -137,23 +139,25 @@ bool HostCore::withdraw(PluginProcess& process) noexcept {
   watch_->remove(process.watch_id);
   vacate(process);
   process.exit.emplace();  // its handler may be on its way
+  std::erase(plugins_, plugin);
   return true;
 }
 
-// The channel, to be used outside. As soon as its last user is gone, wherever that is, nobody can
-// receive what a dead process had sent: it need not wait for the next event.
-HostCore::Cast HostCore::cast_of(const std::shared_ptr<PluginCore>& plugin) {
+HostCore::Holding::~Holding() {
+  channel.reset();
+  const auto alive = host.lock();
+  if (!alive || !owner.is_this_process()) return;
+  const Lock lock(alive->mutex_);
+  alive->collect_seats();
+}
+
+HostCore::Cast HostCore::cast_of(const std::shared_ptr<PluginCore>& plugin,
+                                 std::shared_ptr<Holding> holding) {
   const auto& process = plugin->current;
+  holding->channel = process->channel;
+  holding->host = weak_from_this();
   auto* channel = process->channel.get();
-  auto let_go = [inside = process->channel, host = weak_from_this(),
-                 owner = process->owner](ChannelCore*) mutable {
-    inside.reset();
-    const auto alive = host.lock();
-    if (!alive || !owner.is_this_process()) return;
-    const Lock lock(alive->mutex_);
-    alive->collect_seats();
-  };
-  return {plugin, process, std::shared_ptr<ChannelCore>(channel, std::move(let_go))};
+  return {plugin, process, std::shared_ptr<ChannelCore>(std::move(holding), channel)};
 }
 
 void HostCore::collect_seats() {

@@ -4,13 +4,16 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
 
 #include "mews/layout/limits.hpp"
 #include "mews/layout/peer_entry.hpp"
+#include "mews/os/event_fd.hpp"
 #include "mews/os/socket.hpp"
 #include "texts.hpp"
 
@@ -38,14 +41,18 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
+// Magic and version come first in each, in all versions; the rest is this one's.
 template <class T>
 Result<T> read_packet(const os::Packet& packet, const char* what) {
-  T value{};
-  if (packet.bytes.size() != sizeof value) {
+  static_assert(offsetof(T, magic) == 0 && offsetof(T, layout_major) == 8);
+  const auto bytes = packet.bytes.size();
+  const auto wrong_size = [&] {
     return fail(ErrorCode::not_an_arena,
-                fmt::format("{} has {} bytes, not {}", what, packet.bytes.size(), sizeof value));
-  }
-  std::memcpy(&value, packet.bytes.data(), sizeof value);
+                fmt::format("{} has {} bytes, not {}", what, bytes, sizeof(T)));
+  };
+  T value{};
+  if (bytes < offsetof(T, layout_major) + sizeof value.layout_major) return wrong_size();
+  std::memcpy(&value, packet.bytes.data(), std::min(bytes, sizeof value));
   if (value.magic != layout::kMagic) {
     return fail(ErrorCode::not_an_arena, fmt::format("{} is not mews's", what));
   }
@@ -54,6 +61,7 @@ Result<T> read_packet(const os::Packet& packet, const char* what) {
                 fmt::format("{} is of layout {}, this library knows {}", what, value.layout_major,
                             layout::kLayoutMajor));
   }
+  if (bytes != sizeof value) return wrong_size();
   return value;
 }
 
@@ -70,6 +78,10 @@ Error no_seat(Error error) {
 }
 
 }  // namespace
+
+LeaveSignal::~LeaveSignal() {
+  if (event_) os::signal_event_fd(event_.get());
+}
 
 std::string to_environment(const Seat& seat) {
   return fmt::format("{}={}:{}:{}:{}:{}:{}", kInvitationVariable, seat.arena, seat.host_pidfd,
@@ -140,7 +152,9 @@ Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline de
   if (!offer) return tl::unexpected(offer.error());
   if (offer->refusal != 0) {
     const auto last = static_cast<std::uint32_t>(ErrorCode::os_error);
-    return fail(static_cast<ErrorCode>(std::min(offer->refusal - 1, last)), "the host refused");
+    const auto why = static_cast<ErrorCode>(std::min(offer->refusal - 1, last));
+    return fail(why, why == ErrorCode::timed_out ? "the host waited for this process and went on"
+                                                 : "the host refused");
   }
   if (packet->fds.size() != kOfferFds) {
     return fail(ErrorCode::not_an_arena,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "mews/base/deadline.hpp"
 #include "mews/error.hpp"
@@ -35,6 +36,25 @@ struct Seat {
   int host_pidfd = -1;
   int plugin_event = -1;
   int host_event = -1;
+};
+
+/// Where host and guest are one process, no process ends when the guest goes: this tells the host,
+/// whatever way it goes.
+class LeaveSignal {
+ public:
+  LeaveSignal() noexcept = default;
+  explicit LeaveSignal(os::UniqueFd event) noexcept : event_(std::move(event)) {}
+  LeaveSignal(LeaveSignal&&) noexcept = default;
+  LeaveSignal& operator=(LeaveSignal&& other) noexcept {
+    std::swap(event_, other.event_);
+    return *this;
+  }
+  ~LeaveSignal();
+  /// It stays after all.
+  void withhold() noexcept { event_.reset(); }
+
+ private:
+  os::UniqueFd event_;
 };
 
 /// "MEWS_ARENA=fd:pidfd:event:event:peer:epoch" for a child that inherits these descriptors.

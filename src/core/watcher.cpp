@@ -49,11 +49,16 @@ Result<void> Watch::start() {
 Result<std::uint64_t> Watch::add(int fd, std::function<void()> handler) {
   const std::lock_guard lock(entries_mutex_);
   const auto id = next_id_++;
+  // The entry first: without memory for it nothing has happened.
+  const auto entry =
+      entries_.emplace(id, Entry{fd, std::make_shared<std::function<void()>>(std::move(handler))})
+          .first;
   epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.u64 = id}};
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
-    return tl::unexpected(Error::os(errno, "epoll_ctl"));
+    const int failure = errno;
+    entries_.erase(entry);
+    return tl::unexpected(Error::os(failure, "epoll_ctl"));
   }
-  entries_.emplace(id, Entry{fd, std::make_shared<std::function<void()>>(std::move(handler))});
   return id;
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <future>
 #include <string>
+#include <vector>
 
 #include "../hostile/stage.hpp"
 #include "../support/catch.hpp"
@@ -108,6 +109,49 @@ Invitation take_offer(int socket) {
           .host_pidfd = std::move(packet.fds[1]),
           .own_event = std::move(packet.fds[2]),
           .host_event = std::move(packet.fds[3])};
+}
+
+/// Says `bytes` to a host, and gets why it was refused: the error's name, or "a seat".
+class Stranger {
+ public:
+  Stranger(const std::string& address, std::span<const std::byte> bytes)
+      : socket_(must(mews::os::connect_unix(address, kPatience))) {
+    must(mews::os::send_packet(socket_.get(), bytes, {}, kPatience));
+  }
+  [[nodiscard]] std::string answer() const {
+    const auto packet = must(mews::os::receive_packet(socket_.get(), kPatience));
+    Offer offer{};
+    if (packet.bytes.size() != sizeof offer) return "another packet";
+    std::memcpy(&offer, packet.bytes.data(), sizeof offer);
+    if (offer.magic != mews::layout::kMagic) return "another magic";
+    if (offer.layout_major != mews::layout::kLayoutMajor) return "another version";
+    if (offer.refusal == 0) return "a seat";
+    return std::string(to_string(static_cast<mews::ErrorCode>(offer.refusal - 1)));
+  }
+
+ private:
+  mews::os::UniqueFd socket_;
+};
+
+/// `hello`, cut or padded with zeros.
+std::vector<std::byte> packet_of(const Hello& hello, std::size_t bytes = sizeof(Hello)) {
+  std::vector<std::byte> packet(bytes);
+  std::memcpy(packet.data(), &hello, std::min(bytes, sizeof hello));
+  return packet;
+}
+
+/// What a program that attaches says of a host whose offer is `bytes`.
+std::string refusal_by(std::span<const std::byte> bytes) {
+  const auto address = "@" + unique_name("mews-test-other");
+  const auto listener = must(mews::os::listen_unix(address));
+  auto said = std::async(std::launch::async, [&] {
+    const auto session = mews::Session::attach({.socket = address, .timeout = kPatience});
+    return session ? "attached" : outcome(session) + ": " + session.error().message();
+  });
+  const auto socket = must(mews::os::accept_unix(listener.get(), kPatience));
+  must(mews::detail::receive_hello(socket.get(), kPatience));
+  must(mews::os::send_packet(socket.get(), bytes, {}, kPatience));
+  return said.get();
 }
 
 mews::os::Child start_joiner(const std::string& address) {
@@ -263,4 +307,73 @@ TEST_CASE("seat: a stuck caller does not make admit outlast its deadline") {
   CHECK(outcome(hall.host.admit(0ms)) == "timed_out");
   const auto child = start_joiner(address);
   CHECK(must(hall.host.admit(kPatience)).pid() == child.pid);
+}
+
+TEST_CASE("seat: callers of another version and strays are told so, and the next one is admitted") {
+  Hall hall;
+  const auto address = "@" + unique_name("mews-test-strays");
+  must(hall.host.listen(address));
+  Hello other_version;
+  ++other_version.layout_major;
+  Hello other_magic;
+  other_magic.magic ^= 1;
+  const Stranger later(address, packet_of(other_version));
+  const Stranger shorter(address, packet_of(other_version, 12));
+  const Stranger longer(address, packet_of(other_version, 500));
+  const Stranger foreign(address, packet_of(other_magic));
+  const Stranger wrong_size(address, packet_of({}, 100));
+  const Stranger letter(address, packet_of({}, 1));
+  const Stranger too_long(address, packet_of({}, 4096));
+  static_cast<void>(must(mews::os::connect_unix(address, kPatience)));  // hangs up
+  const auto child = start_joiner(address);
+  REQUIRE(must(hall.host.admit(kPatience)).pid() == child.pid);
+  for (const auto* of_other_version : {&later, &shorter, &longer})
+    CHECK(of_other_version->answer() == "version_mismatch");
+  for (const auto* stray : {&foreign, &wrong_size, &letter, &too_long})
+    CHECK(stray->answer() == "not_an_arena");
+}
+
+TEST_CASE("seat: one that takes its seat with nonsense loses it to the next") {
+  Hall hall;
+  const auto address = "@" + unique_name("mews-test-nonsense");
+  must(hall.host.listen(address));
+  const auto confused = ask(address);
+  const auto word = packet_of({}, 7);
+  must(mews::os::send_packet(confused.get(), word, {}, kPatience));
+  const auto child = start_joiner(address);
+  auto plugin = must(hall.host.admit(kPatience));
+  CHECK(plugin.pid() == child.pid);
+  CHECK(plugin.peer() == PeerId{1});
+}
+
+TEST_CASE("seat: an admit whose only caller was passed over says why") {
+  Hall hall;
+  const auto address = "@" + unique_name("mews-test-alone");
+  must(hall.host.listen(address));
+  Hello other_version;
+  ++other_version.layout_major;
+  const Stranger stranger(address, packet_of(other_version));
+  const auto admitted = hall.host.admit(20ms);
+  CHECK(outcome(admitted) == "timed_out");
+  CHECK_THAT(admitted.error().message(),
+             Catch::Matchers::ContainsSubstring("passed over") &&
+                 Catch::Matchers::ContainsSubstring(std::to_string(other_version.layout_major)));
+  CHECK(stranger.answer() == "version_mismatch");
+}
+
+TEST_CASE("seat: a host of another layout version is a version_mismatch that names both") {
+  const auto theirs = mews::layout::kLayoutMajor + GENERATE(1u, ~0u);
+  const std::size_t bytes = GENERATE(12, sizeof(Offer), 300);
+  const Offer offer{.magic = mews::layout::kMagic,
+                    .layout_major = theirs,
+                    .refusal = 1 + static_cast<std::uint32_t>(mews::ErrorCode::version_mismatch),
+                    .peer = 0,
+                    .epoch = 0};
+  std::vector<std::byte> packet(bytes);
+  std::memcpy(packet.data(), &offer, std::min(bytes, sizeof offer));
+  CHECK_THAT(refusal_by(packet),
+             Catch::Matchers::StartsWith("version_mismatch") &&
+                 Catch::Matchers::ContainsSubstring("layout " + std::to_string(theirs)) &&
+                 Catch::Matchers::ContainsSubstring("knows " +
+                                                    std::to_string(mews::layout::kLayoutMajor)));
 }

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+/// Memory that runs out at a chosen moment. `failing_new.cpp` replaces the global `operator new`
+/// of each test program; without a `FailingNew` it allocates as ever.
+namespace mews_test {
+
+/// While it lives, one allocation of this thread fails: the `number`-th from now, counted from 1.
+/// One at a time in a thread. Test macros allocate, too: none belongs within its life.
+class FailingNew {
+ public:
+  explicit FailingNew(std::uint64_t number) noexcept;
+  FailingNew(const FailingNew&) = delete;
+  FailingNew& operator=(const FailingNew&) = delete;
+  ~FailingNew();
+  /// Whether that allocation has been asked for, and failed.
+  [[nodiscard]] bool has_failed() const noexcept;
+};
+
+/// Calls `call()` with its first allocation failing, then its second, and so on, and hands each
+/// result to `check`; ends with the call that needs no more allocations than were granted, and
+/// returns its result, unchecked. What `call` throws comes out.
+template <class Call, class Check>
+auto with_each_allocation_failing(Call&& call, Check&& check) {
+  for (std::uint64_t number = 1;; ++number) {
+    bool has_failed = false;
+    auto result = [&] {
+      const FailingNew failing(number);
+      auto made = call();
+      has_failed = failing.has_failed();
+      return made;
+    }();
+    if (!has_failed) return result;
+    check(std::move(result));
+  }
+}
+
+}  // namespace mews_test
