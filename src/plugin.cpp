@@ -55,7 +55,8 @@ Channel& Plugin::channel() noexcept {
 }
 
 bool Plugin::is_alive() const noexcept {
-  return !exit().has_value();
+  const auto host = core_->host.lock();
+  return host ? !host->is_gone(*process_) : !process_->exit;
 }
 
 std::optional<PluginExit> Plugin::exit() const {

@@ -84,6 +84,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] const LocalOptions& local() const noexcept { return local_; }
 
   // For Plugin.
+  [[nodiscard]] bool is_gone(const PluginProcess& process);
   [[nodiscard]] std::optional<PluginExit> exit_of(const PluginProcess& process);
   [[nodiscard]] Result<PluginExit> wait_exit(const PluginProcess& process, Deadline deadline);
   [[nodiscard]] Result<Cast> wait_next(const std::shared_ptr<PluginCore>& plugin,

@@ -234,6 +234,11 @@ void HostCore::announce() noexcept {
   watch_->wake();
 }
 
+bool HostCore::is_gone(const PluginProcess& process) {
+  const Lock lock(mutex_);
+  return process.exit.has_value();
+}
+
 std::optional<PluginExit> HostCore::exit_of(const PluginProcess& process) {
   const Lock lock(mutex_);
   return process.exit;

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <signal.h>
+
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "../support/catch.hpp"
 #include "../support/failing_new.hpp"
@@ -97,4 +101,42 @@ TEST_CASE("memory: wherever admit runs out of it, the next caller is admitted") 
                                    });
   CHECK(outcome(admitted) == "ok");
   CHECK(failures > 5);
+}
+
+TEST_CASE("memory: a call that fails says why, even where there is none for the details") {
+  auto host = must(mews::Session::create(narrow_host(2)));
+  auto [plugin, guest] = must(host.connect("guest"));
+  auto& channel = plugin.channel();
+  int failures = 0;
+  const auto fails_as = [&](const char* expected, auto&& call) {
+    const auto last = with_each_allocation_failing(call, [&](auto failed) {
+      ++failures;
+      CHECK(outcome(failed) == expected);
+    });
+    CHECK(outcome(last) == expected);
+  };
+
+  fails_as("timed_out", [&] { return channel.receive(1ms); });
+  const std::function<void(const mews::MessageView&)> ignore = [](const mews::MessageView&) {};
+  fails_as("timed_out", [&] { return channel.receive_batch(ignore, 1, 1ms); });
+
+  std::vector<mews::Loan> loans;
+  while (auto loan = channel.try_loan(65536))
+    loans.push_back(std::move(*loan));
+  fails_as("timed_out", [&] { return channel.loan(65536, 1ms); });
+  fails_as("payload_too_large", [&] { return channel.try_loan(std::size_t{1} << 40); });
+  loans.clear();
+
+  const auto bytes = bytes_of("a small message");
+  while (channel.try_send(bytes)) {
+  }
+  fails_as("timed_out", [&] { return channel.send(bytes, {}, 1ms); });
+
+  auto echo = must(host.spawn("echo", command({"echo"})));
+  REQUIRE(converse(echo.channel(), 3, 1).empty());
+  must(echo.kill(SIGKILL));
+  must(echo.wait_exit(kPatience));
+  fails_as("peer_died", [&] { return echo.channel().receive(kPatience); });
+  fails_as("peer_died", [&] { return echo.channel().send(bytes, {}, kPatience); });
+  CHECK(failures >= 7);
 }
