@@ -1,71 +1,79 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>
 #include <csignal>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
 
-#include "crash/encounter.hpp"
+#include "crash/stage.hpp"
+#include "crash/witness.hpp"
 #include "mews/mews.hpp"
 #include "mews/os/process.hpp"
-#include "mews/os/socket.hpp"
 
 namespace mews_test {
 
+/// A plugin that was not started by the host, and joins by the arena's name. The host sees to its
+/// end as soon as it has joined: it may be gone when this returns.
+inline mews::Result<mews::os::Child> join(const Stage& stage, std::string_view scenario,
+                                          std::uint64_t kill_at, const WitnessPage& page) {
+  auto command = victim_command(scenario, kill_at, page);
+  command.push_back(stage.name());
+  return mews::os::spawn({.arguments = std::move(command), .environment = {}, .inherited_fds = {}});
+}
+
 /// The host's door while one child is to come in, which may die at any step of it. A host that
-/// waits at its door passes over those that are gone; so when the child is, somebody else knocks,
-/// who is refused. Each wait ends so, without a clock.
+/// waits at its door passes over those that are gone; so when the child is, another process comes
+/// in and leaves at once. Each wait ends so, without a clock.
 class Door {
  public:
-  Door(mews::Session& host, const mews::os::Child& child, std::string address)
-      : host_(host),
-        child_(child),
-        knocker_([this, address = std::move(address)] { knock_after_its_end(address); }) {}
+  Door(Stage& stage, const mews::os::Child& child)
+      : stage_(stage), child_(child), successor_([this] { come_in_after_its_end(); }) {}
   Door(const Door&) = delete;
   Door& operator=(const Door&) = delete;
   /// Not before the child's end.
   ~Door() {
     (void)mews::os::send_signal(child_.pidfd.get(), SIGKILL);
-    knocker_.join();
+    successor_.join();
   }
 
   /// The child; nothing when it died before it had a seat.
   [[nodiscard]] std::optional<mews::Plugin> admit() {
-    auto admitted = host_.admit(kStuck);
-    if (admitted) return std::move(*admitted);
-    note(admitted.error());
+    auto admitted = stage_.host().admit(kStuck);
+    if (admitted && admitted->pid() == child_.pid) return std::move(*admitted);
+    see_out(admitted);
     return std::nullopt;
   }
-  /// Refuses the one who knocks when an admitted child has died.
+  /// Lets the other one in and out when an admitted child has died.
   void close() {
-    if (auto admitted = host_.admit(kStuck); admitted) {
-      problem_ = "somebody was admitted";
-    } else {
-      note(admitted.error());
-    }
+    auto admitted = stage_.host().admit(kStuck);
+    see_out(admitted);
   }
-  /// What the door said that was neither a seat nor the refusal.
+  /// What happened at the door that should not.
   [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
 
  private:
-  void knock_after_its_end(const std::string& address) const {
+  void come_in_after_its_end() {
     (void)mews::os::wait_for_exit(child_.pidfd.get(), mews::forever);
-    const auto socket = mews::os::connect_unix(address, kStuck);
-    if (!socket) return;
-    constexpr std::array kNonsense{std::byte{0}};
-    (void)mews::os::send_packet(socket->get(), kNonsense, {}, kStuck);
+    const auto successor = join(stage_, "attach", 0, successors_page_);
+    // It would be killed at the end of the thread that started it.
+    if (successor) (void)mews::os::wait_for_exit(successor->pidfd.get(), mews::forever);
   }
-  void note(const mews::Error& error) {
-    if (error.code() != mews::ErrorCode::not_an_arena) problem_ = error.message();
+  void see_out(mews::Result<mews::Plugin>& admitted) {
+    if (!admitted) {
+      problem_ = admitted.error().message() + "; ";
+      return;
+    }
+    const auto exit = admitted->wait_exit(kStuck);
+    if (!exit || exit->is_signal || exit->number != 0) problem_ = "nobody comes in afterwards; ";
   }
 
-  mews::Session& host_;
+  Stage& stage_;
   const mews::os::Child& child_;
+  WitnessPage successors_page_;
   std::string problem_;
-  std::thread knocker_;
+  std::thread successor_;
 };
 
 }  // namespace mews_test

@@ -14,14 +14,6 @@ namespace {
 
 using namespace mews_test;
 
-mews::os::Child join(Stage& stage, std::string_view scenario, std::uint64_t kill_at,
-                     const WitnessPage& page) {
-  auto command = victim_command(scenario, kill_at, page);
-  command.push_back(stage.name());
-  return value_or_throw(
-      mews::os::spawn({.arguments = std::move(command), .environment = {}, .inherited_fds = {}}));
-}
-
 /// What is wrong once the child is dead, whether it had been admitted or not.
 std::string aftermath(Stage& stage, Door& door, std::optional<mews::Plugin> plugin) {
   if (!plugin) return door.problem() + stage.audit({});
@@ -38,8 +30,8 @@ std::string aftermath(Stage& stage, Door& door, std::optional<mews::Plugin> plug
 TEST_CASE("crash: a plugin may die at any step of joining by name") {
   Stage stage;
   every_death("joining", 10, [&](std::uint64_t kill_at, WitnessPage& page) {
-    const auto child = join(stage, "attach", kill_at, page);
-    Door door(stage.host(), child, stage.address());
+    const auto child = value_or_throw(join(stage, "attach", kill_at, page));
+    Door door(stage, child);
     auto plugin = door.admit();
     const bool was_admitted = plugin.has_value();
     const auto exit = plugin ? plugin->wait_exit(kStuck) : mews::Result<mews::PluginExit>();
@@ -54,8 +46,8 @@ TEST_CASE("crash: a plugin may die at any step of joining by name") {
 TEST_CASE("crash: a plugin may die at any step of being admitted") {
   Stage stage;
   every_death("admitting", 70, [&](std::uint64_t kill_at, WitnessPage& page) {
-    const auto child = join(stage, "receive_and_release", 0, page);
-    Door door(stage.host(), child, stage.address());
+    const auto child = value_or_throw(join(stage, "receive_and_release", 0, page));
+    Door door(stage, child);
     KillAtStep kill(child.pidfd.get(), kill_at);
     auto plugin = door.admit();
     const auto ending = kill.stop();
