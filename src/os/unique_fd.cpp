@@ -2,7 +2,6 @@
 #include "mews/os/unique_fd.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 
 #include <cerrno>
 #include <type_traits>
@@ -17,7 +16,7 @@ static_assert(std::is_nothrow_move_assignable_v<UniqueFd>);
 
 Result<UniqueFd> duplicate(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy) return tl::unexpected(Error::os(errno, "dup", fmt::format("descriptor {}", fd)));
+  if (!copy) return tl::unexpected(Error::os(errno, "dup"));
   return copy;
 }
 
