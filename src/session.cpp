@@ -135,15 +135,17 @@ Result<Session> Session::create(CreateOptions options) try {
 Result<Session> Session::attach(const AttachOptions& options) try {
   const Deadline deadline(options.timeout);
   if (auto bad = check_options(options)) return tl::unexpected(std::move(*bad));
+  auto state = std::make_unique<State>();
+  detail::InheritedTurn turn;
   auto invitation = !options.name.empty()     ? join_named(options, deadline)
                     : !options.socket.empty() ? join_at(options, deadline)
-                                              : detail::from_environment();
+                                              : turn.take();
   if (!invitation) return tl::unexpected(std::move(invitation.error()));
   auto guest = detail::GuestCore::join(std::move(*invitation), {}, options.local, deadline);
   if (!guest) return tl::unexpected(std::move(guest.error()));
-  auto state = std::make_unique<State>();
   state->channel = Channel((*guest)->channel());
   state->guest = std::move(*guest);
+  turn.use_up();
   return Session(std::move(state));
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);

@@ -78,7 +78,9 @@ struct AttachOptions {
 struct PluginExit {
   std::string name;
   bool is_signal = false;  ///< killed by a signal, otherwise it exited
-  int number = 0;          ///< the signal or the exit code; -1 where only its parent can know
+  /// The signal or the exit code; -1 where it is not known: the process is no child of the host's,
+  /// or the program ignores SIGCHLD or waits for children that it did not start itself.
+  int number = 0;
   bool will_restart = false;
   std::string description;  ///< "fonts: signal 9 (Killed), restart in 10 ms"
 };
@@ -88,7 +90,8 @@ enum class Restart : std::uint8_t { never, on_crash };
 /// How to start a plugin and what to do when it ends.
 struct PluginOptions {
   std::vector<std::string> environment = {};  ///< "NAME=value" to add to the host's
-  /// on_crash: unless it exited with 0. After `Session::shutdown` nothing restarts.
+  /// `on_crash`: unless it exited with 0, was told to go, or nobody knows how it ended (number -1).
+  /// After `Session::shutdown` nothing restarts.
   Restart restart = Restart::never;
   /// Before the first restart.
   std::chrono::milliseconds restart_delay{0};

@@ -32,10 +32,11 @@ class Session {
   /// this process; by socket or by name as the options say. Blocks until the host has admitted
   /// it, at most `options.timeout`. Which arena: `invalid_argument` (the name), `no_such_arena`
   /// (also for a second session by what this process was spawned with, and for a process that the
-  /// host did not start itself), `host_died` (also what a dead host left), `permission_denied`
-  /// (another user's). What it is: `not_an_arena`, `version_mismatch`, `bad_geometry`, `not_ready`
-  /// (its creator has not finished it). The seat: `timed_out` (no `admit`), `too_many_peers`,
-  /// `closed` (too late), `concurrent_use` (taken). The system: `out_of_memory`, `os_error`.
+  /// host did not start itself; one that fails leaves it for the next try), `host_died` (also what
+  /// a dead host left), `permission_denied` (another user's). What it is: `not_an_arena`,
+  /// `version_mismatch`, `bad_geometry`, `not_ready` (its creator has not finished it). The seat:
+  /// `timed_out` (no `admit`), `too_many_peers`, `closed` (too late), `concurrent_use` (taken). The
+  /// system: `out_of_memory`, `os_error`.
   [[nodiscard]] static Result<Session> attach(const AttachOptions& options = {});
 
   Session(Session&&) noexcept;

@@ -35,6 +35,7 @@ class GuestCore {
 
   std::shared_ptr<SessionCore> session_;
   std::uint32_t epoch_ = 0;
+  bool is_seated_ = false;
   std::shared_ptr<ChannelCore> channel_;
   os::UniqueFd host_pidfd_;
   LeaveSignal leave_signal_;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,10 +17,6 @@
 // Processes that the host did not start: they ask at a socket, or live in the host itself.
 namespace mews::detail {
 namespace {
-
-os::UniqueFd duplicate(int fd) {
-  return os::UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-}
 
 // Who it is, by the kernel's word: the same user, and a descriptor for exactly that process.
 Result<os::UniqueFd> identify(int socket, pid_t& pid) {
@@ -170,22 +165,33 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
   if (auto bad = check_name(name)) return tl::unexpected(std::move(*bad));
   auto leave_event = os::make_event_fd();
   if (!leave_event) return tl::unexpected(std::move(leave_event.error()));
+  auto watched = os::duplicate(leave_event->get());
+  if (!watched) return tl::unexpected(std::move(watched.error()));
+  auto host_pidfd = os::duplicate(own_pidfd_.get());
+  if (!host_pidfd) return tl::unexpected(std::move(host_pidfd.error()));
   auto plugin = std::make_shared<PluginCore>();
   plugin->name = name;
   plugin->host = weak_from_this();
   auto cast = [&] {
     const Lock lock(mutex_);
-    return seat(plugin, ::getpid(), duplicate(leave_event->get()));
+    return seat(plugin, ::getpid(), std::move(*watched));
   }();
   if (!cast) return tl::unexpected(std::move(cast.error()));
-  const auto seat = seat_of(*cast->process);
+  const auto process = cast->process;
+  auto own_event = os::duplicate(process->plugin_event.get());
+  auto host_event = os::duplicate(process->host_event.get());
+  if (!own_event || !host_event) {
+    const Lock lock(mutex_);
+    (void)withdraw(plugin);  // nobody else knows of it
+    return tl::unexpected(std::move((own_event ? host_event : own_event).error()));
+  }
   return Local{.cast = std::move(*cast),
-               .invitation = {.peer = seat.peer,
-                              .epoch = seat.epoch,
+               .invitation = {.peer = process->peer,
+                              .epoch = process->epoch,
                               .arena = {},
-                              .host_pidfd = duplicate(seat.host_pidfd),
-                              .own_event = duplicate(seat.plugin_event),
-                              .host_event = duplicate(seat.host_event)},
+                              .host_pidfd = std::move(*host_pidfd),
+                              .own_event = std::move(*own_event),
+                              .host_event = std::move(*host_event)},
                .leave_signal = LeaveSignal(std::move(*leave_event))};
 }
 

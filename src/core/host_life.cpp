@@ -142,6 +142,8 @@ PluginExit HostCore::exit_text(const PluginCore& plugin, const PluginProcess& pr
     exit.is_signal = status->is_signal;
     exit.number = status->number;
     exit.description = fmt::format("{}: {}", plugin.name, status->describe());
+  } else if (!plugin.command.empty()) {
+    exit.description += ", how is not known: SIGCHLD is ignored, or the program took its status";
   }
   return exit;
 }
@@ -150,7 +152,8 @@ void HostCore::plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExi
                             Deadline::Clock::duration lived) {
   const auto& options = plugin->options;
   if (is_shutting_down_ || options.restart == Restart::never || plugin->command.empty()) return;
-  if (!exit.is_signal && exit.number == 0) return;
+  // Exited with 0; or nobody knows how it ended, and what may have been a good end is not undone.
+  if (!exit.is_signal && exit.number <= 0) return;
   exit.will_restart = true;
   plugin->is_restarting = true;
   // One that ran for a while starts over; one that keeps dying waits twice as long each time.

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -59,6 +58,10 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   if (!plugin_event) return tl::unexpected(std::move(plugin_event.error()));
   auto host_event = os::make_event_fd();
   if (!host_event) return tl::unexpected(std::move(host_event.error()));
+  auto own = os::duplicate(host_event->get());
+  if (!own) return tl::unexpected(std::move(own.error()));
+  auto other = os::duplicate(plugin_event->get());
+  if (!other) return tl::unexpected(std::move(other.error()));
 
   const auto& arena = session_->arena();
   const auto channel = channel_of(peer);
@@ -74,12 +77,8 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   process->peer = peer;
   process->epoch = free->epoch + 1;
   process->began = Deadline::Clock::now();
-  const auto duplicate = [](const os::UniqueFd& fd) {
-    return os::UniqueFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
-  };
   process->channel = std::make_shared<ChannelCore>(
-      session_, peer,
-      ChannelEvents{.own = duplicate(*host_event), .other = duplicate(*plugin_event)});
+      session_, peer, ChannelEvents{.own = std::move(*own), .other = std::move(*other)});
   process->plugin_event = std::move(*plugin_event);
   process->host_event = std::move(*host_event);
 

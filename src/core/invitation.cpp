@@ -3,13 +3,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 
 #include "mews/layout/limits.hpp"
 #include "mews/layout/peer_entry.hpp"
@@ -77,28 +79,17 @@ Error no_seat(Error error) {
   }
 }
 
-}  // namespace
+enum class Inheritance { unused, in_turn, used };
+constinit std::atomic<Inheritance> inheritance{Inheritance::unused};
 
-LeaveSignal::~LeaveSignal() {
-  if (event_) os::signal_event_fd(event_.get());
-}
+struct Variable {
+  std::array<int, 4> fds{};
+  std::uint32_t peer = 0;
+  std::uint32_t epoch = 0;
+};
 
-std::string to_environment(const Seat& seat) {
-  return fmt::format("{}={}:{}:{}:{}:{}:{}", kInvitationVariable, seat.arena, seat.host_pidfd,
-                     seat.plugin_event, seat.host_event, seat.peer.value(), seat.epoch);
-}
-
-Result<Invitation> from_environment() {
-  // The descriptors are for one owner: a second one would close them under the first one's hands.
-  static std::mutex mutex;
-  static bool is_used = false;
-  const std::lock_guard lock(mutex);
-  if (is_used) {
-    return fail(ErrorCode::no_such_arena,
-                fmt::format("this process has used its {} already; keep that session, or attach by "
-                            "socket or name",
-                            kInvitationVariable));
-  }
+/// What the environment says, when its descriptors are here: no other one may be touched.
+Result<Variable> read_variable() {
   const char* text = std::getenv(kInvitationVariable);
   if (text == nullptr) {
     return fail(ErrorCode::no_such_arena,
@@ -106,30 +97,86 @@ Result<Invitation> from_environment() {
                             "attach by socket or name",
                             kInvitationVariable));
   }
-  std::array<int, 4> fds{};
-  std::array<unsigned, 2> numbers{};
+  Variable read;
+  auto& fds = read.fds;
+  unsigned long long device = 0;
+  unsigned long long inode = 0;
   char rest = 0;
-  if (std::sscanf(text, "%d:%d:%d:%d:%u:%u%c", &fds[0], &fds[1], &fds[2], &fds[3], &numbers[0],
-                  &numbers[1], &rest) != 6) {
+  if (std::sscanf(text, "%d:%d:%d:%d:%u:%u:%llu:%llu%c", &fds[0], &fds[1], &fds[2], &fds[3],
+                  &read.peer, &read.epoch, &device, &inode, &rest) != 8) {
     return fail(ErrorCode::no_such_arena,
                 fmt::format("{}=\"{}\" is not what a host writes", kInvitationVariable, text));
   }
-  for (const int fd : fds) {
-    if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
-      return fail(ErrorCode::no_such_arena,
-                  fmt::format("{}=\"{}\", but descriptor {} is not open: only the process that the "
-                              "host spawned has it",
-                              kInvitationVariable, text, fd));
-    }
+  struct stat arena {};
+  const bool is_open = std::ranges::all_of(fds, [](int fd) { return ::fcntl(fd, F_GETFD) >= 0; });
+  if (!is_open || ::fstat(fds[0], &arena) != 0 || arena.st_dev != device || arena.st_ino != inode) {
+    return fail(
+        ErrorCode::no_such_arena,
+        fmt::format("{}=\"{}\", but these descriptors are not here, or are others: only the "
+                    "process that the host spawned has them; attach by socket or name",
+                    kInvitationVariable, text));
   }
-  is_used = true;
-  return Invitation{.peer = PeerId{numbers[0]},
-                    .epoch = numbers[1],
-                    .arena = os::MemoryFile::adopt(os::UniqueFd(fds[0])),
-                    .host_pidfd = os::UniqueFd(fds[1]),
-                    .own_event = os::UniqueFd(fds[2]),
-                    .host_event = os::UniqueFd(fds[3]),
+  return read;
+}
+
+}  // namespace
+
+LeaveSignal::~LeaveSignal() {
+  if (event_) os::signal_event_fd(event_.get());
+}
+
+std::string to_environment(const Seat& seat) {
+  struct stat arena {};
+  (void)::fstat(seat.arena, &arena);
+  return fmt::format("{}={}:{}:{}:{}:{}:{}:{}:{}", kInvitationVariable, seat.arena, seat.host_pidfd,
+                     seat.plugin_event, seat.host_event, seat.peer.value(), seat.epoch,
+                     arena.st_dev, arena.st_ino);
+}
+
+InheritedTurn::~InheritedTurn() {
+  // Release: the next one finds the descriptors as they are now.
+  if (has_turn_) inheritance.store(Inheritance::unused, std::memory_order_release);
+}
+
+Result<Invitation> InheritedTurn::take() {
+  auto before = Inheritance::unused;
+  // Acquire: what an earlier turn did to the descriptors has been done.
+  if (!inheritance.compare_exchange_strong(before, Inheritance::in_turn, std::memory_order_acquire,
+                                           std::memory_order_relaxed)) {
+    return fail(
+        ErrorCode::no_such_arena,
+        fmt::format("this process {} its {} already; keep that session, or attach by socket "
+                    "or name",
+                    before == Inheritance::used ? "has used" : "is using", kInvitationVariable));
+  }
+  has_turn_ = true;
+  auto variable = read_variable();
+  if (!variable) return tl::unexpected(std::move(variable.error()));
+  fds_ = variable->fds;
+  for (const int fd : fds_)
+    (void)::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  std::array<os::UniqueFd, 4> copies;
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    auto copy = os::duplicate(fds_[i]);
+    if (!copy) return tl::unexpected(std::move(copy.error()));
+    copies[i] = std::move(*copy);
+  }
+  return Invitation{.peer = PeerId{variable->peer},
+                    .epoch = variable->epoch,
+                    .arena = os::MemoryFile::adopt(std::move(copies[0])),
+                    .host_pidfd = std::move(copies[1]),
+                    .own_event = std::move(copies[2]),
+                    .host_event = std::move(copies[3]),
                     .is_spawned = true};
+}
+
+void InheritedTurn::use_up() noexcept {
+  if (!has_turn_) return;
+  for (const int fd : fds_)
+    ::close(fd);
+  has_turn_ = false;
+  // Relaxed: nobody follows.
+  inheritance.store(Inheritance::used, std::memory_order_relaxed);
 }
 
 Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline deadline) {

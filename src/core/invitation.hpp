@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -57,11 +58,30 @@ class LeaveSignal {
   os::UniqueFd event_;
 };
 
-/// "MEWS_ARENA=fd:pidfd:event:event:peer:epoch" for a child that inherits these descriptors.
+/// "MEWS_ARENA=fd:pidfd:event:event:peer:epoch:device:inode" for a child that inherits these
+/// descriptors. The last two are the arena's: the variable goes on to processes that do not have
+/// the descriptors, but may have others by these numbers.
 [[nodiscard]] std::string to_environment(const Seat& seat);
-/// Reads it back and makes the descriptors close-on-exec: once in a process. `no_such_arena` when
-/// there is none, or what it names is not open here, or was taken before. Any thread.
-[[nodiscard]] Result<Invitation> from_environment();
+
+/// A turn at what this process has inherited. One at a time has it, and after one has used it up
+/// nobody else: the seat is for one session. Any thread.
+class InheritedTurn {
+ public:
+  InheritedTurn() noexcept = default;
+  InheritedTurn(const InheritedTurn&) = delete;
+  InheritedTurn& operator=(const InheritedTurn&) = delete;
+  ~InheritedTurn();
+  /// Takes the turn, and reads the variable: an invitation with descriptors of its own; those
+  /// inherited become close-on-exec, and stay for another turn. `no_such_arena` when there is no
+  /// variable, or what it names is not here, or another has the turn or has used it up.
+  [[nodiscard]] Result<Invitation> take();
+  /// The invitation has been accepted: closes the inherited descriptors. Nothing without a turn.
+  void use_up() noexcept;
+
+ private:
+  bool has_turn_ = false;
+  std::array<int, 4> fds_{-1, -1, -1, -1};
+};
 
 /// The plugin's side of joining by socket: says its name, gets its seat, says that it is there.
 [[nodiscard]] Result<Invitation> ask_for_seat(int socket, const std::string& name,

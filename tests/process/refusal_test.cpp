@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <future>
 #include <string>
@@ -37,6 +39,11 @@ std::string refusal(const mews::AttachOptions& options) {
 
 constexpr auto kShort = 20ms;
 
+void set_variable(const mews::detail::Seat& seat) {
+  const auto text = mews::detail::to_environment(seat);
+  ::setenv("MEWS_ARENA", text.substr(text.find('=') + 1).c_str(), 1);
+}
+
 /// A process that has inherited the descriptor attaches.
 std::string by_inheritance(int arena) {
   const auto pipe = os_test::make_pipe();
@@ -44,11 +51,14 @@ std::string by_inheritance(int arena) {
     const auto pidfd = must(mews::os::open_pidfd(::getppid()));
     const auto own = must(mews::os::make_event_fd());
     const auto other = must(mews::os::make_event_fd());
-    std::string text;
-    for (const int fd : {arena, pidfd.get(), own.get(), other.get()})
-      text += std::to_string(::dup(fd)) + ":";
-    ::setenv("MEWS_ARENA", (text + "1:1").c_str(), 1);
+    set_variable({.peer = mews::PeerId{1},
+                  .epoch = 1,
+                  .arena = ::dup(arena),
+                  .host_pidfd = ::dup(pidfd.get()),
+                  .plugin_event = ::dup(own.get()),
+                  .host_event = ::dup(other.get())});
     const auto said = refusal({.timeout = kShort});
+    if (refusal({.timeout = kShort}) != said) return 2;  // and so again
     return ::write(pipe.writer.get(), said.data(), said.size()) > 0 ? 0 : 1;
   });
   if (child.outcome() != "exit code 0") return "the child failed";
@@ -202,4 +212,28 @@ TEST_CASE("refusal: whoever attaches by name before the arena is ready waits unt
   auto session = must(attached.get());
   must(plugin.channel().send(bytes_of("ready")));
   CHECK(must(session.channel().receive(kPatience)).text() == "ready");
+}
+
+TEST_CASE("refusal: what has come to lie at the numbers of an invitation is not touched") {
+  const auto arena = mews_test::make_arena();
+  const auto other_arena = mews_test::make_arena();
+  const bool is_arena_too = GENERATE(false, true);
+  os_test::Fork child([&] {
+    const int other = is_arena_too ? other_arena.file().fd() : STDIN_FILENO;
+    const std::array<int, 4> fds{::dup(other), ::dup(0), ::dup(0), ::dup(0)};
+    const int invited = ::dup(arena.file().fd());
+    set_variable({.peer = mews::PeerId{1},
+                  .epoch = 1,
+                  .arena = invited,
+                  .host_pidfd = fds[1],
+                  .plugin_event = fds[2],
+                  .host_event = fds[3]});
+    ::dup2(fds[0], invited);
+    const auto said = refusal({.timeout = kShort});
+    if (said.find("no_such_arena") != 0 || said.find("others") == std::string::npos) return 1;
+    for (const int fd : {invited, fds[1], fds[2], fds[3]})
+      if (::fcntl(fd, F_GETFD) != 0) return 2;
+    return 0;
+  });
+  CHECK(child.outcome() == "exit code 0");
 }

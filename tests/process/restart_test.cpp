@@ -134,6 +134,23 @@ TEST_CASE("restart: no wait is longer than the limit") {
     CHECK(line == "flaky: exit code 5, restart in 3 ms");
 }
 
+TEST_CASE(
+    "restart: where SIGCHLD is ignored nobody knows how a plugin ended, and none comes again") {
+  const std::string last_words = GENERATE("good night", "x");
+  Log log;
+  auto host = must(mews::Session::create());
+  const auto before = ::signal(SIGCHLD, SIG_IGN);
+  auto plugin = must(host.spawn("fonts", command({"crash_on_request"}), on_crash(log)));
+  must(plugin.channel().send(bytes_of(last_words)));
+  const auto exit = must(plugin.wait_exit(kPatience));
+  ::signal(SIGCHLD, before);
+  CHECK((!exit.is_signal && exit.number == -1 && !exit.will_restart));
+  CHECK(outcome(plugin.renew(kPatience)) == "peer_died");
+  const auto lines = log.lines(1);
+  REQUIRE(lines.size() == 1);
+  CHECK_THAT(lines[0], ContainsSubstring("fonts: gone") && ContainsSubstring("not known"));
+}
+
 TEST_CASE("restart: without it a dead plugin stays dead, and its name can be spawned at once") {
   Log log;
   mews::PluginOptions options;

@@ -10,6 +10,11 @@ namespace {
 /// Allocations of this thread until the one that fails; 0: none does.
 thread_local constinit std::uint64_t to_failure = 0;
 
+}  // namespace
+
+#if MEWS_TEST_FAILING_NEW
+namespace {
+
 void* allocate(std::size_t bytes, std::size_t alignment) {
   if (to_failure != 0 && --to_failure == 0) throw std::bad_alloc();
   const auto whole = (bytes / alignment + 1) * alignment;  // none is of no bytes
@@ -40,6 +45,8 @@ void operator delete(void* memory, std::align_val_t) noexcept {
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
   std::free(memory);
 }
+
+#endif
 
 namespace mews_test {
 

@@ -4,9 +4,24 @@
 #include <cstdint>
 #include <utility>
 
+// Sanitizers have an `operator new` of their own, which cannot be replaced in part or at all.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MEWS_TEST_FAILING_NEW 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define MEWS_TEST_FAILING_NEW 0
+#endif
+#endif
+#if !defined(MEWS_TEST_FAILING_NEW)
+#define MEWS_TEST_FAILING_NEW 1
+#endif
+
 /// Memory that runs out at a chosen moment. `failing_new.cpp` replaces the global `operator new`
 /// of each test program; without a `FailingNew` it allocates as ever.
 namespace mews_test {
+
+/// Whether a `FailingNew` has an effect; a test skips itself where it has none.
+inline constexpr bool kHasFailingNew = MEWS_TEST_FAILING_NEW != 0;
 
 /// While it lives, one allocation of this thread fails: the `number`-th from now, counted from 1.
 /// One at a time in a thread. Test macros allocate, too: none belongs within its life.

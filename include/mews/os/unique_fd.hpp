@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "mews/error.hpp"
+
 namespace mews::os {
 
 /// Owns a file descriptor; closes it. Not thread-safe, as a `unique_ptr` is not.
@@ -30,5 +32,9 @@ class UniqueFd {
  private:
   int fd_ = -1;
 };
+
+/// Another descriptor, close-on-exec, of what the open descriptor `fd` is one of. `os_error` with
+/// EMFILE where the process may have no more.
+[[nodiscard]] Result<UniqueFd> duplicate(int fd);
 
 }  // namespace mews::os
