@@ -353,7 +353,7 @@ TEST_CASE("seat: an admit whose only caller was passed over says why") {
   Hello other_version;
   ++other_version.layout_major;
   const Stranger stranger(address, packet_of(other_version));
-  const auto admitted = hall.host.admit(20ms);
+  const auto admitted = hall.host.admit(200ms);
   CHECK(outcome(admitted) == "timed_out");
   CHECK_THAT(admitted.error().message(),
              Catch::Matchers::ContainsSubstring("passed over") &&
