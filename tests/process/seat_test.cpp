@@ -363,7 +363,7 @@ TEST_CASE("seat: an admit whose only caller was passed over says why") {
 
 TEST_CASE("seat: a host of another layout version is a version_mismatch that names both") {
   const auto theirs = mews::layout::kLayoutMajor + GENERATE(1u, ~0u);
-  const std::size_t bytes = GENERATE(12, sizeof(Offer), 300);
+  const std::size_t bytes = GENERATE(std::size_t{12}, sizeof(Offer), std::size_t{300});
   const Offer offer{.magic = mews::layout::kMagic,
                     .layout_major = theirs,
                     .refusal = 1 + static_cast<std::uint32_t>(mews::ErrorCode::version_mismatch),
