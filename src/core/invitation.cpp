@@ -189,11 +189,6 @@ Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline de
     return tl::unexpected(no_seat(std::move(greeted.error())));
   }
   auto packet = os::receive_packet(socket, deadline);
-  // A host that refuses at once has not read the greeting: the system then reports the hang-up
-  // first, and gives the host's answer after it.
-  if (!packet && packet.error().code() == ErrorCode::closed) {
-    packet = os::receive_packet(socket, deadline);
-  }
   if (!packet) return tl::unexpected(no_seat(std::move(packet.error())));
   const auto offer = read_packet<Offer>(*packet, "the host's offer");
   if (!offer) return tl::unexpected(offer.error());

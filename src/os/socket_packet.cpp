@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "mews/os/socket.hpp"
 #include "poll_until.hpp"
@@ -75,6 +76,10 @@ Result<Packet> receive_packet(int socket, Deadline deadline) {
   Packet packet;
   packet.bytes.resize(kMaxPacketBytes);
   packet.fds.reserve(kMaxPacketFds);  // nothing may throw between the kernel's hand and ours
+  // The kernel looks whether a packet is there before it looks whether the other end is, so the
+  // last one may have come in between; and it reports a reset before what was sent ahead of it. At
+  // the end, what is there is therefore looked at once more.
+  std::optional<Error> end;
   for (;;) {
     iovec body{.iov_base = packet.bytes.data(), .iov_len = packet.bytes.size()};
     ControlBuffer control;
@@ -84,16 +89,21 @@ Result<Packet> receive_packet(int socket, Deadline deadline) {
     header.msg_control = control.bytes.data();
     header.msg_controllen = control.bytes.size();
     const auto count = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    const int error = count < 0 ? errno : 0;
+    if (count >= 0) take_fds(header, packet.fds);
+    if (end && count <= 0) return tl::unexpected(std::move(*end));
+    if (count == 0 || is_hang_up(error)) {
+      packet.fds.clear();
+      end.emplace(ErrorCode::closed, error, "the other end hung up");
+      continue;
+    }
     if (count < 0) {
-      if (is_hang_up(errno)) return fail(ErrorCode::closed, errno, "the other end hung up");
-      if (errno != EAGAIN && errno != EINTR)
-        return tl::unexpected(Error::os(errno, "recvmsg", fmt::format("descriptor {}", socket)));
-      if (errno == EAGAIN && poll_until(socket, POLLIN, deadline) == 0)
+      if (error != EAGAIN && error != EINTR)
+        return tl::unexpected(Error::os(error, "recvmsg", fmt::format("descriptor {}", socket)));
+      if (error == EAGAIN && poll_until(socket, POLLIN, deadline) == 0)
         return fail(ErrorCode::timed_out, "the other end sent nothing");
       continue;
     }
-    take_fds(header, packet.fds);
-    if (count == 0) return fail(ErrorCode::closed, "the other end hung up");
     if ((header.msg_flags & MSG_CTRUNC) != 0 && packet.fds.size() < kMaxPacketFds)
       return tl::unexpected(Error::os(EMFILE, "recvmsg", "a packet with descriptors"));
     if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)

@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "../support/catch.hpp"
@@ -148,6 +150,32 @@ TEST_CASE("os: an end that hung up is closed for both directions, without SIGPIP
   CHECK(code_of(send_packet(pair.one.get(), {&byte, 1}, {}, 0s)) == ErrorCode::closed);
   CHECK(receive_packet(pair.one.get(), mews::forever));
   CHECK(code_of(receive_packet(pair.one.get(), mews::forever)) == ErrorCode::closed);
+}
+
+TEST_CASE("os: a packet is received, however soon after it the sender hangs up") {
+  constexpr int kRounds = 20'000;
+  int lost = 0;
+  for (int round = 0; round < kRounds; round += 100) {
+    std::vector<Pair> pairs;
+    for (int i = 0; i < 100; ++i)
+      pairs.push_back(make_pair());
+    std::atomic<int> turn{-1};
+    std::thread sender([&] {
+      for (int i = 0; i < 100; ++i) {
+        while (turn < i)
+          std::this_thread::yield();
+        const std::array<std::byte, 8> bytes{};
+        (void)send_packet(pairs[static_cast<std::size_t>(i)].one.get(), bytes, {}, 60s);
+        pairs[static_cast<std::size_t>(i)].one.reset();
+      }
+    });
+    for (int i = 0; i < 100; ++i) {
+      turn = i;
+      if (!receive_packet(pairs[static_cast<std::size_t>(i)].two.get(), 60s)) ++lost;
+    }
+    sender.join();
+  }
+  CHECK(lost == 0);
 }
 
 TEST_CASE("os: an end that hung up with packets unread is closed as well") {
