@@ -15,12 +15,16 @@ Error session_is_gone() {
 
 }  // namespace
 
+// A process that nobody has a handle of is to end by itself: then its channel closes.
 Plugin::Plugin(std::shared_ptr<detail::PluginCore> core,
                std::shared_ptr<detail::PluginProcess> process,
-               std::shared_ptr<detail::ChannelCore> channel)
+               std::shared_ptr<detail::ChannelCore> channel) try
     : core_(std::move(core)),
       process_(std::move(process)),
-      channel_(new Channel(std::move(channel))) {}
+      channel_(new Channel(std::move(channel))) {
+} catch (const std::bad_alloc&) {
+  (void)channel->close();  // `new` fails before it takes the channel; goes on to the caller
+}
 
 Plugin::Plugin(Plugin&&) noexcept = default;
 

@@ -33,14 +33,6 @@ Error not_a_host() {
   return Error(ErrorCode::invalid_argument, "only the session that made the arena can do this");
 }
 
-// A plugin for whose handle there is no memory: as if the handle had been dropped at once.
-struct CloseUnlessKept {
-  std::shared_ptr<detail::ChannelCore> channel;
-  ~CloseUnlessKept() {
-    if (channel) (void)channel->close();
-  }
-};
-
 // Asks whoever listens there for a seat in his arena.
 Result<detail::Invitation> ask_at(const std::string& address, const AttachOptions& options,
                                   Deadline deadline) {
@@ -165,10 +157,7 @@ Result<Plugin> Session::spawn(const std::string& name, const std::vector<std::st
   if (!state_->host) return tl::unexpected(not_a_host());
   auto plugin = state_->host->spawn(name, command, std::move(options));
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
-  CloseUnlessKept guard{plugin->channel};
-  Plugin handle(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
-  guard.channel.reset();
-  return handle;
+  return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
 }
@@ -184,10 +173,7 @@ Result<Plugin> Session::admit(Deadline deadline) try {
   if (!state_->host) return tl::unexpected(not_a_host());
   auto plugin = state_->host->admit(deadline);
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
-  CloseUnlessKept guard{plugin->channel};
-  Plugin handle(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
-  guard.channel.reset();
-  return handle;
+  return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
 }
