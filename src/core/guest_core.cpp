@@ -70,7 +70,7 @@ Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation) {
   entry.pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_relaxed);
   entry.start_time.store(os::process_start_time(::getpid()).value_or(0), std::memory_order_relaxed);
   // Release: the host that reads it may use the light fence towards us.
-  entry.fences.store(os::register_light_fence() ? 1 : 0, std::memory_order_release);
+  entry.fences.store(os::has_light_fence() ? 1 : 0, std::memory_order_release);
   return {};
 }
 
