@@ -20,6 +20,8 @@ Text text_of(ErrorCode code) noexcept {
       return {"would_block", "nothing to take, or no room, right now"};
     case ErrorCode::timed_out:
       return {"timed_out", "the deadline passed"};
+    case ErrorCode::cancelled:
+      return {"cancelled", "the wait was cancelled by its stop token"};
     case ErrorCode::peer_died:
       return {"peer_died", "the process at the other end died"};
     case ErrorCode::host_died:
@@ -33,6 +35,10 @@ Text text_of(ErrorCode code) noexcept {
           "concurrent_use",
           "another thread is in the same role of this channel; Channel::shared() sends for many "
           "threads, receiving is for one at a time"};
+    case ErrorCode::wrong_process:
+      return {"wrong_process",
+              "this process is a fork of the one that made the session and does not have the arena; "
+              "let it exec a program, or attach by socket or name"};
     case ErrorCode::payload_too_large:
       return {"payload_too_large",
               "the payload is larger than this arena can hold; CreateOptions::size_classes sets "

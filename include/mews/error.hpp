@@ -14,12 +14,14 @@ enum class ErrorCode : std::uint8_t {
   // waiting
   would_block,  ///< a `try_` call found nothing to take or no room; nothing changed
   timed_out,    ///< the deadline passed; the detail says who holds what
+  cancelled,    ///< the caller's own stop token ended the wait
   // life and death
   peer_died,       ///< the process at the other end is gone
   host_died,       ///< the host is gone, and with it the arena's future
   closed,          ///< the other end closed the channel in good order, or this end did
   peer_corrupt,    ///< the other end wrote what no correct peer writes; it is cut off
   concurrent_use,  ///< a second thread is in the same role of the same channel right now
+  wrong_process,   ///< this process is a fork of the one that made the session
   // memory
   payload_too_large,  ///< no configuration of this arena can hold it
   no_slab,            ///< every slab that may serve the request is taken
