@@ -36,9 +36,10 @@ Text text_of(ErrorCode code) noexcept {
           "another thread is in the same role of this channel; Channel::shared() sends for many "
           "threads, receiving is for one at a time"};
     case ErrorCode::wrong_process:
-      return {"wrong_process",
-              "this process is a fork of the one that made the session and does not have the arena; "
-              "let it exec a program, or attach by socket or name"};
+      return {
+          "wrong_process",
+          "this process is a fork of the one that made the session and does not have the arena; "
+          "let it exec a program, or attach by socket or name"};
     case ErrorCode::payload_too_large:
       return {"payload_too_large",
               "the payload is larger than this arena can hold; CreateOptions::size_classes sets "
