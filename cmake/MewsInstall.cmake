@@ -17,3 +17,5 @@ install(FILES
   "${PROJECT_SOURCE_DIR}/cmake/MewsExpected.cmake"
   DESTINATION "${config_dir}")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+
+include(MewsPkgConfig)

@@ -12,7 +12,7 @@
 #include "mews/message.hpp"
 #include "mews/options.hpp"
 
-namespace mews {
+namespace [[gnu::visibility("default")]] mews {
 
 class SharedSender;
 

@@ -10,7 +10,7 @@
 #include "mews/layout/limits.hpp"
 #include "mews/mem/slab.hpp"
 
-namespace mews {
+namespace [[gnu::visibility("default")]] mews {
 
 namespace detail {
 class SessionCore;

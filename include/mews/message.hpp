@@ -10,7 +10,7 @@
 #include "mews/loan.hpp"
 #include "mews/options.hpp"
 
-namespace mews {
+namespace [[gnu::visibility("default")]] mews {
 
 /// A received message; owns its payload.
 ///

@@ -9,7 +9,7 @@
 
 #include "mews/base/deadline.hpp"
 
-namespace mews {
+namespace [[gnu::visibility("default")]] mews {
 
 /// One row of the arena's size-class table. Only touched slabs cost memory, so counts may be
 /// generous.

@@ -1,26 +1,42 @@
 # SPDX-License-Identifier: MIT
-# Configures, builds and runs the consumer in the folder `way`, from nothing.
-function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output
-    ERROR_VARIABLE output)
-  if(NOT status EQUAL 0)
-    list(JOIN ARGN " " command)
-    message(FATAL_ERROR "${output}\n'${command}' ended with ${status}")
-  endif()
-  set(output "${output}" PARENT_SCOPE)
-endfunction()
+# Builds and runs the consumer from nothing, by the `way`: the CMake project in the folder of that
+# name, or pkg_config, plain or with `flags`. `prefix`: where the library is installed.
+include("${CMAKE_CURRENT_LIST_DIR}/run.cmake")
 
 file(REMOVE_RECURSE "${work_dir}")
-set(options "-DCMAKE_BUILD_TYPE=Debug")
-if(way STREQUAL "find_package")
-  run("${CMAKE_COMMAND}" --install "${mews_binary_dir}" --prefix "${work_dir}/prefix")
-  list(APPEND options "-DCMAKE_PREFIX_PATH=${work_dir}/prefix")
+file(MAKE_DIRECTORY "${work_dir}/build")
+set(consumer "${work_dir}/build/consumer")
+
+if(way STREQUAL "pkg_config")
+  file(GLOB_RECURSE pc_file "${prefix}/mews.pc")
+  cmake_path(GET pc_file PARENT_PATH pc_dir)
+  set(ENV{PKG_CONFIG_PATH} "${pc_dir}")
+  run(pkg-config --cflags --libs mews)
+  separate_arguments(from_pkg_config UNIX_COMMAND "${output}")
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  run("${compiler}" -std=c++20 -Wall -Wextra -Werror ${flags}
+    "${CMAKE_CURRENT_LIST_DIR}/consumer.cpp" ${from_pkg_config} -o "${consumer}")
+  # A shared library that lies nowhere the system looks.
+  run(pkg-config --variable=libdir mews)
+  string(STRIP "${output}" lib_dir)
+  set(ENV{LD_LIBRARY_PATH} "${lib_dir}")
 else()
-  list(APPEND options "-DMEWS_SOURCE_DIR=${mews_source_dir}")
+  set(options "-DCMAKE_BUILD_TYPE=Debug" "-DCMAKE_CXX_COMPILER=${compiler}")
+  if(prefix)
+    list(APPEND options "-DCMAKE_PREFIX_PATH=${prefix}")
+  else()
+    list(APPEND options "-DMEWS_SOURCE_DIR=${mews_source_dir}")
+  endif()
+  run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/${way}" -B "${work_dir}/build"
+    -G "${generator}" ${options})
+  run("${CMAKE_COMMAND}" --build "${work_dir}/build" --parallel 2)
 endif()
 
-run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/${way}" -B "${work_dir}/build"
-  -G "${generator}" "-DCMAKE_CXX_COMPILER=${compiler}" ${options})
-run("${CMAKE_COMMAND}" --build "${work_dir}/build" --parallel 2)
-run("${work_dir}/build/consumer")
+if(is_shared)
+  run(readelf -d "${consumer}")
+  if(NOT output MATCHES "\\[libmews\\.so")
+    message(FATAL_ERROR "${consumer} does not use libmews.so:\n${output}")
+  endif()
+endif()
+run("${consumer}")
 message("${output}")

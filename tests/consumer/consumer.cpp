@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sends messages to a plugin within this process, which echoes them.
+// A host and its plugin, in two processes: the plugin echoes what the host sends. Started with an
+// argument it is the plugin.
 #include <algorithm>
 #include <cstdio>
 #include <mews/mews.hpp>
@@ -7,40 +8,58 @@
 
 namespace {
 
-mews::Result<bool> echo(mews::Channel& host, mews::Channel& plugin, std::size_t bytes) {
-  const std::vector<std::byte> text(bytes, std::byte{42});
-  if (auto sent = host.send(text); !sent) return tl::unexpected(sent.error());
-  auto request = plugin.receive();
-  if (!request) return tl::unexpected(request.error());
-  auto sent = plugin.send(std::move(*request).into_loan());
-  if (!sent) return tl::unexpected(sent.error());
-  const auto reply = host.receive();
-  if (!reply) return tl::unexpected(reply.error());
-  return std::ranges::equal(reply->bytes(), text);
+/// Returns every message until the host ends.
+mews::Error serve() {
+  auto plugin = mews::Session::attach();
+  if (!plugin) return plugin.error();
+  auto& channel = plugin->channel();
+  for (;;) {
+    auto request = channel.receive(mews::forever);
+    if (!request) return request.error();
+    const auto envelope = request->envelope();
+    auto sent = channel.send(std::move(*request).into_loan(), envelope);
+    if (!sent) return sent.error();
+  }
 }
 
-mews::Result<bool> run() {
+mews::Result<bool> echo(mews::Channel& channel, std::size_t bytes) {
+  const std::vector<std::byte> text(bytes, std::byte{42});
+  if (auto sent = channel.send(text, {.type = 1, .correlation = bytes}); !sent) {
+    return tl::unexpected(sent.error());
+  }
+  const auto reply = channel.receive();
+  if (!reply) return tl::unexpected(reply.error());
+  return std::ranges::equal(reply->bytes(), text) && reply->correlation() == bytes;
+}
+
+mews::Result<bool> run(const char* program) {
   auto host = mews::Session::create({.name = "consumer"});
   if (!host) return tl::unexpected(host.error());
-  auto both = host->connect("echo");
-  if (!both) return tl::unexpected(both.error());
-  auto& [plugin, guest] = *both;
+  auto plugin = host->spawn("echo", {program, "plugin"});
+  if (!plugin) return tl::unexpected(plugin.error());
   for (const std::size_t bytes : {0, 480, 100'000}) {  // in the ring, and in the arena
-    auto is_same = echo(plugin.channel(), guest.channel(), bytes);
+    auto is_same = echo(plugin->channel(), bytes);
     if (!is_same || !*is_same) return is_same;
   }
-  return true;
+  const auto killed = host->shutdown(std::chrono::seconds(20));
+  const auto exit = plugin->exit();
+  return killed.empty() && exit && !exit->is_signal && exit->number == 0;
+}
+
+int failed(const mews::Error& why) {
+  std::fprintf(stderr, "consumer: %s\n", why.message().c_str());
+  return 1;
 }
 
 }  // namespace
 
-int main() {
-  const auto is_same = run();
-  if (!is_same) {
-    std::fprintf(stderr, "consumer: %s\n", is_same.error().message().c_str());
-    return 1;
+int main(int argc, char** argv) {
+  if (argc > 1) {
+    const auto end = serve();
+    return end.code() == mews::ErrorCode::closed ? 0 : failed(end);
   }
-  std::puts(*is_same ? "consumer: every message came back"
-                     : "consumer: a message CAME BACK CHANGED");
-  return *is_same ? 0 : 1;
+  const auto is_good = run(argv[0]);
+  if (!is_good) return failed(is_good.error());
+  std::puts(*is_good ? "consumer: every message came back" : "consumer: something CAME BACK CHANGED");
+  return *is_good ? 0 : 1;
 }
