@@ -12,7 +12,7 @@
 #include "mews/message.hpp"
 #include "mews/options.hpp"
 
-namespace [[gnu::visibility("default")]] mews {
+namespace __attribute__((visibility("default"))) mews {
 
 class SharedSender;
 

@@ -7,7 +7,7 @@
 #include <tl/expected.hpp>
 #include <utility>
 
-namespace [[gnu::visibility("default")]] mews {
+namespace __attribute__((visibility("default"))) mews {
 
 /// What went wrong, for a program to decide by. `to_string` names it.
 enum class ErrorCode : std::uint8_t {

@@ -3,7 +3,7 @@
 
 #include "mews/base/strong_id.hpp"
 
-namespace [[gnu::visibility("default")]] mews {
+namespace __attribute__((visibility("default"))) mews {
 
 /// A process of an arena; 0 is the host.
 using PeerId = base::StrongId<struct PeerTag>;

@@ -10,7 +10,7 @@
 #include "mews/layout/limits.hpp"
 #include "mews/mem/slab.hpp"
 
-namespace [[gnu::visibility("default")]] mews {
+namespace __attribute__((visibility("default"))) mews {
 
 namespace detail {
 class SessionCore;

@@ -10,7 +10,7 @@
 #include "mews/loan.hpp"
 #include "mews/options.hpp"
 
-namespace [[gnu::visibility("default")]] mews {
+namespace __attribute__((visibility("default"))) mews {
 
 /// A received message; owns its payload.
 ///

@@ -9,7 +9,7 @@
 
 #include "mews/base/deadline.hpp"
 
-namespace [[gnu::visibility("default")]] mews {
+namespace __attribute__((visibility("default"))) mews {
 
 /// One row of the arena's size-class table. Only touched slabs cost memory, so counts may be
 /// generous.

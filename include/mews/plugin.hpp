@@ -10,7 +10,7 @@
 #include "mews/channel.hpp"
 #include "mews/ids.hpp"
 
-namespace [[gnu::visibility("default")]] mews {
+namespace __attribute__((visibility("default"))) mews {
 
 namespace detail {
 class PluginCore;

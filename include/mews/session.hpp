@@ -12,7 +12,7 @@
 #include "mews/plugin.hpp"
 #include "mews/stats.hpp"
 
-namespace [[gnu::visibility("default")]] mews {
+namespace __attribute__((visibility("default"))) mews {
 
 /// One process's membership in an arena: the host's, which made it, or a plugin's.
 ///

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace [[gnu::visibility("default")]] mews {
+namespace __attribute__((visibility("default"))) mews {
 
 /// An arena at one moment, by its truth words: counted one after the other while others work.
 struct Stats {

@@ -60,6 +60,7 @@ int main(int argc, char** argv) {
   }
   const auto is_good = run(argv[0]);
   if (!is_good) return failed(is_good.error());
-  std::puts(*is_good ? "consumer: every message came back" : "consumer: something CAME BACK CHANGED");
+  std::puts(*is_good ? "consumer: every message came back"
+                     : "consumer: something CAME BACK CHANGED");
   return *is_good ? 0 : 1;
 }
