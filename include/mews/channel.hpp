@@ -7,12 +7,13 @@
 #include <span>
 
 #include "mews/base/deadline.hpp"
+#include "mews/base/visible.hpp"
 #include "mews/error.hpp"
 #include "mews/loan.hpp"
 #include "mews/message.hpp"
 #include "mews/options.hpp"
 
-namespace __attribute__((visibility("default"))) mews {
+namespace MEWS_VISIBLE mews {
 
 class SharedSender;
 

@@ -7,7 +7,9 @@
 #include <tl/expected.hpp>
 #include <utility>
 
-namespace __attribute__((visibility("default"))) mews {
+#include "mews/base/visible.hpp"
+
+namespace MEWS_VISIBLE mews {
 
 /// What went wrong, for a program to decide by. `to_string` names it.
 enum class ErrorCode : std::uint8_t {

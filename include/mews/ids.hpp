@@ -2,8 +2,9 @@
 #pragma once
 
 #include "mews/base/strong_id.hpp"
+#include "mews/base/visible.hpp"
 
-namespace __attribute__((visibility("default"))) mews {
+namespace MEWS_VISIBLE mews {
 
 /// A process of an arena; 0 is the host.
 using PeerId = base::StrongId<struct PeerTag>;

@@ -7,10 +7,11 @@
 #include <span>
 
 #include "mews/base/assert.hpp"
+#include "mews/base/visible.hpp"
 #include "mews/layout/limits.hpp"
 #include "mews/mem/slab.hpp"
 
-namespace __attribute__((visibility("default"))) mews {
+namespace MEWS_VISIBLE mews {
 
 namespace detail {
 class SessionCore;

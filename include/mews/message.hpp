@@ -7,10 +7,11 @@
 #include <string_view>
 #include <utility>
 
+#include "mews/base/visible.hpp"
 #include "mews/loan.hpp"
 #include "mews/options.hpp"
 
-namespace __attribute__((visibility("default"))) mews {
+namespace MEWS_VISIBLE mews {
 
 /// A received message; owns its payload.
 ///

@@ -8,8 +8,9 @@
 #include <vector>
 
 #include "mews/base/deadline.hpp"
+#include "mews/base/visible.hpp"
 
-namespace __attribute__((visibility("default"))) mews {
+namespace MEWS_VISIBLE mews {
 
 /// One row of the arena's size-class table. Only touched slabs cost memory, so counts may be
 /// generous.

@@ -7,10 +7,11 @@
 #include <optional>
 #include <string>
 
+#include "mews/base/visible.hpp"
 #include "mews/channel.hpp"
 #include "mews/ids.hpp"
 
-namespace __attribute__((visibility("default"))) mews {
+namespace MEWS_VISIBLE mews {
 
 namespace detail {
 class PluginCore;

@@ -6,13 +6,14 @@
 #include <utility>
 #include <vector>
 
+#include "mews/base/visible.hpp"
 #include "mews/channel.hpp"
 #include "mews/error.hpp"
 #include "mews/options.hpp"
 #include "mews/plugin.hpp"
 #include "mews/stats.hpp"
 
-namespace __attribute__((visibility("default"))) mews {
+namespace MEWS_VISIBLE mews {
 
 /// One process's membership in an arena: the host's, which made it, or a plugin's.
 ///

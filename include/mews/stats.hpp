@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
-namespace __attribute__((visibility("default"))) mews {
+#include "mews/base/visible.hpp"
+
+namespace MEWS_VISIBLE mews {
 
 /// An arena at one moment, by its truth words: counted one after the other while others work.
 struct Stats {
