@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Sourced by the run scripts: need_packages NAME... installs what is missing, and touches nothing
+# Sourced by the run scripts. need_packages NAME... installs what is missing, and touches nothing
 # when nothing is; a|b is satisfied by either and installs a. Needs $log_dir.
 
 need_packages() {
@@ -42,6 +42,19 @@ is_installed() {
 
 install_now() {
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# What a run script says of itself: the comment at its head.
+print_usage() {
+  sed -n '3,/^set /{ /^#/s/^# \{0,1\}//p; }' "$1"
+}
+
+wrong_option() {
+  {
+    echo "no such option: $2"
+    print_usage "$1"
+  } >&2
+  exit 2
 }
 
 build_packages='g++ cmake ninja-build pkg-config libfmt-dev libboost-dev libexpected-dev'

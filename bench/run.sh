@@ -4,11 +4,25 @@
 #        sh bench/run.sh --figures [seconds]
 # Builds (Release) and runs every benchmark; --figures prints the table of the figures that mews is
 # to reach, each against its yardstick, and fails where one is not. Installs what is missing.
+# --help prints this.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$root/build/bench
 log_dir=$root/build
 . "$root/.ci/packages.sh"
+
+case ${1:-} in
+  --help) print_usage "$root/bench/run.sh" && exit ;;
+  --figures)
+    case ${2:-1} in *[!0-9.]*) wrong_option "$root/bench/run.sh" "$2" ;; esac
+    [ $# -le 2 ] || wrong_option "$root/bench/run.sh" "$3"
+    ;;
+  *)
+    for argument; do
+      case $argument in --benchmark_* | --v=*) ;; *) wrong_option "$root/bench/run.sh" "$argument" ;; esac
+    done
+    ;;
+esac
 
 # What is printed to stdout is the benchmarks' alone, so that --benchmark_format=json can be piped.
 {

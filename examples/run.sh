@@ -1,8 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Usage: sh examples/run.sh [font_host options], e.g. --json, --font FILE
+# Usage: sh examples/run.sh [options]
 # Builds (Release) and runs the font example: one host and 17 plugins. Installs what is missing.
-# Without --font it makes a WOFF2 file of a large font from a Debian package, once.
+#   --font FILE     WOFF2 file to decompress; without it one is made of a large font from a Debian
+#                   package, once
+#   --json          print one JSON object instead of the table
+#   --rounds N      warm rounds while the other plugins work, and again while they sleep (5)
+#   --pause N       microseconds between a small plugin's answer and its next request (1000)
+#   --arena small   0.4 GiB of address space instead of 5.5, for a limit on it
+#   --spoil N       the plugin changes one byte of the Nth font, which must be noticed
+#   --help          prints this
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$root/build/examples
@@ -13,8 +20,19 @@ font_package=fonts-ipafont-mincho # 8 MB of TrueType outlines in one file
 font=$build/default_font.woff2
 
 has_font=no
+wants_value=no
 for argument; do
+  if [ $wants_value = yes ]; then
+    wants_value=no
+    continue
+  fi
   case $argument in --font | --font=*) has_font=yes ;; esac
+  case $argument in
+    --help) print_usage "$root/examples/run.sh" && exit ;;
+    --font | --rounds | --pause | --arena | --plugins-dir | --spoil) wants_value=yes ;;
+    --json | --font=* | --rounds=* | --pause=* | --arena=* | --plugins-dir=* | --spoil=*) ;;
+    *) wrong_option "$root/examples/run.sh" "$argument" ;;
+  esac
 done
 
 make_font() {

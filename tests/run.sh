@@ -7,6 +7,7 @@
 #   --quick  GCC, plain, alone
 #   --all    also GCC with ThreadSanitizer, and clang with the other two
 #   --long   the long chaos and stress runs (MEWS_LONG=1)
+#   --help   prints this
 set -eu
 cd "$(dirname "$0")/.."
 log_dir=build
@@ -18,10 +19,8 @@ for argument; do
     --quick) flavours=release ;;
     --all) flavours="$flavours tsan clang-asan" ;;
     --long) export MEWS_LONG=1 ;;
-    *)
-      sed -n 's/^# \{0,1\}//; 3,9p' "$0"
-      exit 2
-      ;;
+    --help) print_usage tests/run.sh && exit ;;
+    *) wrong_option tests/run.sh "$argument" ;;
   esac
 done
 
