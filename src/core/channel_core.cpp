@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "channel_core.hpp"
 
-#include "mews/os/event_fd.hpp"
-
 namespace mews::detail {
 
-ChannelCore::ChannelCore(std::shared_ptr<SessionCore> session, PeerId plugin, ChannelEvents events)
+ChannelCore::ChannelCore(std::shared_ptr<SessionCore> session, PeerId plugin,
+                         std::unique_ptr<os::WakeEnd> wake)
     : session_(std::move(session)),
       other_(session_->self() == kHostPeer ? plugin : kHostPeer),
       out_(session_->self() == kHostPeer ? lane_to_plugin(channel_of(plugin))
                                          : lane_to_host(channel_of(plugin))),
       in_(session_->self() == kHostPeer ? lane_to_host(channel_of(plugin))
                                         : lane_to_plugin(channel_of(plugin))),
-      events_(std::move(events)),
+      wake_(std::move(wake)),
       out_data_(session_->arena().lane(out_).data_bell),
       out_space_(session_->arena().lane(out_).space_bell),
       in_data_(session_->arena().lane(in_).data_bell),
@@ -38,7 +37,7 @@ void ChannelCore::loan(Result<Loan>& out, std::size_t bytes, Patience patience) 
 }
 
 void ChannelCore::ring(const sync::Doorbell& bell) {
-  if (bell.ring(fence())) os::signal_event_fd(events_.other.get());
+  if (bell.ring(fence())) wake_->signal_other();
 }
 
 // The light fence is right once the other process says that it is registered too. Until it has
@@ -64,7 +63,7 @@ void ChannelCore::end(ErrorCode why, std::string how) noexcept {
   (void)out_space_.ring_always();
   // Whatever the bell says: the other end may have died after it cleared the event loop's bit and
   // before it signalled.
-  os::signal_event_fd(events_.own.get());
+  wake_->signal_own();
 }
 
 std::optional<ErrorCode> ChannelCore::ended() const noexcept {

@@ -10,7 +10,7 @@
 
 #include "mews/base/atomic.hpp"
 #include "mews/channel.hpp"
-#include "mews/os/unique_fd.hpp"
+#include "mews/os/wake.hpp"
 #include "mews/ring/lane_consumer.hpp"
 #include "mews/ring/lane_producer.hpp"
 #include "mews/sync/doorbell.hpp"
@@ -31,18 +31,13 @@ namespace mews::detail {
   return LaneId{2 * id.value() + 1};
 }
 
-/// The eventfds of a channel; each end has both.
-struct ChannelEvents {
-  os::UniqueFd own;    ///< signalled by the other end
-  os::UniqueFd other;  ///< the other end polls it
-};
-
 /// One end of a channel: two lanes, two roles, and the waiting. See `Channel` for what each
 /// function promises.
 class ChannelCore {
  public:
   /// `plugin` is the channel's plugin, whichever end this is.
-  ChannelCore(std::shared_ptr<SessionCore> session, PeerId plugin, ChannelEvents events);
+  ChannelCore(std::shared_ptr<SessionCore> session, PeerId plugin,
+              std::unique_ptr<os::WakeEnd> wake);
 
   [[nodiscard]] SessionCore& session() noexcept { return *session_; }
 
@@ -63,8 +58,10 @@ class ChannelCore {
   [[nodiscard]] Result<std::size_t> receive_batch(const Visit& visit, std::size_t limit,
                                                   Patience patience);
 
-  [[nodiscard]] int event_fd() const noexcept { return events_.own.get(); }
+  [[nodiscard]] int event_fd() const noexcept { return wake_->event_fd(); }
   [[nodiscard]] Result<bool> arm_event();
+  /// Hangs up when the other end of the channel is closed in all processes.
+  [[nodiscard]] int hang_up_fd() const noexcept { return wake_->hang_up_fd(); }
 
   /// The other end is gone, or the channel: nothing waits here any longer. What was published
   /// before is still received. Any thread; the first reason counts. `how` goes into the errors.
@@ -119,11 +116,11 @@ class ChannelCore {
   PeerId other_;
   LaneId out_;
   LaneId in_;
-  ChannelEvents events_;
-  sync::Doorbell out_data_;   ///< we ring: records are there
-  sync::Doorbell out_space_;  ///< we sleep: cells become free
-  sync::Doorbell in_data_;    ///< we sleep: records are there
-  sync::Doorbell in_space_;   ///< we ring: cells have become free
+  std::unique_ptr<os::WakeEnd> wake_;  ///< for event loops
+  sync::Doorbell out_data_;            ///< we ring: records are there
+  sync::Doorbell out_space_;           ///< we sleep: cells become free
+  sync::Doorbell in_data_;             ///< we sleep: records are there
+  sync::Doorbell in_space_;            ///< we ring: cells have become free
   base::LocalAtomic<int> ended_{-1};
   std::string end_how_;  ///< written once, before `ended_`
   std::once_flag end_once_;

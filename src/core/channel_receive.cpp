@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "channel_core.hpp"
-#include "mews/os/event_fd.hpp"
 #include "texts.hpp"
 
 // The way of a message in: role, record, slab in_flight -> held, on to the next record, cells
@@ -131,7 +130,7 @@ Result<std::size_t> ChannelCore::receive_batch(const Visit& visit, std::size_t l
 Result<bool> ChannelCore::arm_event() {
   const sync::RoleHold role(receive_role_);
   if (!role) return fail(ErrorCode::concurrent_use);
-  os::drain_event_fd(events_.own.get());
+  wake_->drain();
   (void)in_data_.arm(sync::Sleeper::event_loop);
   // A doorbell's own sleeps are short then; an event loop's are not ours to bound.
   if (os::is_light_fence_broken()) {

@@ -91,10 +91,8 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation, Within
   std::unique_ptr<GuestCore> guest(new GuestCore);
   guest->session_ = SessionCore::make(std::move(arena), invitation.peer, local);
   guest->epoch_ = invitation.epoch;
-  guest->channel_ =
-      std::make_shared<ChannelCore>(guest->session_, invitation.peer,
-                                    ChannelEvents{.own = std::move(invitation.own_event),
-                                                  .other = std::move(invitation.host_event)});
+  guest->channel_ = std::make_shared<ChannelCore>(guest->session_, invitation.peer,
+                                                  os::plugin_wake_end(std::move(invitation.wake)));
   guest->host_pidfd_ = std::move(invitation.host_pidfd);
   guest->leave_signal_ = std::move(within.leave_signal);
   // As long as there is no second thread: then it takes the kernel 2 us, afterwards 6 to 10 ms.

@@ -24,9 +24,8 @@ struct PluginProcess {
   PeerId peer{};
   std::uint32_t epoch = 0;
   pid_t pid = -1;
-  os::UniqueFd watched;  ///< readable once it is gone: a pidfd, or an eventfd within one process
-  os::UniqueFd plugin_event;
-  os::UniqueFd host_event;
+  os::UniqueFd watched;    ///< readable once it is gone: a pidfd, or an eventfd within one process
+  os::PluginWakeFds wake;  ///< until they have been passed to it: its end alone is to be open
   std::shared_ptr<ChannelCore> channel;
   std::uint64_t watch_id = 0;
   Deadline::Clock::time_point began{};

@@ -134,6 +134,7 @@ Result<HostCore::Cast> HostCore::admit_caller(int socket, Deadline deadline) try
   auto taken = hand_over(socket, seat_of(process), deadline);
   {
     const Lock lock(mutex_);
+    process.wake = {};
     const bool is_gone = process.exit.has_value();
     // It may have sat down without a word, or too late for us to hear it: then it is in.
     if (taken || !(is_gone || withdraw(plugin))) return cast;
@@ -178,20 +179,12 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
   }();
   if (!cast) return tl::unexpected(std::move(cast.error()));
   const auto process = cast->process;
-  auto own_event = os::duplicate(process->plugin_event.get());
-  auto host_event = os::duplicate(process->host_event.get());
-  if (!own_event || !host_event) {
-    const Lock lock(mutex_);
-    (void)withdraw(plugin);  // nobody else knows of it
-    return tl::unexpected(std::move((own_event ? host_event : own_event).error()));
-  }
   return Local{.cast = std::move(*cast),
                .invitation = {.peer = process->peer,
                               .epoch = process->epoch,
                               .arena = {},
                               .host_pidfd = std::move(*host_pidfd),
-                              .own_event = std::move(*own_event),
-                              .host_event = std::move(*host_event)},
+                              .wake = std::move(process->wake)},
                .leave_signal = LeaveSignal(std::move(*leave_event))};
 }
 

@@ -26,7 +26,7 @@ constexpr std::chrono::seconds kAfterTerm{1};
 constexpr std::chrono::seconds kAfterKill{5};
 
 Result<os::UniqueFd> timer_in(std::chrono::milliseconds delay) {
-  os::UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  auto timer = os::own_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!timer) return tl::unexpected(Error::os(errno, "timerfd_create"));
   itimerspec when{};
   when.it_value.tv_sec = delay.count() / 1000;
@@ -81,9 +81,10 @@ Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) try {
   spawning.base_environment = plugin->environment;
   spawning.environment = plugin->options.environment;
   spawning.environment.push_back(to_environment(seat));
-  spawning.inherited_fds = {seat.arena, seat.host_pidfd, seat.plugin_event, seat.host_event};
+  spawning.inherited_fds = {seat.arena, seat.host_pidfd, seat.stream, seat.event};
   auto child = os::spawn(spawning);
   if (!child) return tl::unexpected(std::move(child.error()));
+  (*process)->wake = {};
   (*process)->pid = child->pid;
   // Relaxed: the number is all there is to it.
   session_->arena().peer(seat.peer).pid.store(static_cast<std::uint32_t>(child->pid),

@@ -6,7 +6,6 @@
 
 #include "host_core.hpp"
 #include "mews/mem/reclaim.hpp"
-#include "mews/os/event_fd.hpp"
 
 // Peer entries and lanes: given out, wiped, given out again. Only the host writes here, and only
 // while no process sits there.
@@ -54,14 +53,8 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
                 "the handles of plugins that ended still hold theirs: drop them");
   }
   const PeerId peer{static_cast<std::uint32_t>(free - seats_.begin())};
-  auto plugin_event = os::make_event_fd();
-  if (!plugin_event) return tl::unexpected(std::move(plugin_event.error()));
-  auto host_event = os::make_event_fd();
-  if (!host_event) return tl::unexpected(std::move(host_event.error()));
-  auto own = os::duplicate(host_event->get());
-  if (!own) return tl::unexpected(std::move(own.error()));
-  auto other = os::duplicate(plugin_event->get());
-  if (!other) return tl::unexpected(std::move(other.error()));
+  auto wake = os::make_wake_pair();
+  if (!wake) return tl::unexpected(std::move(wake.error()));
 
   const auto& arena = session_->arena();
   const auto channel = channel_of(peer);
@@ -77,10 +70,8 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   process->peer = peer;
   process->epoch = free->epoch + 1;
   process->began = Deadline::Clock::now();
-  process->channel = std::make_shared<ChannelCore>(
-      session_, peer, ChannelEvents{.own = std::move(*own), .other = std::move(*other)});
-  process->plugin_event = std::move(*plugin_event);
-  process->host_event = std::move(*host_event);
+  process->channel = std::make_shared<ChannelCore>(session_, peer, std::move(wake->host));
+  process->wake = std::move(wake->plugin);
 
   // Nothing fails from here on.
   if (free->is_used) reset_seat(peer);
@@ -105,8 +96,8 @@ Seat HostCore::seat_of(const PluginProcess& process) const noexcept {
           .epoch = process.epoch,
           .arena = session_->arena().file().fd(),
           .host_pidfd = own_pidfd_.get(),
-          .plugin_event = process.plugin_event.get(),
-          .host_event = process.host_event.get()};
+          .stream = process.wake.stream.get(),
+          .event = process.wake.event.get()};
 }
 
 // The process is gone, and nobody can receive from its channel any more: what it had published

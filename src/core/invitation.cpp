@@ -129,8 +129,8 @@ std::string to_environment(const Seat& seat) {
   struct stat arena {};
   (void)::fstat(seat.arena, &arena);
   return fmt::format("{}={}:{}:{}:{}:{}:{}:{}:{}", kInvitationVariable, seat.arena, seat.host_pidfd,
-                     seat.plugin_event, seat.host_event, seat.peer.value(), seat.epoch,
-                     arena.st_dev, arena.st_ino);
+                     seat.stream, seat.event, seat.peer.value(), seat.epoch, arena.st_dev,
+                     arena.st_ino);
 }
 
 InheritedTurn::~InheritedTurn() {
@@ -165,8 +165,7 @@ Result<Invitation> InheritedTurn::take() {
                     .epoch = variable->epoch,
                     .arena = os::MemoryFile::adopt(std::move(copies[0])),
                     .host_pidfd = std::move(copies[1]),
-                    .own_event = std::move(copies[2]),
-                    .host_event = std::move(copies[3]),
+                    .wake = {.stream = std::move(copies[2]), .event = std::move(copies[3])},
                     .is_spawned = true};
 }
 
@@ -206,12 +205,12 @@ Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline de
   if (auto sent = os::send_packet(socket, bytes_of(hello), {}, deadline); !sent) {
     return tl::unexpected(no_seat(std::move(sent.error())));
   }
-  return Invitation{.peer = PeerId{offer->peer},
-                    .epoch = offer->epoch,
-                    .arena = os::MemoryFile::adopt(std::move(packet->fds[0])),
-                    .host_pidfd = std::move(packet->fds[1]),
-                    .own_event = std::move(packet->fds[2]),
-                    .host_event = std::move(packet->fds[3])};
+  return Invitation{
+      .peer = PeerId{offer->peer},
+      .epoch = offer->epoch,
+      .arena = os::MemoryFile::adopt(std::move(packet->fds[0])),
+      .host_pidfd = std::move(packet->fds[1]),
+      .wake = {.stream = std::move(packet->fds[2]), .event = std::move(packet->fds[3])}};
 }
 
 Result<std::string> receive_hello(int socket, Deadline deadline) {
@@ -228,8 +227,7 @@ Result<void> offer_seat(int socket, const Seat& seat, Deadline deadline) {
                     .refusal = 0,
                     .peer = seat.peer.value(),
                     .epoch = seat.epoch};
-  const std::array<int, kOfferFds> fds{seat.arena, seat.host_pidfd, seat.plugin_event,
-                                       seat.host_event};
+  const std::array<int, kOfferFds> fds{seat.arena, seat.host_pidfd, seat.stream, seat.event};
   return os::send_packet(socket, bytes_of(offer), fds, deadline);
 }
 

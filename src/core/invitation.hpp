@@ -11,6 +11,7 @@
 #include "mews/ids.hpp"
 #include "mews/os/memory_file.hpp"
 #include "mews/os/unique_fd.hpp"
+#include "mews/os/wake.hpp"
 
 /// How a process learns of its place in an arena: by environment and inherited descriptors (a
 /// spawned plugin), or by a packet over a Unix socket (one that joins).
@@ -22,8 +23,7 @@ struct Invitation {
   std::uint32_t epoch = 0;
   os::MemoryFile arena;
   os::UniqueFd host_pidfd;
-  os::UniqueFd own_event;
-  os::UniqueFd host_event;
+  os::PluginWakeFds wake;
   bool is_spawned = false;  ///< for the process alone that the host has started
 };
 
@@ -35,8 +35,8 @@ struct Seat {
   std::uint32_t epoch = 0;
   int arena = -1;
   int host_pidfd = -1;
-  int plugin_event = -1;
-  int host_event = -1;
+  int stream = -1;  ///< of os::PluginWakeFds
+  int event = -1;
 };
 
 /// Where host and guest are one process, no process ends when the guest goes: this tells the host,
@@ -58,7 +58,7 @@ class LeaveSignal {
   os::UniqueFd event_;
 };
 
-/// "MEWS_ARENA=fd:pidfd:event:event:peer:epoch:device:inode" for a child that inherits these
+/// "MEWS_ARENA=fd:pidfd:stream:event:peer:epoch:device:inode" for a child that inherits these
 /// descriptors. The last two are the arena's: the variable goes on to processes that do not have
 /// the descriptors, but may have others by these numbers.
 [[nodiscard]] std::string to_environment(const Seat& seat);

@@ -15,7 +15,7 @@
 namespace mews::detail {
 
 Result<std::unique_ptr<Watch>> Watch::make(Watcher kind) {
-  os::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  auto epoll = os::own_fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) return tl::unexpected(Error::os(errno, "epoll_create1"));
   auto wake_event = os::make_event_fd();
   if (!wake_event) return tl::unexpected(std::move(wake_event.error()));

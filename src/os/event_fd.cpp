@@ -10,15 +10,12 @@
 namespace mews::os {
 
 Result<UniqueFd> make_event_fd() {
-  UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  auto fd = own_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fd) return tl::unexpected(Error::os(errno, "eventfd"));
   return fd;
 }
 
 void signal_event_fd(int fd) noexcept {
-#if defined(MEWS_STEPPED)
-  if (event_fd_model != nullptr) return event_fd_model(fd);
-#endif
   const std::uint64_t one = 1;
   while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {
   }

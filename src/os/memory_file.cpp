@@ -7,8 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <boost/interprocess/exceptions.hpp>
-#include <boost/interprocess/shared_memory_object.hpp>
 #include <cerrno>
 #include <string_view>
 
@@ -18,8 +16,6 @@
 
 namespace mews::os {
 namespace {
-
-namespace bip = boost::interprocess;
 
 constexpr std::size_t kMaxNameBytes = 200;
 constexpr int kSizeSeals = F_SEAL_GROW | F_SEAL_SHRINK;
@@ -35,17 +31,19 @@ Error bad_name(std::string_view name) {
                            name.substr(0, kMaxNameBytes), kMaxNameBytes));
 }
 
-Error named_error(const bip::interprocess_exception& cause, const std::string& name) {
-  const int os_errno = cause.get_native_error();
+Error named_error(int os_errno, const std::string& name) {
   const auto subject = fmt::format("/dev/shm/{}", name);
   if (os_errno == EEXIST) return Error(ErrorCode::already_exists, os_errno, subject);
   if (os_errno == ENOENT) return Error(ErrorCode::no_such_arena, os_errno, subject);
   return Error::os(os_errno, "shm_open", subject);
 }
 
-Result<UniqueFd> duplicate(const bip::shared_memory_object& object) {
-  UniqueFd fd(::fcntl(object.get_mapping_handle().handle, F_DUPFD_CLOEXEC, 0));
-  if (!fd) return tl::unexpected(Error::os(errno, "dup", object.get_name()));
+/// Opens the shared memory object of that name; sets close-on-exec by itself.
+Result<UniqueFd> open_shared(const std::string& name, int flags) {
+  const auto path = "/" + name;
+  const StandardFdGuard guard;
+  auto fd = own_fd(::shm_open(path.c_str(), flags | O_RDWR, S_IRUSR | S_IWUSR));
+  if (!fd) return tl::unexpected(named_error(errno, name));
   return fd;
 }
 
@@ -68,8 +66,10 @@ Result<MemoryFile> MemoryFile::create_anonymous(const std::string& label, std::u
   // The kernel's limit; the label only shows in /proc, so a long one is no reason to fail.
   const auto shown = label.substr(0, 240);
   constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-  UniqueFd fd(::memfd_create(shown.c_str(), flags | MFD_NOEXEC_SEAL));
-  if (!fd && errno == EINVAL) fd.reset(::memfd_create(shown.c_str(), flags));  // before Linux 6.3
+  const StandardFdGuard guard;
+  auto fd = own_fd(::memfd_create(shown.c_str(), flags | MFD_NOEXEC_SEAL));
+  if (!fd && errno == EINVAL)
+    fd = own_fd(::memfd_create(shown.c_str(), flags));  // before Linux 6.3
   if (!fd) return tl::unexpected(Error::os(errno, "memfd_create", shown));
   if (auto sized = set_size(fd.get(), bytes); !sized) return tl::unexpected(sized.error());
   if (::fcntl(fd.get(), F_ADD_SEALS, kSizeSeals | F_SEAL_SEAL) != 0)
@@ -79,39 +79,32 @@ Result<MemoryFile> MemoryFile::create_anonymous(const std::string& label, std::u
 
 Result<MemoryFile> MemoryFile::create_named(const std::string& name, std::uint64_t bytes) {
   if (!is_usable_name(name)) return tl::unexpected(bad_name(name));
-  try {
-    const bip::shared_memory_object object(bip::create_only, name.c_str(), bip::read_write,
-                                           bip::permissions(S_IRUSR | S_IWUSR));
-    auto fd = duplicate(object);
-    auto sized = fd ? set_size(fd->get(), bytes) : Result<void>();
-    if (fd && sized) return MemoryFile(std::move(*fd));
-    unlink_named(name);
-    return tl::unexpected(fd ? sized.error() : fd.error());
-  } catch (const bip::interprocess_exception& cause) {
-    return tl::unexpected(named_error(cause, name));
-  }
+  auto fd = open_shared(name, O_CREAT | O_EXCL);
+  if (!fd) return tl::unexpected(std::move(fd.error()));
+  // The umask does not apply: the mode is what the memory is for.
+  auto sized = ::fchmod(fd->get(), S_IRUSR | S_IWUSR) == 0
+                   ? set_size(fd->get(), bytes)
+                   : tl::unexpected(Error::os(errno, "fchmod", "/dev/shm/" + name));
+  if (sized) return MemoryFile(std::move(*fd));
+  unlink_named(name);
+  return tl::unexpected(std::move(sized.error()));
 }
 
 Result<MemoryFile> MemoryFile::open_named(const std::string& name) {
   if (!is_usable_name(name)) return tl::unexpected(bad_name(name));
-  try {
-    const bip::shared_memory_object object(bip::open_only, name.c_str(), bip::read_write);
-    auto fd = duplicate(object);
-    if (!fd) return tl::unexpected(fd.error());
-    const auto status = status_of(fd->get());
-    if (!status) return tl::unexpected(status.error());
-    // /dev/shm is open to all: another user may have put a trap under this name.
-    if (status->st_uid != ::geteuid())
-      return fail(ErrorCode::permission_denied,
-                  fmt::format("/dev/shm/{} belongs to user {}", name, status->st_uid));
-    return MemoryFile(std::move(*fd));
-  } catch (const bip::interprocess_exception& cause) {
-    return tl::unexpected(named_error(cause, name));
-  }
+  auto fd = open_shared(name, 0);
+  if (!fd) return tl::unexpected(std::move(fd.error()));
+  const auto status = status_of(fd->get());
+  if (!status) return tl::unexpected(status.error());
+  // /dev/shm is open to all: another user may have put a trap under this name.
+  if (status->st_uid != ::geteuid())
+    return fail(ErrorCode::permission_denied,
+                fmt::format("/dev/shm/{} belongs to user {}", name, status->st_uid));
+  return MemoryFile(std::move(*fd));
 }
 
 void MemoryFile::unlink_named(const std::string& name) noexcept {
-  if (is_usable_name(name)) bip::shared_memory_object::remove(name.c_str());
+  if (is_usable_name(name)) ::shm_unlink(("/" + name).c_str());
 }
 
 Result<std::uint64_t> MemoryFile::bytes() const {

@@ -121,13 +121,13 @@ std::vector<std::string> environment() {
 }
 
 Result<UniqueFd> open_pidfd(pid_t pid) {
-  UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));  // close-on-exec by itself
+  auto fd = own_fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));  // close-on-exec
   if (!fd) return tl::unexpected(Error::os(errno, "pidfd_open", fmt::format("process {}", pid)));
   return fd;
 }
 
 std::optional<std::uint64_t> process_start_time(pid_t pid) {
-  const UniqueFd fd(::open(fmt::format("/proc/{}/stat", pid).c_str(), O_RDONLY | O_CLOEXEC));
+  const auto fd = own_fd(::open(fmt::format("/proc/{}/stat", pid).c_str(), O_RDONLY | O_CLOEXEC));
   std::array<char, 2048> buffer{};
   const auto count = ::read(fd.get(), buffer.data(), buffer.size());
   if (count <= 0) return std::nullopt;

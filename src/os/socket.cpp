@@ -52,7 +52,7 @@ Result<Address> parse(const std::string& text) {
 }
 
 Result<UniqueFd> make_socket(int extra_flags) {
-  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | extra_flags, 0));
+  auto fd = own_fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | extra_flags, 0));
   if (!fd) return tl::unexpected(Error::os(errno, "socket"));
   return fd;
 }
@@ -62,7 +62,7 @@ Result<UniqueFd> make_socket(int extra_flags) {
 Result<UniqueFd> lock_directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
   const auto directory = slash == std::string::npos ? std::string(".") : path.substr(0, slash + 1);
-  UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  auto fd = own_fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return tl::unexpected(Error::os(errno, "open", directory));
   // Any user may lock a directory that he can read, so this must not wait for ever.
   const Deadline deadline = std::chrono::seconds(2);
@@ -129,7 +129,7 @@ Result<UniqueFd> accept_unix(int listener, Deadline deadline) {
   for (;;) {
     const short events = poll_until(listener, POLLIN | POLLRDHUP, deadline);
     if (events == 0) return fail(ErrorCode::timed_out, "no process asked for a connection");
-    UniqueFd fd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    auto fd = own_fd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
     if (fd) return fd;
     // A non-blocking listener that was shut down says EAGAIN for ever, while poll says "ready".
     const bool is_shut_down = (events & (POLLHUP | POLLRDHUP)) != 0;

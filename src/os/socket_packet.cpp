@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -17,7 +18,8 @@ namespace {
 constexpr std::size_t kMaxPacketBytes = 4096;
 constexpr std::size_t kMaxPacketFds = 16;
 
-/// The descriptors that came with a message; each is owned from here on, whatever follows.
+/// The descriptors that came with a message; each is owned from here on, whatever follows. One is
+/// empty where it could not be moved away from the standard ones.
 void take_fds(msghdr& header, std::vector<UniqueFd>& fds) {
   for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
@@ -25,7 +27,7 @@ void take_fds(msghdr& header, std::vector<UniqueFd>& fds) {
     for (std::size_t i = 0; i < count; ++i) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(part) + i * sizeof fd, sizeof fd);
-      fds.emplace_back(fd);
+      fds.push_back(own_fd(fd));
     }
   }
 }
@@ -88,9 +90,13 @@ Result<Packet> receive_packet(int socket, Deadline deadline) {
     header.msg_iovlen = 1;
     header.msg_control = control.bytes.data();
     header.msg_controllen = control.bytes.size();
-    const auto count = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    const int error = count < 0 ? errno : 0;
-    if (count >= 0) take_fds(header, packet.fds);
+    const auto [count, error] = [&] {
+      const StandardFdGuard guard;
+      const auto received = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+      const int failure = received < 0 ? errno : 0;
+      if (received >= 0) take_fds(header, packet.fds);
+      return std::pair(received, failure);
+    }();
     if (end && count <= 0) return tl::unexpected(std::move(*end));
     if (count == 0 || is_hang_up(error)) {
       packet.fds.clear();
@@ -104,7 +110,8 @@ Result<Packet> receive_packet(int socket, Deadline deadline) {
         return fail(ErrorCode::timed_out, "the other end sent nothing");
       continue;
     }
-    if ((header.msg_flags & MSG_CTRUNC) != 0 && packet.fds.size() < kMaxPacketFds)
+    const bool has_all = std::ranges::all_of(packet.fds, [](const auto& fd) { return bool(fd); });
+    if (!has_all || ((header.msg_flags & MSG_CTRUNC) != 0 && packet.fds.size() < kMaxPacketFds))
       return tl::unexpected(Error::os(EMFILE, "recvmsg", "a packet with descriptors"));
     if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
       return fail(ErrorCode::peer_corrupt, "a packet with more bytes or descriptors than allowed");

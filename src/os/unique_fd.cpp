@@ -14,8 +14,25 @@ static_assert(!std::is_copy_assignable_v<UniqueFd>);
 static_assert(std::is_nothrow_move_constructible_v<UniqueFd>);
 static_assert(std::is_nothrow_move_assignable_v<UniqueFd>);
 
+UniqueFd own_fd(int fd) noexcept {
+  if (fd < 0 || fd >= kFirstOwnFd) return UniqueFd(fd);
+  const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, kFirstOwnFd);
+  const int failure = errno;
+  ::close(fd);
+  errno = failure;
+  return UniqueFd(moved);
+}
+
+StandardFdGuard::StandardFdGuard() noexcept {
+  for (auto& taken : taken_) {
+    UniqueFd fd(::open("/", O_PATH | O_CLOEXEC));
+    if (!fd || fd.get() >= kFirstOwnFd) return;
+    taken = std::move(fd);
+  }
+}
+
 Result<UniqueFd> duplicate(int fd) {
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, kFirstOwnFd));
   if (!copy) return tl::unexpected(Error::os(errno, "dup"));
   return copy;
 }

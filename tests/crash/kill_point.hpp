@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -90,6 +91,18 @@ extern "C" {
 ssize_t write(int fd, const void* bytes, std::size_t count) {
   mews_test::kill_point::pass();
   return ::syscall(SYS_write, fd, bytes, count);
+}
+ssize_t send(int fd, const void* bytes, std::size_t count, int flags) {
+  mews_test::kill_point::pass();
+  return ::syscall(SYS_sendto, fd, bytes, count, flags, nullptr, 0);
+}
+int shutdown(int fd, int how) noexcept {
+  mews_test::kill_point::pass();
+  return static_cast<int>(::syscall(SYS_shutdown, fd, how));
+}
+int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept {
+  if (operation == EPOLL_CTL_MOD) mews_test::kill_point::pass();  // a signal to this process's loop
+  return static_cast<int>(::syscall(SYS_epoll_ctl, epoll, operation, fd, event));
 }
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   mews_test::kill_point::pass();

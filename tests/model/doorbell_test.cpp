@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "mews/os/event_fd.hpp"
 #include "model/support.hpp"
 #include "model/traffic.hpp"
 
@@ -30,7 +29,7 @@ class Living final : public Traffic {
   void verify() override {}
 };
 
-// The host sleeps in an event loop; what stands for its eventfd is a word of its own. The plugin
+// The host sleeps in an event loop; what stands for its descriptor is a word of its own. The plugin
 // may be killed between clearing the host's bit and signalling.
 class EventLoop final : public Traffic {
  public:
@@ -43,12 +42,12 @@ class EventLoop final : public Traffic {
     Traffic::reset();
     event_.store(0, std::memory_order_relaxed);
     signalled = &event_;
-    os::event_fd_model = [](int) {
+    wake_model = [] {
       signalled->store(1, std::memory_order_release);
       os::futex_wake(*signalled, 1);
     };
   }
-  ~EventLoop() override { os::event_fd_model = nullptr; }
+  ~EventLoop() override { wake_model = nullptr; }
   void verify() override {
     host_.expect_all_received();
     expect(received_ >= sent_, "a message that was sent is lost");

@@ -6,6 +6,18 @@
 namespace mews::model {
 namespace {
 
+/// Both ends': nobody sleeps in the event loop of a plugin.
+struct ModelWake final : os::WakeEnd {
+  [[nodiscard]] int event_fd() const noexcept override { return -1; }
+  [[nodiscard]] int hang_up_fd() const noexcept override { return -1; }
+  void signal_other() noexcept override { signal(); }
+  void signal_own() noexcept override { signal(); }
+  void drain() noexcept override {}
+  static void signal() noexcept {
+    if (wake_model != nullptr) wake_model();
+  }
+};
+
 constexpr LocalOptions kNoSpin{.spin_limit = std::chrono::nanoseconds::zero()};
 
 PeerId id_of(int peer) {
@@ -33,7 +45,7 @@ void Process::reset() {
                    id_of(peer_), kNoSpin);
   // Owned here, so that a killed process keeps nothing alive, and words keep their addresses.
   channel_.emplace(std::shared_ptr<detail::SessionCore>(std::shared_ptr<void>(), &*session_),
-                   id_of(plugin_), detail::ChannelEvents{});
+                   id_of(plugin_), std::make_unique<ModelWake>());
 }
 
 std::optional<Loan> Process::loan(std::size_t bytes) {

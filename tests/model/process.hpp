@@ -13,6 +13,9 @@ namespace mews::model {
 inline constexpr std::size_t kSlabBytes = layout::kMaxInlineBytes + 8;
 inline constexpr std::size_t kMostInlineBytes = layout::kMaxInlineBytes;
 
+/// What a signal to the host's event loop does; null: nobody sleeps there.
+inline void (*wake_model)() = nullptr;
+
 /// A process with its end of a channel, as the library has them: its sending, receiving, waiting
 /// and taking back are what runs here. It never spins.
 class Process {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "roles.hpp"
+#include "standard_fds.hpp"
 
 /// Roles that only a process of its own can play: they die, hang, ignore, and fork.
 namespace process_test {
@@ -111,6 +112,7 @@ namespace process_test {
 [[nodiscard]] inline std::optional<int> play_grim(mews::Session& session, const Words& words) {
   const auto& role = words.at(0);
   auto& channel = session.channel();
+  if (role == "standard") return standard(channel, words);
   if (role == "exit") ::_exit(std::stoi(words.at(1)));
   if (role == "burst") burst_and_die(channel, words);
   if (role == "pour") pour_and_die(channel, words);

@@ -17,9 +17,9 @@
 #include "../unit/os_support.hpp"
 #include "core/invitation.hpp"
 #include "core/names.hpp"
-#include "mews/os/event_fd.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/socket.hpp"
+#include "mews/os/wake.hpp"
 #include "site.hpp"
 
 using namespace process_test;
@@ -49,14 +49,13 @@ std::string by_inheritance(int arena) {
   const auto pipe = os_test::make_pipe();
   os_test::Fork child([&] {
     const auto pidfd = must(mews::os::open_pidfd(::getppid()));
-    const auto own = must(mews::os::make_event_fd());
-    const auto other = must(mews::os::make_event_fd());
+    const auto wake = must(mews::os::make_wake_pair());
     set_variable({.peer = mews::PeerId{1},
                   .epoch = 1,
                   .arena = ::dup(arena),
                   .host_pidfd = ::dup(pidfd.get()),
-                  .plugin_event = ::dup(own.get()),
-                  .host_event = ::dup(other.get())});
+                  .stream = ::dup(wake.plugin.stream.get()),
+                  .event = ::dup(wake.plugin.event.get())});
     const auto said = refusal({.timeout = kShort});
     if (refusal({.timeout = kShort}) != said) return 2;  // and so again
     return ::write(pipe.writer.get(), said.data(), said.size()) > 0 ? 0 : 1;
@@ -74,14 +73,14 @@ std::string by_socket(int arena, const std::string& address, const mews::AttachO
   const auto socket = must(mews::os::accept_unix(listener.get(), kPatience));
   must(mews::detail::receive_hello(socket.get(), kPatience));
   const auto pidfd = must(mews::os::open_pidfd(::getpid()));
-  const auto event = must(mews::os::make_event_fd());
+  const auto wake = must(mews::os::make_wake_pair());
   must(mews::detail::offer_seat(socket.get(),
                                 {.peer = mews::PeerId{1},
                                  .epoch = 1,
                                  .arena = arena,
                                  .host_pidfd = pidfd.get(),
-                                 .plugin_event = event.get(),
-                                 .host_event = event.get()},
+                                 .stream = wake.plugin.stream.get(),
+                                 .event = wake.plugin.event.get()},
                                 kPatience));
   must(mews::detail::await_taken(socket.get(), kPatience));
   return said.get();
@@ -226,8 +225,8 @@ TEST_CASE("refusal: what has come to lie at the numbers of an invitation is not 
                   .epoch = 1,
                   .arena = invited,
                   .host_pidfd = fds[1],
-                  .plugin_event = fds[2],
-                  .host_event = fds[3]});
+                  .stream = fds[2],
+                  .event = fds[3]});
     ::dup2(fds[0], invited);
     const auto said = refusal({.timeout = kShort});
     if (said.find("no_such_arena") != 0 || said.find("others") == std::string::npos) return 1;

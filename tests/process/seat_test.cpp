@@ -13,9 +13,9 @@
 #include "../unit/os_support.hpp"
 #include "core/guest_core.hpp"
 #include "mews/layout/limits.hpp"
-#include "mews/os/event_fd.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/socket.hpp"
+#include "mews/os/wake.hpp"
 
 using namespace process_test;
 using mews::PeerId;
@@ -42,8 +42,7 @@ Invitation forge(const mews::mem::Arena& arena, PeerId peer, std::uint32_t epoch
           .arena = mews::os::MemoryFile::adopt(
               mews::os::UniqueFd(::fcntl(arena.file().fd(), F_DUPFD_CLOEXEC, 0))),
           .host_pidfd = must(mews::os::open_pidfd(::getpid())),
-          .own_event = must(mews::os::make_event_fd()),
-          .host_event = must(mews::os::make_event_fd())};
+          .wake = std::move(must(mews::os::make_wake_pair()).plugin)};
 }
 
 /// A host, and a second view of its arena.
@@ -107,8 +106,7 @@ Invitation take_offer(int socket) {
           .epoch = offer.epoch,
           .arena = mews::os::MemoryFile::adopt(std::move(packet.fds[0])),
           .host_pidfd = std::move(packet.fds[1]),
-          .own_event = std::move(packet.fds[2]),
-          .host_event = std::move(packet.fds[3])};
+          .wake = {.stream = std::move(packet.fds[2]), .event = std::move(packet.fds[3])}};
 }
 
 /// Says `bytes` to a host, and gets why it was refused: the error's name, or "a seat".

@@ -6,7 +6,8 @@
 
 namespace mews::os {
 
-/// A new eventfd: non-blocking, close-on-exec, zero.
+/// A new eventfd: non-blocking, close-on-exec, zero. For this process alone: who has a descriptor
+/// of it can make it blocking for all that have one.
 [[nodiscard]] Result<UniqueFd> make_event_fd();
 
 /// Makes `fd` readable. Never blocks; a full counter is readable already.
@@ -14,10 +15,5 @@ void signal_event_fd(int fd) noexcept;
 
 /// Makes `fd` unreadable again. Never blocks.
 void drain_event_fd(int fd) noexcept;
-
-#if defined(MEWS_STEPPED)
-/// Stands in for `signal_event_fd` in the model checker; null means the real one.
-inline void (*event_fd_model)(int fd) = nullptr;
-#endif
 
 }  // namespace mews::os

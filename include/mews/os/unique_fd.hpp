@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <utility>
 
 #include "mews/error.hpp"
@@ -31,6 +32,29 @@ class UniqueFd {
 
  private:
   int fd_ = -1;
+};
+
+/// No descriptor of the library's is below this: those are standard input, output and error, even
+/// where the program was started with one of them closed, and what it prints must not go elsewhere.
+inline constexpr int kFirstOwnFd = 3;
+
+/// Owns a descriptor that has just been opened close-on-exec; one below `kFirstOwnFd` is moved up.
+/// Every descriptor that the library opens or receives passes through here. Empty, and errno says
+/// why, when `fd` is negative (errno is left as the call that failed has set it) or there is no
+/// descriptor to move it to (EMFILE).
+[[nodiscard]] UniqueFd own_fd(int fd) noexcept;
+
+/// While it lives, closed standard descriptors are taken by ones that cannot be read or written:
+/// where memory of the arena is opened or received, another thread's print must not hit it even
+/// before `own_fd` has moved it. Costs two system calls. Any thread.
+class StandardFdGuard {
+ public:
+  StandardFdGuard() noexcept;
+  StandardFdGuard(const StandardFdGuard&) = delete;
+  StandardFdGuard& operator=(const StandardFdGuard&) = delete;
+
+ private:
+  std::array<UniqueFd, kFirstOwnFd> taken_;
 };
 
 /// Another descriptor, close-on-exec, of what the open descriptor `fd` is one of. `os_error` with

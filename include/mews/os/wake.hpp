@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+
+#include "mews/error.hpp"
+#include "mews/os/unique_fd.hpp"
+
+/// How the two ends of a channel wake each other's event loops.
+///
+/// A plugin can change what belongs to an open file description that it has: it clears O_NONBLOCK,
+/// or fills a counter, and whoever writes there blocks. So the host reads and writes nothing of
+/// which the plugin has a descriptor:
+///
+/// direction       descriptor                        written by      read by
+/// host -> plugin  a Unix stream, ends h and p       host, at h      plugin, at p
+/// plugin -> host  an eventfd, in both processes     plugin          nobody: an edge for epoll
+///
+/// The host's end h is shut down for reading: a plugin can put nothing into it. It hangs up when
+/// all copies of p are closed, which also tells of a plugin that has replaced itself by exec; p
+/// hangs up when the host's is closed.
+namespace mews::os {
+
+/// One end. Any thread; no function blocks.
+class WakeEnd {
+ public:
+  virtual ~WakeEnd() = default;
+  WakeEnd(const WakeEnd&) = delete;
+  WakeEnd& operator=(const WakeEnd&) = delete;
+
+  /// Readable after a signal, until `drain`; may be readable without one. For any event loop.
+  [[nodiscard]] virtual int event_fd() const noexcept = 0;
+  /// The descriptor that hangs up (POLLHUP) when the other end is closed everywhere.
+  [[nodiscard]] virtual int hang_up_fd() const noexcept = 0;
+  /// Makes the other end's `event_fd` readable.
+  virtual void signal_other() noexcept = 0;
+  /// Makes this end's `event_fd` readable. At the plugin's end for ever, and it hangs up the
+  /// host's: for a channel that is over.
+  virtual void signal_own() noexcept = 0;
+  virtual void drain() noexcept = 0;
+
+ protected:
+  WakeEnd() = default;
+};
+
+/// What the plugin's end is made of, to be passed to its process.
+struct PluginWakeFds {
+  UniqueFd stream;  ///< p
+  UniqueFd event;
+};
+
+struct WakePair {
+  std::unique_ptr<WakeEnd> host;
+  PluginWakeFds plugin;
+};
+
+/// A new pair; all descriptors close on exec. `os_error` (EMFILE); throws `std::bad_alloc`.
+[[nodiscard]] Result<WakePair> make_wake_pair();
+
+/// The plugin's end, from what the host has passed. Throws `std::bad_alloc`.
+[[nodiscard]] std::unique_ptr<WakeEnd> plugin_wake_end(PluginWakeFds fds);
+
+}  // namespace mews::os
