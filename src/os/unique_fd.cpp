@@ -14,9 +14,20 @@ static_assert(!std::is_copy_assignable_v<UniqueFd>);
 static_assert(std::is_nothrow_move_constructible_v<UniqueFd>);
 static_assert(std::is_nothrow_move_assignable_v<UniqueFd>);
 
+namespace {
+
+int copy_of(int fd) noexcept {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, kFirstOwnFd);
+  // What it says where the limit allows the standard ones alone.
+  if (copy < 0 && errno == EINVAL) errno = EMFILE;
+  return copy;
+}
+
+}  // namespace
+
 UniqueFd own_fd(int fd) noexcept {
   if (fd < 0 || fd >= kFirstOwnFd) return UniqueFd(fd);
-  const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, kFirstOwnFd);
+  const int moved = copy_of(fd);
   const int failure = errno;
   ::close(fd);
   errno = failure;
@@ -32,7 +43,7 @@ StandardFdGuard::StandardFdGuard() noexcept {
 }
 
 Result<UniqueFd> duplicate(int fd) {
-  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, kFirstOwnFd));
+  UniqueFd copy(copy_of(fd));
   if (!copy) return tl::unexpected(Error::os(errno, "dup"));
   return copy;
 }

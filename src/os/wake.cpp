@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mews/os/wake.hpp"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,62 +11,70 @@
 #include <cstddef>
 
 #include "mews/os/event_fd.hpp"
+#include "mews/os/private_fd.hpp"
 
 namespace mews::os {
 namespace {
 
+// What it polls besides the plugin's eventfd is not the stream, whose hang-up would be reported
+// before all that follows from it has been done.
 class HostEnd final : public WakeEnd {
  public:
-  HostEnd(UniqueFd poll, UniqueFd stream, UniqueFd event) noexcept
-      : poll_(std::move(poll)), stream_(std::move(stream)), event_(std::move(event)) {}
+  struct Fds {
+    UniqueFd poll;
+    UniqueFd ready;    ///< always readable
+    PrivateFd stream;  ///< h
+    PrivateFd event;   ///< the plugin may change its flags and fill it: neither read nor written
+  };
+  explicit HostEnd(Fds fds) noexcept : fds_(std::move(fds)) {}
 
-  [[nodiscard]] int event_fd() const noexcept override { return poll_.get(); }
-  [[nodiscard]] int hang_up_fd() const noexcept override { return stream_.get(); }
+  [[nodiscard]] int event_fd() const noexcept override { return fds_.poll.get(); }
+  [[nodiscard]] int hang_up_fd() const noexcept override { return fds_.stream.get(); }
 
   // Where the stream is full, the plugin's descriptor is readable already.
   void signal_other() noexcept override {
     const char byte = 0;
-    while (::send(stream_.get(), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) {
+    while (::send(fds_.stream.get(), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) {
     }
   }
 
-  // The stream, shut down for reading, is always readable: asking for that again is an edge.
+  // To ask again for what is ready is an edge.
   void signal_own() noexcept override {
     epoll_event event{.events = EPOLLIN | EPOLLET, .data = {}};
-    (void)::epoll_ctl(poll_.get(), EPOLL_CTL_MOD, stream_.get(), &event);
+    (void)::epoll_ctl(fds_.poll.get(), EPOLL_CTL_MOD, fds_.ready.get(), &event);
   }
 
   // Each edge is reported once, and with it all that came before.
   void drain() noexcept override {
     std::array<epoll_event, 2> events{};
-    (void)::epoll_wait(poll_.get(), events.data(), static_cast<int>(events.size()), 0);
+    (void)::epoll_wait(fds_.poll.get(), events.data(), static_cast<int>(events.size()), 0);
   }
 
  private:
-  UniqueFd poll_;
-  UniqueFd stream_;
-  UniqueFd event_;  ///< the plugin may change its flags and fill it: neither read nor written
+  Fds fds_;
 };
 
 class PluginEnd final : public WakeEnd {
  public:
-  explicit PluginEnd(PluginWakeFds fds) noexcept : fds_(std::move(fds)) {}
+  explicit PluginEnd(PluginWakeFds fds) noexcept
+      : stream_(std::move(fds.stream)), event_(std::move(fds.event)) {}
 
-  [[nodiscard]] int event_fd() const noexcept override { return fds_.stream.get(); }
-  [[nodiscard]] int hang_up_fd() const noexcept override { return fds_.stream.get(); }
-  void signal_other() noexcept override { signal_event_fd(fds_.event.get()); }
-  void signal_own() noexcept override { (void)::shutdown(fds_.stream.get(), SHUT_RDWR); }
+  [[nodiscard]] int event_fd() const noexcept override { return stream_.get(); }
+  [[nodiscard]] int hang_up_fd() const noexcept override { return stream_.get(); }
+  void signal_other() noexcept override { signal_event_fd(event_.get()); }
+  void signal_own() noexcept override { (void)::shutdown(stream_.get(), SHUT_RDWR); }
   void drain() noexcept override {
     std::array<std::byte, 512> bytes;
     for (;;) {
-      const auto count = ::recv(fds_.stream.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+      const auto count = ::recv(stream_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
       const bool may_have_more = count == static_cast<ssize_t>(bytes.size());
       if (!may_have_more && !(count < 0 && errno == EINTR)) return;
     }
   }
 
  private:
-  PluginWakeFds fds_;
+  PrivateFd stream_;
+  PrivateFd event_;
 };
 
 Result<void> watch(int poll, int fd, std::uint32_t events) {
@@ -75,6 +84,11 @@ Result<void> watch(int poll, int fd, std::uint32_t events) {
 }
 
 }  // namespace
+
+bool has_hung_up(int fd) noexcept {
+  pollfd entry{.fd = fd, .events = 0, .revents = 0};
+  return ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLHUP) != 0;
+}
 
 Result<WakePair> make_wake_pair() {
   std::array<int, 2> raw{-1, -1};
@@ -89,13 +103,19 @@ Result<WakePair> make_wake_pair() {
   if (!event) return tl::unexpected(std::move(event.error()));
   auto plugin_event = duplicate(event->get());
   if (!plugin_event) return tl::unexpected(std::move(plugin_event.error()));
+  auto ready = make_event_fd();
+  if (!ready) return tl::unexpected(std::move(ready.error()));
+  signal_event_fd(ready->get());
   auto poll = own_fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!poll) return tl::unexpected(Error::os(errno, "epoll_create1"));
   auto watched = watch(poll.get(), event->get(), EPOLLIN | EPOLLET);
-  if (watched) watched = watch(poll.get(), host.get(), EPOLLET);  // hang-up, which is always told
+  if (watched) watched = watch(poll.get(), ready->get(), EPOLLET);
   if (!watched) return tl::unexpected(std::move(watched.error()));
   return WakePair{
-      .host = std::make_unique<HostEnd>(std::move(poll), std::move(host), std::move(*event)),
+      .host = std::make_unique<HostEnd>(HostEnd::Fds{.poll = std::move(poll),
+                                                     .ready = std::move(*ready),
+                                                     .stream = PrivateFd(std::move(host)),
+                                                     .event = PrivateFd(std::move(*event))}),
       .plugin = {.stream = std::move(plugin), .event = std::move(*plugin_event)}};
 }
 

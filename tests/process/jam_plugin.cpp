@@ -3,6 +3,7 @@
 // full. "arm": and says so; "send": and has its event loop armed for ever; "die": and ends.
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ void spoil(int fd) {
 }
 
 int run(const std::string& how) {
+  ::signal(SIGPIPE, SIG_IGN);
   std::array<int, 4> fds{};
   const char* variable = std::getenv("MEWS_ARENA");
   if (variable == nullptr ||

@@ -54,6 +54,9 @@ struct WakePair {
   PluginWakeFds plugin;
 };
 
+/// Whether the stream `fd` has hung up.
+[[nodiscard]] bool has_hung_up(int fd) noexcept;
+
 /// A new pair; all descriptors close on exec. `os_error` (EMFILE); throws `std::bad_alloc`.
 [[nodiscard]] Result<WakePair> make_wake_pair();
 
