@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "longest_sleep.hpp"
 #include "mews/loan.hpp"
 #include "mews/mem/census.hpp"
 #include "mews/sync/spin.hpp"
@@ -12,10 +13,6 @@
 
 namespace mews::detail {
 namespace {
-
-/// Whoever waits for a slab looks again by himself so often. A freed bell is rung by all peers: if
-/// one is stopped after it has cleared the bell and before it wakes, the others find it cleared.
-constexpr std::chrono::seconds kLongestSleep{1};
 
 /// Nothing when there is no memory for it: then an error says less.
 std::optional<mem::Census> take_census(const mem::Arena& arena, ClassId id) noexcept {
@@ -122,7 +119,9 @@ Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, De
   const auto sleep = [&](Deadline until) {
     const auto ticket = bell.arm(sync::Sleeper::futex);
     found = attempt();
-    if (!found) bell.sleep(ticket, until.within(kLongestSleep));
+    // A freed bell is rung by all peers: if one is stopped after it has cleared the bell and before
+    // it wakes, the others find it cleared.
+    if (!found) bell.sleep(ticket, until.within(longest_sleep));
   };
   if (auto last = gates_[id.value()].wait(deadline, attempt, sleep)) return *std::move(last);
   return fail(ErrorCode::timed_out, detail_text([&] {

@@ -41,7 +41,7 @@ inline void pass() noexcept {
     ::pause();
 }
 
-inline void on_step(mews::base::Step step, const volatile void*, std::size_t) {
+inline void on_step(mews::base::Step step, const volatile void*, std::size_t, std::memory_order) {
   if (step == mews::base::Step::store || step == mews::base::Step::exchange) pass();
 }
 

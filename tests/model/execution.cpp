@@ -33,7 +33,7 @@ Op op_of(base::Step step) noexcept {
   return Op::fence;
 }
 
-void hook(base::Step step, const volatile void* word, std::size_t bytes) {
+void hook(base::Step step, const volatile void* word, std::size_t bytes, std::memory_order) {
   auto* execution = Execution::current();
   if (execution->is_in_thread()) execution->before(op_of(step), word, bytes);
 }

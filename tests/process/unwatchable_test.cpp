@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include <array>
 #include <string>
 
 #include "../support/catch.hpp"
+#include "../support/seccomp.hpp"
 #include "../unit/os_support.hpp"
 #include "site.hpp"
 
@@ -21,15 +17,7 @@ namespace {
 
 /// From now on the system has no memory for another watched descriptor.
 bool forbid_watching() {
-  std::array<sock_filter, 4> program{{
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_ctl, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOMEM),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  }};
-  const sock_fprog filter{.len = program.size(), .filter = program.data()};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+  return mews_test::forbid_call(SYS_epoll_ctl, ENOMEM);
 }
 
 constexpr int kNoFilter = 77;

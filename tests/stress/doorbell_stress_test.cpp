@@ -6,6 +6,7 @@
 #include <string>
 
 #include "../support/catch.hpp"
+#include "../support/own_program.hpp"
 #include "../unit/os_support.hpp"
 #include "mews/os/mapping.hpp"
 #include "mews/os/membarrier.hpp"
@@ -132,19 +133,16 @@ TEST_CASE("doorbell: two processes with the fence that they could register for l
 
 TEST_CASE("a process without the light fence loses no wake-up", "[.without-light-fence]") {
   // Run by the test below in a process that has never registered.
+  mews_test::InOwnProgram program;
   REQUIRE_FALSE(mews::os::register_light_fence());
   play_in_threads(RingFence::full);
   play_in_processes();
+  program.finish();
 }
 
 TEST_CASE("doorbell: without the light fence anywhere no wake-up is lost") {
-  auto child = mews::os::spawn({.arguments = {"/proc/self/exe", "[.without-light-fence]"},
-                                .environment = {"MEWS_FULL_FENCE=1"},
-                                .inherited_fds = {}});
-  REQUIRE(child);
   // Its own patience is shorter than this one.
-  REQUIRE(mews::os::wait_for_exit(child->pidfd.get(), 4 * stress::kPatience));
-  const auto status = mews::os::reap(child->pidfd.get());
-  REQUIRE(status);
-  CHECK(status->describe() == "exit code 0");
+  const auto run = mews_test::run_own_program("[.without-light-fence]", {"MEWS_FULL_FENCE=1"},
+                                              4 * stress::kPatience);
+  CHECK(run.outcome == "passed");
 }

@@ -42,6 +42,7 @@ int main(int count, char** arguments) {
   const mews_test::SharedPage<LoanWords> words(std::atoi(arguments[1]));
   const LoanPlan plan{
       .rounds = number(3), .messages = number(4), .largest_bytes = number(5), .seed = number(6)};
+  never_look_again();
   mews::AttachOptions options;
   options.local.spin_limit = std::chrono::seconds(0);  // to sleep is what is tested
   auto session = mews::Session::attach(options);

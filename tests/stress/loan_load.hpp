@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 
+#include "core/longest_sleep.hpp"
 #include "mews/mews.hpp"
 #include "stress/stress_support.hpp"
 #include "support/random.hpp"
@@ -35,6 +36,11 @@ struct LoanPlan {
   std::uint64_t largest_bytes;  ///< of a loan
   std::uint64_t seed;
 };
+
+/// For the processes of this test: a wake-up that is lost is missed until `kPatience` ends.
+inline void never_look_again() {
+  mews::detail::longest_sleep = std::chrono::hours(1);
+}
 
 /// So long that what follows falls on every moment of the other side's way to sleep.
 inline void pause_a_little(mews_test::Random& random) {

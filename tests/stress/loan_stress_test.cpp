@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <cstdlib>
 #include <string>
 #include <thread>
 #include <utility>
@@ -12,10 +11,10 @@
 
 #include "mews/mem/arena.hpp"
 #include "mews/os/membarrier.hpp"
-#include "mews/os/process.hpp"
 #include "stress/loan_load.hpp"
 #include "support/arena_fixture.hpp"
 #include "support/catch.hpp"
+#include "support/own_program.hpp"
 
 namespace {
 
@@ -75,14 +74,9 @@ enum class Fence : std::uint8_t { light, full };
 /// What a process that was given this fence says of itself in the arena.
 std::uint32_t expected(Fence fence) {
   // Where the kernel or the build has none, nobody has the light one.
-  static const bool can_be_light = [] {
-    auto child = mews::os::spawn({.arguments = {"/proc/self/exe", "[.can-be-light]"},
-                                  .environment = {"MEWS_FULL_FENCE="},
-                                  .inherited_fds = {}});
-    if (!child || !mews::os::wait_for_exit(child->pidfd.get(), kPatience)) return false;
-    const auto status = mews::os::reap(child->pidfd.get());
-    return status && status->describe() == "exit code 0";
-  }();
+  static const bool can_be_light =
+      mews_test::run_own_program("[.can-be-light]", {"MEWS_FULL_FENCE="}, kPatience).outcome ==
+      "passed";
   return fence == Fence::light && can_be_light ? 1 : 0;
 }
 
@@ -91,6 +85,7 @@ std::uint32_t expected(Fence fence) {
 class Threesome {
  public:
   explicit Threesome(Load load) : load_(std::move(load)) {
+    never_look_again();
     options_.name = "loans-" + std::to_string(::getpid());
     options_.backing = mews::Backing::named;  // to be looked at from outside
     options_.size_classes = load_.classes;
@@ -186,21 +181,19 @@ TEST_CASE("fence: a host with the light fence and plugins without lose no wake-u
 
 TEST_CASE("a host without the light fence", "[.host-without-light-fence]") {
   // Run by the test below in a process that has never registered.
-  REQUIRE(std::getenv("MEWS_FULL_FENCE") != nullptr);
+  mews_test::InOwnProgram program;
   Threesome(messages_only()).run(Fence::full, Fence::light);
+  program.finish();
 }
 
 TEST_CASE("a process that can have the light fence", "[.can-be-light]") {
+  mews_test::InOwnProgram program;
   CHECK(mews::os::register_light_fence());
+  program.finish();
 }
 
 TEST_CASE("fence: a host without the light fence and plugins with it lose no wake-up") {
-  auto child = mews::os::spawn({.arguments = {"/proc/self/exe", "[.host-without-light-fence]"},
-                                .environment = {"MEWS_FULL_FENCE=1"},
-                                .inherited_fds = {}});
-  REQUIRE(child);
-  REQUIRE(mews::os::wait_for_exit(child->pidfd.get(), kWholeRun));
-  const auto status = mews::os::reap(child->pidfd.get());
-  REQUIRE(status);
-  CHECK(status->describe() == "exit code 0");
+  const auto run =
+      mews_test::run_own_program("[.host-without-light-fence]", {"MEWS_FULL_FENCE=1"}, kWholeRun);
+  CHECK(run.outcome == "passed");
 }

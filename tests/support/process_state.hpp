@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -32,6 +33,16 @@ namespace mews_test {
     threads.push_back(std::stoi(entry.path().filename()));
   }
   return threads;
+}
+
+/// Waits until a thread of this process, which has said its number, sleeps; false if it never does.
+[[nodiscard]] inline bool is_seen_asleep(const std::atomic<pid_t>& thread) {
+  const mews::Deadline deadline(std::chrono::seconds(60));
+  while (!deadline.has_passed()) {
+    if (thread != 0 && state_of(thread) == 'S') return true;
+    std::this_thread::yield();
+  }
+  return false;
 }
 
 /// Waits until this process's other threads are asleep or gone, but no longer than a second.

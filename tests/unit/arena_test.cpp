@@ -32,16 +32,6 @@ ErrorCode refusal(MemoryFile file) {
   return arena.error().code();
 }
 
-/// Waits until a thread of this process, which has said its number, sleeps; false if it never does.
-bool is_seen_asleep(const std::atomic<pid_t>& thread) {
-  const mews::Deadline deadline(std::chrono::seconds(60));
-  while (!deadline.has_passed()) {
-    if (state_of(thread) == 'S') return true;
-    std::this_thread::yield();
-  }
-  return false;
-}
-
 }  // namespace
 
 // A read through a mapping would take a page, or be SIGBUS where there is none.

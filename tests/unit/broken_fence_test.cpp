@@ -1,33 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include <thread>
 
 #include "../support/catch.hpp"
+#include "../support/own_program.hpp"
+#include "../support/seccomp.hpp"
 #include "mews/os/membarrier.hpp"
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/role.hpp"
 #include "os_support.hpp"
 
 namespace {
-
-/// From now on `membarrier` is refused to this thread and to those that it starts.
-bool forbid_membarrier() {
-  sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog filter{sizeof program / sizeof program[0], program};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
 
 bool can_enter(mews::sync::Role& role) {
   const mews::sync::RoleHold hold(role);
@@ -44,11 +29,12 @@ bool can_enter_elsewhere(mews::sync::Role& role) {
 
 // Run by the test below, in a process of its own.
 TEST_CASE("broken fence: what holds when membarrier is forbidden later", "[.forbidden]") {
+  mews_test::InOwnProgram program;
+  if (!mews::os::register_light_fence()) return program.skip("no light fence");
   mews::sync::Role role;
-  if (!mews::os::register_light_fence()) return;
   for (int i = 0; i < 100; ++i)
     REQUIRE(can_enter(role));
-  if (!forbid_membarrier()) return;
+  if (!mews_test::forbid_call(SYS_membarrier, EPERM)) return program.skip("no seccomp");
   CHECK(mews::os::has_light_fence());
 
   // The role is biased to this thread: whether it is inside, no other can see any more.
@@ -75,15 +61,12 @@ TEST_CASE("broken fence: what holds when membarrier is forbidden later", "[.forb
   const mews::sync::Doorbell bell(word);
   CHECK(bell.sleep(bell.arm(mews::sync::Sleeper::futex), mews::forever) ==
         mews::os::FutexWait::timed_out);
+  program.finish();
 }
 
 TEST_CASE("broken fence: roles refuse and sleeps are bounded when membarrier is forbidden later") {
-  auto child = mews::os::spawn({.arguments = {"/proc/self/exe", "[.forbidden]"},
-                                .environment = {"MEWS_FULL_FENCE="},
-                                .inherited_fds = {}});
-  REQUIRE(child);
-  REQUIRE(mews::os::wait_for_exit(child->pidfd.get(), os_test::kPatience));
-  const auto status = mews::os::reap(child->pidfd.get());
-  REQUIRE(status);
-  CHECK(status->describe() == "exit code 0");
+  const auto run =
+      mews_test::run_own_program("[.forbidden]", {"MEWS_FULL_FENCE="}, os_test::kPatience);
+  CHECK(run.outcome == "passed");
+  if (!run.skipped.empty()) SKIP(run.skipped);
 }

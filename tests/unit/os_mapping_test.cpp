@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include <utility>
 
 #include "../support/catch.hpp"
+#include "../support/seccomp.hpp"
 #include "mews/os/mapping.hpp"
 #include "mews/os/socket.hpp"
 #include "os_support.hpp"
@@ -75,9 +75,7 @@ bool forbid_populate() {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
-  const sock_fprog filter{sizeof program / sizeof program[0], program};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+  return mews_test::set_filter(program);
 }
 
 /// What `commit_pages` says where populating is unknown: 0, an error's code + 1, or 100 for no such

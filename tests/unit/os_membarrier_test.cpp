@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "../support/catch.hpp"
+#include "../support/own_program.hpp"
 #include "mews/base/atomic.hpp"
 #include "mews/os/mapping.hpp"
 #include "mews/os/membarrier.hpp"
@@ -75,24 +76,21 @@ TEST_CASE("os: a process has the light fence exactly when it could register") {
 
 TEST_CASE("os: a set MEWS_FULL_FENCE keeps a process from the light fence", "[.full-fence]") {
   // Run by the test below in a process that has never registered.
+  mews_test::InOwnProgram program;
   REQUIRE(std::getenv("MEWS_FULL_FENCE") != nullptr);
   const bool is_wanted = std::string(std::getenv("MEWS_FULL_FENCE")).empty();
   const bool is_registered = mews::os::register_light_fence();
   if (!is_wanted) CHECK_FALSE(is_registered);
   CHECK(mews::os::has_light_fence() == is_registered);
   mews::os::heavy_fence();
+  program.finish();
 }
 
 TEST_CASE("os: MEWS_FULL_FENCE is obeyed in a new process") {
   for (const char* value : {"", "1"}) {
-    auto child = mews::os::spawn({.arguments = {"/proc/self/exe", "[.full-fence]"},
-                                  .environment = {std::string("MEWS_FULL_FENCE=") + value},
-                                  .inherited_fds = {}});
-    REQUIRE(child);
-    REQUIRE(mews::os::wait_for_exit(child->pidfd.get(), os_test::kPatience));
-    const auto status = mews::os::reap(child->pidfd.get());
-    REQUIRE(status);
-    CHECK(status->describe() == "exit code 0");
+    const auto run = mews_test::run_own_program(
+        "[.full-fence]", {std::string("MEWS_FULL_FENCE=") + value}, os_test::kPatience);
+    CHECK(run.outcome == "passed");
   }
 }
 

@@ -19,6 +19,28 @@ struct Condition {
 
 constexpr auto kNever = ~std::uint64_t{0};
 
+/// Each reading is a microsecond later than the one before.
+struct TickingClock {
+  static mews::Deadline::Clock::time_point now() {
+    ticks += 1us;
+    return mews::Deadline::Clock::time_point(ticks);
+  }
+  static inline std::chrono::microseconds ticks{0};
+};
+using TickingBudget = mews::sync::BasicSpinBudget<TickingClock>;
+
+/// How long a spin in vain takes: by the clock's readings, one for each 32 looks. The first begins.
+std::chrono::microseconds spin_in_vain(TickingBudget& spin) {
+  Condition never{kNever};
+  REQUIRE_FALSE(spin.spin(never, mews::forever));
+  REQUIRE(never.looks % 32 == 0);
+  return std::chrono::microseconds(never.looks / 32 - 1);
+}
+
+bool spin_with_success(TickingBudget& spin) {
+  return spin.spin(Condition{1}, mews::forever);
+}
+
 }  // namespace
 
 TEST_CASE("spin: without a budget it looks exactly once") {
@@ -54,13 +76,41 @@ TEST_CASE("spin: it gives up when the deadline passes, whatever the budget is") 
   CHECK(never.looks >= 1);
 }
 
-TEST_CASE("spin: after many failures it still looks, and after many successes as well") {
-  SpinBudget spin(10us);
-  for (int i = 0; i < 100; ++i)
-    CHECK_FALSE(spin.spin(Condition{kNever}, mews::forever));
-  CHECK(spin.spin([] { return true; }, mews::forever));
-  for (int i = 0; i < 100; ++i)
-    CHECK(spin.spin(Condition{10}, mews::forever));
+TEST_CASE("spin: each failure halves the budget, down to a sixteenth of the limit") {
+  TickingBudget spin(64us);
+  for (const auto budget : {64us, 32us, 16us, 8us, 4us, 4us, 4us})
+    CHECK(spin_in_vain(spin) == budget);
+}
+
+TEST_CASE("spin: each success doubles the budget, up to the limit") {
+  TickingBudget spin(64us);
+  for (int i = 0; i < 10; ++i)
+    static_cast<void>(spin_in_vain(spin));
+  // A failure, to see the budget, costs a half of it; two successes make up for it and double it.
+  REQUIRE(spin_with_success(spin));
+  for (const auto budget : {8us, 16us, 32us, 64us, 64us, 64us}) {
+    CHECK(spin_in_vain(spin) == budget);
+    REQUIRE(spin_with_success(spin));
+    REQUIRE(spin_with_success(spin));
+  }
+}
+
+TEST_CASE("spin: a success within the budget that has come down is a success") {
+  TickingBudget spin(64us);
+  for (int i = 0; i < 10; ++i)
+    static_cast<void>(spin_in_vain(spin));
+  // At the end of the third microsecond of the four there are.
+  CHECK(spin.spin(Condition{4 * 32}, mews::forever));
+  CHECK(spin_in_vain(spin) == 8us);
+}
+
+TEST_CASE("spin: a lower limit holds at once, and what was learnt beneath it stays") {
+  TickingBudget spin(64us);
+  spin.set_limit(16us);
+  CHECK(spin_in_vain(spin) == 16us);
+  CHECK(spin_in_vain(spin) == 8us);
+  spin.set_limit(64us);
+  CHECK(spin_in_vain(spin) == 4us);
 }
 
 TEST_CASE("spin: a limit set later is obeyed") {

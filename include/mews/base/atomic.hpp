@@ -9,8 +9,8 @@
 /// threads of one process (`LocalAtomic`).
 ///
 /// In an ordinary build both *are* `std::atomic`. A build with MEWS_STEPPED defined announces every
-/// operation to a hook before it happens: the crash tests kill the process there, and the
-/// model checker switches threads there. Such a build is for tests only.
+/// operation to a hook before it happens: the crash tests kill the process there, the model checker
+/// switches threads there, and a test reads the orders there. Such a build is for tests only.
 ///
 /// What is left as `std::atomic` by name is for nobody else to see in time: counters and figures.
 namespace mews::base {
@@ -29,12 +29,15 @@ enum class Step : std::uint8_t {
 
 #if defined(MEWS_STEPPED)
 
-/// Called before each operation, with the word's size; null means: go on.
-using StepHook = void (*)(Step step, const volatile void* word, std::size_t bytes);
+/// Called before each operation, with the word's size and the order that is asked for (of a
+/// compare-exchange: if it succeeds); null means: go on.
+using StepHook = void (*)(Step step, const volatile void* word, std::size_t bytes,
+                          std::memory_order order);
 inline StepHook step_hook = nullptr;
 
-inline void announce(Step step, const volatile void* word, std::size_t bytes) {
-  if (step_hook != nullptr) step_hook(step, word, bytes);
+inline void announce(Step step, const volatile void* word, std::size_t bytes,
+                     std::memory_order order = std::memory_order_seq_cst) {
+  if (step_hook != nullptr) step_hook(step, word, bytes, order);
 }
 
 /// `std::atomic`, with every operation announced first. Same size, alignment and orders.
@@ -49,36 +52,36 @@ class SteppedAtomic {
   SteppedAtomic& operator=(const SteppedAtomic&) = delete;
 
   T load(std::memory_order order) const {
-    announce(Step::load, this, sizeof(T));
+    announce(Step::load, this, sizeof(T), order);
     return word_.load(order);
   }
   void store(T value, std::memory_order order) {
-    announce(kStore, this, sizeof(T));
+    announce(kStore, this, sizeof(T), order);
     word_.store(value, order);
   }
   T exchange(T value, std::memory_order order) {
-    announce(kExchange, this, sizeof(T));
+    announce(kExchange, this, sizeof(T), order);
     return word_.exchange(value, order);
   }
   bool compare_exchange_strong(T& expected, T desired, std::memory_order success,
                                std::memory_order failure) {
-    announce(kExchange, this, sizeof(T));
+    announce(kExchange, this, sizeof(T), success);
     return word_.compare_exchange_strong(expected, desired, success, failure);
   }
   T fetch_add(T value, std::memory_order order) {
-    announce(kExchange, this, sizeof(T));
+    announce(kExchange, this, sizeof(T), order);
     return word_.fetch_add(value, order);
   }
   T fetch_sub(T value, std::memory_order order) {
-    announce(kExchange, this, sizeof(T));
+    announce(kExchange, this, sizeof(T), order);
     return word_.fetch_sub(value, order);
   }
   T fetch_or(T value, std::memory_order order) {
-    announce(kExchange, this, sizeof(T));
+    announce(kExchange, this, sizeof(T), order);
     return word_.fetch_or(value, order);
   }
   T fetch_and(T value, std::memory_order order) {
-    announce(kExchange, this, sizeof(T));
+    announce(kExchange, this, sizeof(T), order);
     return word_.fetch_and(value, order);
   }
 

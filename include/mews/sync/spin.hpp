@@ -27,13 +27,15 @@ inline void cpu_relax() noexcept {
 /// limit it pays to look; but one who waits longer than that anyway had better sleep at once. Each
 /// success doubles the budget up to the limit, each failure halves it down to a small probe.
 ///
-/// Used by one waiter at a time; the budget is a hint, so relaxed orders do.
-class SpinBudget {
+/// Used by one waiter at a time; the budget is a hint, so relaxed orders do. `Clock` is another one
+/// in tests.
+template <class Clock>
+class BasicSpinBudget {
  public:
   using Nanoseconds = std::chrono::nanoseconds;
 
   /// `limit` zero or less: never spin (there is one processor, or the caller would rather sleep).
-  explicit SpinBudget(Nanoseconds limit) noexcept
+  explicit BasicSpinBudget(Nanoseconds limit) noexcept
       : limit_ns_(limit.count()), budget_ns_(limit.count()) {}
 
   /// Changes the limit: less where more threads than processors want to run.
@@ -58,7 +60,7 @@ class SpinBudget {
         }
         cpu_relax();
       }
-      const auto now = Deadline::Clock::now();
+      const auto now = Clock::now();
       if (end == Deadline::Clock::time_point{}) {
         end = std::min(now + Nanoseconds(budget), deadline.at());
       }
@@ -75,5 +77,7 @@ class SpinBudget {
   std::atomic<std::int64_t> limit_ns_;
   std::atomic<std::int64_t> budget_ns_;
 };
+
+using SpinBudget = BasicSpinBudget<Deadline::Clock>;
 
 }  // namespace mews::sync
