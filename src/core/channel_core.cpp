@@ -73,6 +73,9 @@ std::optional<ErrorCode> ChannelCore::ended() const noexcept {
 }
 
 tl::unexpected<Error> ChannelCore::failure(ErrorCode code) const {
+  if (code == ErrorCode::out_of_memory) {
+    return fail(code, "for the next message's pages: it stays, and the next receive tries again");
+  }
   return ended() == code ? fail(code, detail_text([this] { return end_how_; })) : fail(code);
 }
 

@@ -43,9 +43,10 @@ std::optional<ErrorCode> ChannelCore::take_payload(const Descriptor& record, Pay
                                    .index = record.slab_index,
                                    .generation = record.generation,
                                    .bytes = record.bytes};
-  if (!session_->pool().take(payload.slab(), claim, in_, other_)) {
-    receive_failed_ = ErrorCode::peer_corrupt;
-    return receive_failed_;
+  if (const auto failed = session_->pool().take(payload.slab(), claim, in_, other_)) {
+    // Without memory for its pages the record stays, and the next call tries again.
+    if (failed == ErrorCode::peer_corrupt) receive_failed_ = failed;
+    return failed;
   }
   session_->count_out();
   payload.become_slab(*session_, record.bytes);

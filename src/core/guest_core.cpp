@@ -82,10 +82,13 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation, Within
   if (!arena) {
     auto attached = mem::Arena::attach(std::move(invitation.arena), deadline);
     if (!attached) return tl::unexpected(std::move(attached.error()));
+    if (auto is_there = check_seat(*attached, invitation.peer); !is_there) {
+      return tl::unexpected(std::move(is_there.error()));
+    }
+    if (auto is_protected = attached->protect(invitation.peer); !is_protected) {
+      return tl::unexpected(std::move(is_protected.error()));
+    }
     arena = std::make_shared<const mem::Arena>(std::move(*attached));
-  }
-  if (auto is_there = check_seat(*arena, invitation.peer); !is_there) {
-    return tl::unexpected(std::move(is_there.error()));
   }
   // The seat comes last: whatever fails before can be tried again with the same invitation.
   std::unique_ptr<GuestCore> guest(new GuestCore);

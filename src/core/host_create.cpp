@@ -54,9 +54,10 @@ Result<os::MemoryFile> make_named(const std::string& name, std::uint64_t bytes) 
 void take_host_entry(const mem::Arena& arena, const std::string& name) {
   auto& entry = arena.peer(kHostPeer);
   std::strncpy(entry.name, name.c_str(), sizeof entry.name - 1);
-  // Relaxed, both: published with the seat, below.
+  // Relaxed, all: published with the seat, below.
   entry.pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_relaxed);
   entry.start_time.store(arena.geometry().host_start_time, std::memory_order_relaxed);
+  entry.seats_used.store(1, std::memory_order_relaxed);
   // Release: a plugin that reads it may use the light fence towards us.
   entry.fences.store(os::register_light_fence() ? 1 : 0, std::memory_order_release);
   // Release: the entry above, before the seat that says that it is in use.

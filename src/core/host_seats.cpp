@@ -24,6 +24,7 @@ void reset_lane(const mem::Arena& arena, LaneId id) noexcept {
   lane.consumer_role.store(0, relaxed);
   lane.producer_role.store(0, relaxed);
   lane.data_bell.store(0, relaxed);
+  lane.reader_left.store(0, relaxed);
   lane.space_bell.store(0, relaxed);
   for (auto& cell : arena.cells(id))
     cell.mark.store(0, relaxed);
@@ -58,13 +59,11 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
 
   const auto& arena = session_->arena();
   const auto channel = channel_of(peer);
-  if (is_named_) {
+  for (const auto lane : {lane_to_plugin(channel), lane_to_host(channel)}) {
+    auto ready = arena.open_cells(lane);
     // /dev/shm can be full; what is written without asking must be there.
-    for (const auto lane : {lane_to_plugin(channel), lane_to_host(channel)}) {
-      if (auto backed = arena.commit_cells(lane); !backed) {
-        return tl::unexpected(std::move(backed.error()));
-      }
-    }
+    if (ready && is_named_) ready = arena.commit_cells(lane);
+    if (!ready) return tl::unexpected(std::move(ready.error()));
   }
   auto process = std::make_shared<PluginProcess>();
   process->peer = peer;
@@ -77,6 +76,9 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   if (free->is_used) reset_seat(peer);
   free->is_taken = free->is_used = true;
   ++free->epoch;
+  // Relaxed: a figure. The lowest free seat is given out, so those ever used are the first ones.
+  auto& used = arena.peer(kHostPeer).seats_used;
+  used.store(std::max(used.load(relaxed), peer.value() + 1), relaxed);
   auto& entry = arena.peer(peer);
   // Relaxed, all: published with the seat, below.
   entry.pid.store(0, relaxed);

@@ -61,7 +61,7 @@ std::shared_ptr<SessionCore> SessionCore::make(std::shared_ptr<const mem::Arena>
 std::chrono::nanoseconds SessionCore::spin_limit() const noexcept {
   if (cpus_ < 2) return std::chrono::nanoseconds::zero();
   unsigned running = 0;
-  for (std::uint32_t i = 0; i < arena_->geometry().peer_capacity && running <= cpus_; ++i) {
+  for (std::uint32_t i = 0; i < arena_->seats_used() && running <= cpus_; ++i) {
     if (is_attached(PeerId{i})) ++running;
   }
   return running > cpus_ ? local_.spin_limit / 10 : local_.spin_limit;
@@ -93,7 +93,8 @@ ClassId SessionCore::class_to_wait_for(std::uint64_t bytes) const noexcept {
 }
 
 Result<void> SessionCore::claim(mem::Slab& slab, std::uint64_t bytes, Patience patience) {
-  auto claimed = pool_.try_claim(slab, bytes);
+  const auto until = [&] { return patience.may_wait() ? deadline_of(patience) : forever; };
+  auto claimed = pool_.try_claim(slab, bytes, until);
   if (claimed || claimed.error().code() != ErrorCode::no_slab || !patience.may_wait()) {
     return claimed;
   }
@@ -112,7 +113,7 @@ Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, De
   const auto attempt = [&]() -> Outcome {
     if (found) return std::exchange(found, std::nullopt);
     if (const auto why = ended()) return fail(*why);
-    auto claimed = pool_.try_claim(slab, bytes);
+    auto claimed = pool_.try_claim(slab, bytes, [deadline] { return deadline; });
     if (!claimed && claimed.error().code() == ErrorCode::no_slab) return std::nullopt;
     return claimed;
   };

@@ -34,7 +34,7 @@ Stats stats_of(const SessionCore& session) {
     stats.holders.push_back(
         {.name = session.peer_name(peer.peer), .held = peer.held, .in_flight = peer.in_flight});
   }
-  for (std::uint32_t i = 1; i < arena.geometry().peer_capacity; ++i) {
+  for (std::uint32_t i = 1; i < arena.seats_used(); ++i) {
     if (session.is_attached(PeerId{i})) ++stats.plugins;
   }
   return stats;

@@ -7,9 +7,8 @@
 #include "mews/base/checked.hpp"
 #include "mews/layout/cell.hpp"
 #include "mews/layout/geometry.hpp"
-#include "mews/layout/lane_state.hpp"
-#include "mews/layout/peer_entry.hpp"
 #include "mews/layout/pool_state.hpp"
+#include "mews/layout/seat_page.hpp"
 #include "mews/layout/truth_word.hpp"
 
 namespace mews::layout {
@@ -47,8 +46,7 @@ class Cursor {
 void place(Geometry& geometry) noexcept {
   Cursor cursor;
   cursor.take(kPageBytes, kPageBytes);
-  geometry.peers_offset = cursor.take(geometry.peer_capacity * sizeof(PeerEntry), kPageBytes);
-  geometry.lanes_offset = cursor.take(geometry.lane_count() * sizeof(LaneState), kApartBytes);
+  geometry.seats_offset = cursor.take(geometry.peer_capacity * sizeof(SeatPage), kPageBytes);
   geometry.pool_offset = cursor.take(sizeof(PoolState), kApartBytes);
   for (std::uint32_t i = 0; i < geometry.class_count; ++i) {
     auto& row = geometry.classes[i];
@@ -56,8 +54,8 @@ void place(Geometry& geometry) noexcept {
     row.owners_offset = cursor.take(row.chunk_count * sizeof(std::uint32_t), kApartBytes);
     row.hints_offset = cursor.take(hint_words(row.chunk_count) * 8, kApartBytes);
   }
-  geometry.cells_offset = cursor.take(
-      std::uint64_t{geometry.lane_count()} * geometry.ring_cells * sizeof(Cell), kPageBytes);
+  geometry.cells_offset =
+      cursor.take(geometry.lane_count() * geometry.lane_cells_bytes(), kPageBytes);
   for (std::uint32_t i = 0; i < geometry.class_count; ++i) {
     auto& row = geometry.classes[i];
     row.slabs_offset = cursor.take(row.slab_bytes * row.slab_count, kPageBytes);
@@ -107,8 +105,7 @@ void write_header(const Geometry& geometry, HeaderFields& header) noexcept {
   header.fallback_classes = geometry.fallback_classes;
   header.host_pid = geometry.host_pid;
   header.host_start_time = geometry.host_start_time;
-  header.peers_offset = geometry.peers_offset;
-  header.lanes_offset = geometry.lanes_offset;
+  header.seats_offset = geometry.seats_offset;
   header.pool_offset = geometry.pool_offset;
   header.cells_offset = geometry.cells_offset;
   for (std::uint32_t i = 0; i < geometry.class_count; ++i) {

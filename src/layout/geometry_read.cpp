@@ -24,8 +24,7 @@ void copy_fields(const HeaderFields& header, Geometry& g) noexcept {
   g.fallback_classes = header.fallback_classes;
   g.host_pid = header.host_pid;
   g.host_start_time = header.host_start_time;
-  g.peers_offset = header.peers_offset;
-  g.lanes_offset = header.lanes_offset;
+  g.seats_offset = header.seats_offset;
   g.pool_offset = header.pool_offset;
   g.cells_offset = header.cells_offset;
   const auto rows = std::min(g.class_count, kMaxClasses);

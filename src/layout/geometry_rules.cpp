@@ -9,9 +9,8 @@
 
 #include "mews/base/checked.hpp"
 #include "mews/layout/cell.hpp"
-#include "mews/layout/lane_state.hpp"
-#include "mews/layout/peer_entry.hpp"
 #include "mews/layout/pool_state.hpp"
+#include "mews/layout/seat_page.hpp"
 #include "mews/layout/truth_word.hpp"
 
 namespace mews::layout {
@@ -54,11 +53,9 @@ struct Range {
 std::vector<Range> ranges_of(const Geometry& g) {
   std::vector<Range> ranges{
       {"the header", 0, 1, sizeof(ArenaHeader), kPageBytes},
-      {"peers_offset", g.peers_offset, g.peer_capacity, sizeof(PeerEntry), kApartBytes},
-      {"lanes_offset", g.lanes_offset, g.lane_count(), sizeof(LaneState), kApartBytes},
+      {"seats_offset", g.seats_offset, g.peer_capacity, sizeof(SeatPage), kPageBytes},
       {"pool_offset", g.pool_offset, 1, sizeof(PoolState), kApartBytes},
-      {"cells_offset", g.cells_offset, std::uint64_t{g.lane_count()} * g.ring_cells, sizeof(Cell),
-       kLineBytes},
+      {"cells_offset", g.cells_offset, g.lane_count(), g.lane_cells_bytes(), kPageBytes},
   };
   for (std::uint32_t i = 0; i < g.class_count; ++i) {
     const auto& row = g.classes[i];

@@ -49,7 +49,7 @@ SlabPool::SlabPool(const Arena& arena, PeerId self, FreedListener* listener)
 }
 
 // Where the slab in turn was not to be had: others of its class, larger classes, or a run.
-Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes) {
+Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadline) {
   const auto& geometry = arena_.geometry();
   slab.count = 0;
   if (const auto smallest = geometry.class_for(bytes)) {
@@ -72,49 +72,8 @@ Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes) {
     if (!claim_run(slab, count)) slab.count = 0;
   }
   if (slab.count == 0) return fail(ErrorCode::no_slab);
-  const auto held = layout::TruthWord::unpack(slab.word);
-  if (slab.count == 1 && held.backed_eighths == layout::kFullyBacked) return {};
-  return back_claimed(slab, bytes);
-}
-
-// Without its pages a slab is of no use: it goes back.
-Result<void> SlabPool::back_claimed(Slab& slab, std::uint64_t bytes) {
-  auto backed = back(slab, bytes);
-  if (!backed) {
-    release(slab);
-    slab.count = 0;
-  }
-  return backed;
-}
-
-Result<void> SlabPool::back(Slab& slab, std::uint64_t bytes) {
-  const auto& view = arena_.view(slab.size_class);
-  const auto slab_bytes = view.geometry.slab_bytes;
-  const auto eighth_shift = static_cast<unsigned>(std::countr_zero(slab_bytes)) - 3;
-  for (std::uint32_t i = 0; i < slab.count && bytes > 0; ++i) {
-    auto& word = view.words[slab.first.value() + i];
-    // Relaxed: this peer holds the slab and is the only one to write the word.
-    auto seen = i == 0 ? slab.word : word.load(std::memory_order_relaxed);
-    const auto held = layout::TruthWord::unpack(seen);
-    auto wanted = std::min(bytes, slab_bytes);
-    bytes -= wanted;
-    // An eighth of a small slab is less than a page: all of it costs no more.
-    if (slab_bytes < 8 * layout::kPageBytes) wanted = slab_bytes;
-    const auto eighths = static_cast<std::uint8_t>(((wanted - 1) >> eighth_shift) + 1);
-    if (held.backed_eighths >= eighths) continue;
-    auto committed = arena_.commit(slab.size_class, SlabIndex{slab.first.value() + i},
-                                   slab_bytes * held.backed_eighths / 8, slab_bytes * eighths / 8);
-    if (!committed) return committed;
-    const auto backed = held.backed_by(eighths).pack();
-    // Relaxed: says nothing of the bytes. A failure means that we were taken for dead; the next
-    // transition reports that.
-    if (word.compare_exchange_strong(seen, backed, std::memory_order_relaxed,
-                                     std::memory_order_relaxed) &&
-        i == 0) {
-      slab.word = backed;
-    }
-  }
-  return {};
+  if (slab.count == 1 && is_backed(slab)) return {};
+  return back_claimed(slab, bytes, deadline);
 }
 
 SlabPool::Taken SlabPool::scan(const ClassView& view, std::uint32_t begin, std::uint32_t end) {

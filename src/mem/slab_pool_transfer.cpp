@@ -10,12 +10,6 @@ namespace {
 using layout::Phase;
 using layout::TruthWord;
 
-/// Bytes of a slab that have memory behind them.
-std::uint64_t backed_bytes(const ClassView& view, const TruthWord& word) noexcept {
-  const auto eighths = std::min(word.backed_eighths, layout::kFullyBacked);
-  return view.geometry.slab_bytes * eighths / 8;
-}
-
 /// Moves the words of a run from what `expect` says they are to what `next` makes of them, in
 /// ascending order, up to the first that is something else; the number moved.
 template <class Expect, class Next>
@@ -139,38 +133,37 @@ bool SlabPool::shrink(Slab& slab, std::uint64_t bytes) noexcept {
   return true;
 }
 
-bool SlabPool::take(Slab& slab, const Claim& claim, LaneId lane, PeerId sender) noexcept {
+std::optional<ErrorCode> SlabPool::take(Slab& slab, const Claim& claim, LaneId lane,
+                                        PeerId sender) noexcept {
   slab.count = 0;
   const auto count = slabs_named(arena_.geometry(), claim);
-  if (count == 0) return false;
+  if (count == 0) return ErrorCode::peer_corrupt;
   const ClassId id{claim.size_class};
   const auto& view = homes_[id.value()].view;
 
   // Relaxed: a guess for the exchange below.
   const auto word = view.words[claim.index].load(std::memory_order_relaxed);
-  if (TruthWord::unpack(word).generation != claim.generation) return false;
+  if (TruthWord::unpack(word).generation != claim.generation) return ErrorCode::peer_corrupt;
   describe(slab, view, id, {word, claim.index});
   slab.count = count;
+  if (const auto failed = prepare(slab, claim.bytes)) {
+    slab.count = 0;
+    return failed;
+  }
 
   // The reader's first line travels while the truth word does.
   __builtin_prefetch(slab.data);
   const auto self = static_cast<std::uint16_t>(self_.value());
-  auto left = claim.bytes;
   // Acquire: pairs with the record's publication, which is what carries the bytes over; the
   // exchange itself only has to be atomic.
   const auto moved = move_words(
-      view, slab,
-      [&](const TruthWord& w) {
-        const auto needed = std::min(left, view.geometry.slab_bytes);
-        left -= needed;
-        return in_flight(lane, sender)(w) && backed_bytes(view, w) >= needed;
-      },
-      [self](const TruthWord& w) { return w.held_by(self); }, std::memory_order_acquire);
+      view, slab, in_flight(lane, sender), [self](const TruthWord& w) { return w.held_by(self); },
+      std::memory_order_acquire);
   slab.word = TruthWord::unpack(slab.word).held_by(self).pack();
-  if (moved == count) return true;
+  if (moved == count) return {};
   if (moved > 0) release_run(front_of(slab, moved));
   slab.count = 0;
-  return false;
+  return ErrorCode::peer_corrupt;
 }
 
 }  // namespace mews::mem

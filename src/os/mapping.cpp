@@ -6,13 +6,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <boost/interprocess/exceptions.hpp>
-#include <boost/interprocess/mapped_region.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "mews/base/assert.hpp"
-#include "mews/base/kept.hpp"
 
 #if !defined(MADV_POPULATE_WRITE)
 #define MADV_POPULATE_WRITE 23
@@ -21,17 +19,8 @@
 namespace mews::os {
 namespace {
 
-namespace bip = boost::interprocess;
-
-/// What Boost.Interprocess calls a MemoryMappable: it only has to name the descriptor.
-class Mappable {
- public:
-  explicit Mappable(const MemoryFile& file) noexcept : handle_{file.fd(), false} {}
-  [[nodiscard]] bip::mapping_handle_t get_mapping_handle() const noexcept { return handle_; }
-
- private:
-  bip::mapping_handle_t handle_;
-};
+/// Takes less than a millisecond: so late may a deadline be seen.
+constexpr std::uint64_t kCommitStep = std::uint64_t{1} << 20;
 
 /// Repeats a call that a signal or a passing shortage cut short; its errno, or 0.
 template <class Call>
@@ -42,89 +31,139 @@ int errno_of(Call call) noexcept {
   return 0;
 }
 
-}  // namespace
-
-struct Mapping::Region {
-  bip::mapped_region region;
-  pid_t mapped_by = ::getpid();
-  base::Kept kept = {};
-};
-
-// A forked child has not got the mapping. It may have got one of its own at that address since,
-// which unmapping would take away.
-void Mapping::Unmap::operator()(Region* region) const noexcept {
-  if (region->mapped_by == ::getpid()) {
-    delete region;
-  } else {
-    base::keep_for_ever(region->kept);
-  }
+std::uint64_t page_bytes() noexcept {
+  static const auto bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return bytes;
 }
 
-Mapping::Mapping(RegionPtr region, std::span<std::byte> bytes) noexcept
-    : region_(std::move(region)), bytes_(bytes) {}
+int protection_of(Access access) noexcept {
+  if (access == Access::none) return PROT_NONE;
+  return access == Access::read ? PROT_READ : PROT_READ | PROT_WRITE;
+}
+
+Error mmap_error(int os_errno, std::uint64_t bytes) {
+  // The kernel's word for it: mlockall(MCL_FUTURE) locks what is mapped from then on.
+  if (os_errno == EAGAIN) {
+    return Error(ErrorCode::out_of_memory, os_errno,
+                 fmt::format("mmap of {} bytes: this process locks all that it maps "
+                             "(mlockall(MCL_FUTURE)), and that is more than it may lock; raise the "
+                             "limit (ulimit -l), join before mlockall, or use smaller size_classes",
+                             bytes));
+  }
+  return Error::os(os_errno, "mmap",
+                   fmt::format("{} bytes of address space; where that is limited (ulimit -v), use "
+                               "smaller size_classes",
+                               bytes));
+}
+
+/// Memory for whole pages of a mapping; an errno, or 0.
+int commit_step(const MemoryFile& file, std::uint64_t offset, std::span<std::byte> pages) noexcept {
+  const int failure =
+      errno_of([&] { return ::madvise(pages.data(), pages.size(), MADV_POPULATE_WRITE); });
+  if (failure != EINVAL) return failure;
+  return errno_of([&] {  // before Linux 5.14
+    return ::fallocate(file.fd(), 0, static_cast<off_t>(offset), static_cast<off_t>(pages.size()));
+  });
+}
+
+Error commit_error(int failure, std::uint64_t bytes, std::uint64_t offset) {
+  const auto what = [&] {
+    return fmt::format("{} bytes at offset {} of the arena", bytes, offset);
+  };
+  // EFAULT is how the kernel says that a write here would have been SIGBUS: the file system of the
+  // memory is full (or the file was truncated, which nobody who may is expected to do).
+  if (failure == EFAULT) failure = ENOSPC;
+  if (failure == ENOMEM || failure == ENOSPC) {
+    return Error(ErrorCode::out_of_memory, failure, detail_text([&] {
+                   return what() +
+                          " got no memory; enlarge /dev/shm for a named arena, raise the limit of "
+                          "the memory cgroup, or use smaller size_classes";
+                 }));
+  }
+  return Error::os(failure, "commit", detail_text(what));
+}
+
+}  // namespace
+
+Mapping::Mapping(std::span<std::byte> bytes) noexcept : bytes_(bytes), mapped_by_(::getpid()) {}
 
 Mapping::Mapping(Mapping&& other) noexcept
-    : region_(std::move(other.region_)), bytes_(std::exchange(other.bytes_, {})) {}
+    : bytes_(std::exchange(other.bytes_, {})), mapped_by_(other.mapped_by_) {}
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
   if (this != &other) {
-    region_ = std::move(other.region_);
+    unmap();
     bytes_ = std::exchange(other.bytes_, {});
+    mapped_by_ = other.mapped_by_;
   }
   return *this;
 }
 
-Mapping::~Mapping() = default;
+Mapping::~Mapping() {
+  unmap();
+}
+
+// A forked child has not got the mapping. It may have got one of its own at that address since,
+// which unmapping would take away.
+void Mapping::unmap() noexcept {
+  if (!bytes_.empty() && mapped_by_ == ::getpid()) ::munmap(bytes_.data(), bytes_.size());
+}
 
 Result<Mapping> Mapping::map(const MemoryFile& file, std::uint64_t bytes) {
+  auto mapping = reserve(file, bytes);
+  if (!mapping) return mapping;
+  auto allowed = mapping->allow(0, bytes, Access::write);
+  if (!allowed) return tl::unexpected(std::move(allowed.error()));
+  return mapping;
+}
+
+Result<Mapping> Mapping::reserve(const MemoryFile& file, std::uint64_t bytes) {
   if (bytes == 0) return fail(ErrorCode::invalid_argument, "a mapping of 0 bytes");
   const auto file_bytes = file.bytes();
   if (!file_bytes) return tl::unexpected(file_bytes.error());
   if (*file_bytes < bytes)
     return fail(ErrorCode::bad_geometry,
                 fmt::format("the file has {} bytes, {} are to be mapped", *file_bytes, bytes));
-  const auto subject = fmt::format("{} bytes", bytes);
-  try {
-    RegionPtr region(new Region{bip::mapped_region(Mappable(file), bip::read_write, 0, bytes)});
-    void* const begin = region->region.get_address();
-    if (::madvise(begin, bytes, MADV_DONTFORK) != 0)
-      return tl::unexpected(Error::os(errno, "madvise(MADV_DONTFORK)", subject));
-    return Mapping(std::move(region), {static_cast<std::byte*>(begin), bytes});
-  } catch (const bip::interprocess_exception& cause) {
-    const auto advice = fmt::format(
-        "{} bytes of address space; where that is limited (ulimit -v), use smaller size_classes",
-        bytes);
-    return tl::unexpected(Error::os(cause.get_native_error(), "mmap", advice));
-  }
+  void* const begin = ::mmap(nullptr, bytes, PROT_NONE, MAP_SHARED, file.fd(), 0);
+  if (begin == MAP_FAILED) return tl::unexpected(mmap_error(errno, bytes));
+  Mapping mapping({static_cast<std::byte*>(begin), bytes});
+  // Nothing was populated, as nothing may be accessed; once unlocked, nothing will be.
+  ::munlock(begin, bytes);
+  if (::madvise(begin, bytes, MADV_DONTFORK) != 0)
+    return tl::unexpected(
+        Error::os(errno, "madvise(MADV_DONTFORK)", fmt::format("{} bytes", bytes)));
+  return mapping;
 }
 
-Result<void> commit_pages(const MemoryFile& file, std::uint64_t offset,
-                          std::span<std::byte> range) {
-  if (range.empty()) return {};
-  static const auto page_bytes = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto first = reinterpret_cast<std::uintptr_t>(range.data());
-  const auto lead = first % page_bytes;
-  MEWS_ASSERT(offset % page_bytes == lead, "commit_pages: offset and range do not match");
-  const auto length = (lead + range.size() + page_bytes - 1) / page_bytes * page_bytes;
+Result<void> Mapping::allow(std::uint64_t offset, std::uint64_t bytes, Access access) const {
+  const auto begin = offset / page_bytes() * page_bytes();
+  if (::mprotect(bytes_.data() + begin, offset + bytes - begin, protection_of(access)) == 0)
+    return {};
+  const int failure = errno;
+  return tl::unexpected(Error::os(failure, "mprotect", detail_text([&] {
+                                    return fmt::format("{} bytes at offset {} of the arena", bytes,
+                                                       offset);
+                                  })));
+}
 
-  int failure =
-      errno_of([&] { return ::madvise(range.data() - lead, length, MADV_POPULATE_WRITE); });
-  if (failure == EINVAL) {  // before Linux 5.14
-    failure = errno_of([&] {
-      return ::fallocate(file.fd(), 0, static_cast<off_t>(offset - lead),
-                         static_cast<off_t>(length));
-    });
-  }
-  if (failure == 0) return {};
-  const auto what = fmt::format("{} bytes at offset {} of the arena", range.size(), offset);
-  // EFAULT is how the kernel says that a write here would have been SIGBUS: the file system of the
-  // memory is full, or the file ends before this range.
-  if (failure == EFAULT || failure == ENOMEM || failure == ENOSPC)
-    return fail(ErrorCode::out_of_memory, failure,
-                what +
-                    " got no memory; enlarge /dev/shm for a named arena, raise the limit of the "
-                    "memory cgroup, or use smaller size_classes");
-  return tl::unexpected(Error::os(failure, "commit", what));
+Result<std::uint64_t> commit_pages(const MemoryFile& file, std::uint64_t offset,
+                                   std::span<std::byte> range, Deadline deadline) {
+  if (range.empty()) return 0;
+  const auto lead = reinterpret_cast<std::uintptr_t>(range.data()) % page_bytes();
+  MEWS_ASSERT(offset % page_bytes() == lead, "commit_pages: offset and range do not match");
+  const auto begin = offset - lead;
+  const auto end = (offset + range.size() + page_bytes() - 1) / page_bytes() * page_bytes();
+  auto* const first = range.data() - lead;
+
+  auto done = begin;
+  do {
+    const auto step = std::min(end - done, kCommitStep);
+    if (const int failure = commit_step(file, done, {first + (done - begin), step})) {
+      return tl::unexpected(commit_error(failure, range.size(), offset));
+    }
+    done += step;
+  } while (done < end && !deadline.has_passed());
+  return std::min<std::uint64_t>(done - begin - lead, range.size());
 }
 
 void discard_pages(const MemoryFile& file, std::uint64_t offset, std::uint64_t bytes) noexcept {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <limits>
 #include <string_view>
 
 #if !defined(MFD_NOEXEC_SEAL)
@@ -18,6 +19,7 @@ namespace mews::os {
 namespace {
 
 constexpr std::size_t kMaxNameBytes = 200;
+constexpr auto kNowhere = std::numeric_limits<std::uint64_t>::max();
 constexpr int kSizeSeals = F_SEAL_GROW | F_SEAL_SHRINK;
 
 bool is_usable_name(std::string_view name) noexcept {
@@ -126,6 +128,18 @@ Result<std::uint64_t> MemoryFile::resident_bytes() const {
   constexpr std::uint64_t kBlockBytes = 512;  // by definition of st_blocks, whatever st_blksize is
   return status_of(fd()).map(
       [](const auto& s) { return static_cast<std::uint64_t>(s.st_blocks) * kBlockBytes; });
+}
+
+// Both move the description's position, which all processes share and nobody uses.
+std::uint64_t MemoryFile::next_data(std::uint64_t offset) const noexcept {
+  const auto found = ::lseek(fd(), static_cast<off_t>(offset), SEEK_DATA);
+  if (found >= 0) return static_cast<std::uint64_t>(found);
+  return errno == ENXIO ? kNowhere : offset;
+}
+
+std::uint64_t MemoryFile::next_hole(std::uint64_t offset) const noexcept {
+  const auto found = ::lseek(fd(), static_cast<off_t>(offset), SEEK_HOLE);
+  return found >= 0 ? static_cast<std::uint64_t>(found) : kNowhere;
 }
 
 }  // namespace mews::os

@@ -41,25 +41,27 @@ std::uint64_t nasty(mews_test::Random& random, std::uint64_t old) {
 /// Overwrites words of the whole arena; those next to the scribbler's own are hit most.
 void scribble(const Stage& stage, mews_test::Random& random, std::uint64_t words) {
   const auto& arena = stage.arena();
-  auto* base = reinterpret_cast<unsigned char*>(&arena.peer(mews::kHostPeer)) -
-               arena.geometry().peers_offset;
+  auto* base = stage.raw();
   const auto control = control_bytes(arena);
-  const auto cells = reinterpret_cast<unsigned char*>(&stage.cell(0)) - base;
-  const auto truth = reinterpret_cast<unsigned char*>(&stage.truth(0, 0)) - base;
+  const auto cells = arena.geometry().cells_offset +
+                     stage.lane_to_host().value() * arena.geometry().lane_cells_bytes();
+  const auto truth = arena.geometry().classes[0].words_offset;
   for (std::uint64_t i = 0; i < words; ++i) {
     std::uint64_t at = 0;
     switch (random() % 4) {
       case 0:
-        at = static_cast<std::uint64_t>(cells) + random() % 64 * 64 + random() % 4 * 8;
+        at = cells + random() % 64 * 64 + random() % 4 * 8;
         break;
       case 1:
-        at = static_cast<std::uint64_t>(truth) + random() % 16 * 8;
+        at = truth + random() % 16 * 8;
         break;
       case 2:
         at = random() % (control / 8) * 8;
         break;
       default:
-        at = arena.geometry().peers_offset + random() % 512 * 8;
+        // The entry and lanes of one of the first peers.
+        at = arena.geometry().seats_offset + random() % 4 * sizeof(mews::layout::SeatPage) +
+             random() % 112 * 8;
         break;
     }
     std::uint64_t word = 0;

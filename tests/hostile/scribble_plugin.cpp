@@ -21,6 +21,7 @@ using mews_test::Random;
 /// The arena as it was inherited, mapped once more, and this plugin's seat in it.
 struct View {
   mews::mem::Arena arena;
+  mews::os::Mapping raw;
   std::uint32_t seat;
 };
 
@@ -33,7 +34,9 @@ View view_of_environment() {
     throw std::runtime_error("no arena in the environment");
   }
   mews::os::UniqueFd fd(::fcntl(fds[0], F_DUPFD_CLOEXEC, 0));
-  return {must(mews::mem::Arena::attach(mews::os::MemoryFile::adopt(std::move(fd)), 1s)), seat};
+  auto arena = must(mews::mem::Arena::attach(mews::os::MemoryFile::adopt(std::move(fd)), 1s));
+  auto raw = must(mews::os::Mapping::map(arena.file(), arena.geometry().arena_bytes));
+  return {std::move(arena), std::move(raw), seat};
 }
 
 void scribble_cell(const View& view, Random& random, std::uint64_t position) {
@@ -73,8 +76,7 @@ void scribble_lanes(const View& view, Random& random) {
 
 void scribble_anywhere(const View& view, Random& random) {
   const auto& geometry = view.arena.geometry();
-  auto* base =
-      reinterpret_cast<unsigned char*>(&view.arena.peer(mews::kHostPeer)) - geometry.peers_offset;
+  auto* base = view.raw.bytes().data();
   const auto end = geometry.classes[0].slabs_offset;
   const auto word = random() % 2 == 0 ? random() : random() % 16;
   std::memcpy(base + random() % (end / 8) * 8, &word, sizeof word);

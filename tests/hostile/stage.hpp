@@ -44,7 +44,8 @@ class Stage {
   explicit Stage(const mews::CreateOptions& options = stage_arena())
       : host_(must(mews::Session::create(options))),
         arena_(must(mews::mem::Arena::attach(
-            mews::os::MemoryFile::adopt(find_memfd("mews-" + options.name)), 1s))) {
+            mews::os::MemoryFile::adopt(find_memfd("mews-" + options.name)), 1s))),
+        raw_(must(mews::os::Mapping::map(arena_.file(), arena_.geometry().arena_bytes))) {
     auto evil = must(host_.connect("evil"));
     evil_.emplace(std::move(evil.first));
     evil_guest_.emplace(std::move(evil.second));
@@ -55,6 +56,8 @@ class Stage {
 
   [[nodiscard]] mews::Session& host() noexcept { return host_; }
   [[nodiscard]] const mews::mem::Arena& arena() const noexcept { return arena_; }
+  /// All of the arena's bytes, the header's too, to be overwritten.
+  [[nodiscard]] std::byte* raw() const noexcept { return raw_.bytes().data(); }
   [[nodiscard]] mews::Plugin& evil() noexcept { return *evil_; }
   /// The host's ends.
   [[nodiscard]] mews::Channel& from_evil() noexcept { return evil_->channel(); }
@@ -118,6 +121,7 @@ class Stage {
  private:
   mews::Session host_;
   mews::mem::Arena arena_;
+  mews::os::Mapping raw_;
   std::optional<mews::Plugin> evil_;
   std::optional<mews::Plugin> good_;
   std::optional<mews::Session> evil_guest_;

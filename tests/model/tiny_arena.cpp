@@ -33,10 +33,19 @@ mem::Arena make_arena(const TinyPlan& plan) {
   return std::move(*arena);
 }
 
+void open(const Result<void>& opened) {
+  if (opened) return;
+  std::fprintf(stderr, "%s\n", opened.error().message().c_str());
+  std::abort();
+}
+
 }  // namespace
 
 TinyArena::TinyArena(const TinyPlan& plan, Words& words)
     : arena_(make_arena(plan)), slabs_(plan.slabs) {
+  for (std::uint32_t i = 0; i < arena_.geometry().lane_count(); ++i)
+    open(arena_.open_cells(LaneId{i}));
+  open(arena_.open_slabs(ClassId{0}, SlabIndex{0}, slabs_));
   const auto& row = view();
   words.add("truth", row.words, slabs_);
   words.add("owner", row.owners, row.geometry.chunk_count);
@@ -57,11 +66,11 @@ TinyArena::TinyArena(const TinyPlan& plan, Words& words)
 void TinyArena::reset() {
   const auto& geometry = arena_.geometry();
   auto* base = view().slabs - geometry.classes[0].slabs_offset;
-  const auto end = geometry.cells_offset + std::uint64_t{geometry.lane_count()} *
-                                               geometry.ring_cells * sizeof(layout::Cell);
-  std::memset(base + geometry.lanes_offset, 0, end - geometry.lanes_offset);
+  const auto end = geometry.cells_offset + geometry.lane_count() * geometry.lane_cells_bytes();
+  std::memset(base + geometry.seats_offset, 0, end - geometry.seats_offset);
   for (std::uint32_t i = 0; i < slabs_; ++i) {
     // As if used before: no scenario is about pages.
+    view().backing[i].store(mem::kBackedSlab, std::memory_order_relaxed);
     view().words[i].store(TruthWord{.backed_eighths = layout::kFullyBacked}.pack(),
                           std::memory_order_relaxed);
   }

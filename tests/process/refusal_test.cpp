@@ -116,7 +116,7 @@ const std::vector<Fault>& faults() {
        [](ArenaHeader& h) { h.fields.peer_capacity = 1 << 20; }},
       {"bad_geometry", "classes[1].slab_bytes is",
        [](ArenaHeader& h) { h.fields.classes[1].slab_bytes = 1; }},
-      {"bad_geometry", "lanes_offset is", [](ArenaHeader& h) { h.fields.lanes_offset = ~0ull; }},
+      {"bad_geometry", "seats_offset is", [](ArenaHeader& h) { h.fields.seats_offset = ~0ull; }},
       {"bad_geometry", "checksum is", [](ArenaHeader& h) { ++h.fields.host_pid; }},
   };
   return all;

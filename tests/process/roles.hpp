@@ -53,7 +53,7 @@ inline constexpr std::uint32_t kFailed = 3;
     const auto request = channel.receive(mews::forever);
     if (!request) return exit_code(request.error());
     mews::Envelope envelope{.type = kDone, .correlation = request->correlation()};
-    auto result = channel.loan(std::stoull(std::string(request->text())), 1ms);
+    auto result = channel.loan(std::stoull(std::string(request->text())), 1s);
     mews::Result<void> sent;
     if (result) {
       fill(result->bytes(), envelope.correlation);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -44,9 +45,9 @@ inline constexpr mews::ClassId k4MiB{3};
 }
 
 template <class T>
-[[nodiscard]] T value_or_throw(mews::Result<T> result) {
+T value_or_throw(mews::Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message());
-  return std::move(*result);
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
 [[nodiscard]] inline mews::mem::Arena make_arena(const ArenaSpec& spec = {}) {
@@ -54,7 +55,10 @@ template <class T>
   if (check.fault) throw std::runtime_error(check.fault->sentence);
   auto file = value_or_throw(
       mews::os::MemoryFile::create_anonymous("mews-test", check.geometry.arena_bytes));
-  return value_or_throw(mews::mem::Arena::create(std::move(file), check.geometry));
+  auto arena = value_or_throw(mews::mem::Arena::create(std::move(file), check.geometry));
+  for (std::uint32_t i = 0; i < check.geometry.lane_count(); ++i)
+    value_or_throw(arena.open_cells(mews::LaneId{i}));
+  return arena;
 }
 
 /// The same arena mapped once more, as another process would have it.

@@ -30,7 +30,7 @@ namespace mews_test {
     mews::mem::SlabPool& pool, const mews::mem::SlabPool::Claim& claim, mews::LaneId lane,
     mews::PeerId sender) {
   mews::mem::Slab slab;
-  return pool.take(slab, claim, lane, sender) ? std::optional(slab) : std::nullopt;
+  return pool.take(slab, claim, lane, sender) ? std::nullopt : std::optional(slab);
 }
 
 [[nodiscard]] inline std::uint64_t capacity_bytes(const mews::mem::Arena& arena,

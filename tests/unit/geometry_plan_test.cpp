@@ -33,8 +33,7 @@ TEST_CASE("geometry: a plan lays every part out within the arena, in the order o
     CHECK(offset >= end);
     end = offset + bytes;
   };
-  follows(g.peers_offset, g.peer_capacity * 128U);
-  follows(g.lanes_offset, g.lane_count() * 384U);
+  follows(g.seats_offset, g.peer_capacity * kPageBytes);
   follows(g.pool_offset, 256);
   for (std::uint32_t i = 0; i < g.class_count; ++i) {
     const auto& row = g.classes[i];
@@ -45,13 +44,23 @@ TEST_CASE("geometry: a plan lays every part out within the arena, in the order o
     follows(row.owners_offset, row.chunk_count * 4U);
     follows(row.hints_offset, (row.chunk_count + 63U) / 64 * 8);
   }
-  follows(g.cells_offset, std::uint64_t{g.lane_count()} * g.ring_cells * 64);
+  CHECK((g.seats_offset % kPageBytes == 0 && g.cells_offset % kPageBytes == 0));
+  follows(g.cells_offset, g.lane_count() * g.lane_cells_bytes());
   for (std::uint32_t i = 0; i < g.class_count; ++i) {
     CHECK(g.classes[i].slabs_offset % kPageBytes == 0);
     follows(g.classes[i].slabs_offset, g.classes[i].slab_count * g.classes[i].slab_bytes);
   }
   CHECK(g.arena_bytes >= end);
   CHECK(g.arena_bytes % kPageBytes == 0);
+}
+
+TEST_CASE("geometry: each lane's cells are whole pages, so that they can be protected alone") {
+  const auto bytes = [](std::uint32_t cells) {
+    return mews_test::plan({.ring_cells = cells}).geometry.lane_cells_bytes();
+  };
+  CHECK(bytes(32) == kPageBytes);
+  CHECK(bytes(64) == kPageBytes);
+  CHECK(bytes(1024) == 16 * kPageBytes);
 }
 
 TEST_CASE("geometry: chunks are about 4 MiB, of 512 slabs at most unless there are 32 of them") {

@@ -67,8 +67,7 @@ struct OffsetField {
 /// One of each kind.
 std::vector<OffsetField> offsets() {
   return {
-      {"peers_offset", [](HeaderFields& h) { return &h.peers_offset; }},
-      {"lanes_offset", [](HeaderFields& h) { return &h.lanes_offset; }},
+      {"seats_offset", [](HeaderFields& h) { return &h.seats_offset; }},
       {"pool_offset", [](HeaderFields& h) { return &h.pool_offset; }},
       {"cells_offset", [](HeaderFields& h) { return &h.cells_offset; }},
       {"classes[1].words_offset", [](HeaderFields& h) { return &h.classes[1].words_offset; }},
@@ -91,7 +90,7 @@ TEST_CASE("geometry: what was planned and written is what is read") {
   CHECK((a.peer_capacity == b.peer_capacity && a.ring_cells == b.ring_cells));
   CHECK((a.class_count == b.class_count && a.fallback_classes == b.fallback_classes));
   CHECK((a.host_pid == b.host_pid && a.host_start_time == b.host_start_time));
-  CHECK((a.peers_offset == b.peers_offset && a.lanes_offset == b.lanes_offset));
+  CHECK(a.seats_offset == b.seats_offset);
   CHECK((a.pool_offset == b.pool_offset && a.cells_offset == b.cells_offset));
   for (std::size_t i = 0; i < kMaxClasses; ++i) {
     CHECK(std::memcmp(&a.classes[i], &b.classes[i], sizeof a.classes[i]) == 0);
@@ -216,8 +215,8 @@ TEST_CASE("geometry: every range that overlaps another is refused by name") {
     CHECK_THAT(fault.sentence, ContainsSubstring("overlaps"));
     CHECK_THAT(fault.sentence, ContainsSubstring(field.name));
   }
-  const auto fault = fault_after([](HeaderFields& h) { h.pool_offset = h.lanes_offset + 128; });
-  CHECK_THAT(fault.sentence, ContainsSubstring("pool_offset overlaps lanes_offset"));
+  const auto fault = fault_after([](HeaderFields& h) { h.pool_offset = h.seats_offset + 128; });
+  CHECK_THAT(fault.sentence, ContainsSubstring("pool_offset overlaps seats_offset"));
 }
 
 TEST_CASE("geometry: an arena without an id is refused by name") {

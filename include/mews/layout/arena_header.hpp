@@ -12,16 +12,14 @@
 ///
 ///  +--------------------+ 0
 ///  | ArenaHeader        | one page
-///  +--------------------+ peers_offset
-///  | PeerEntry[]        | peer_capacity x 128 bytes; entry 0 is the host
-///  +--------------------+ lanes_offset
-///  | LaneState[]        | 2 x (peer_capacity - 1) x 384 bytes; channel c has lanes 2c, 2c + 1
+///  +--------------------+ seats_offset
+///  | SeatPage[]         | peer_capacity pages: entry and lanes of a peer; page 0 is the host's
 ///  +--------------------+ pool_offset
 ///  | PoolState          | fresh cursors and bells of all classes
 ///  +--------------------+ classes[i].words_offset, owners_offset, hints_offset
 ///  | per class          | truth words, chunk owners, chunk hints
 ///  +--------------------+ cells_offset
-///  | Cell[]             | per lane ring_cells x 64 bytes
+///  | per lane: Cell[]   | ring_cells x 64 bytes, page-aligned
 ///  +--------------------+ classes[i].slabs_offset
 ///  | per class: slabs   | slab_count x slab_bytes, page-aligned
 ///  +--------------------+ arena_bytes
@@ -39,16 +37,17 @@
 /// 56     4    host_pid          process id of the creator; told in the error once it is dead
 /// 60     4    -                 zero
 /// 64     8    host_start_time   its /proc/pid/stat field 22, for diagnosis only
-/// 72     8    peers_offset
-/// 80     8    lanes_offset
-/// 88     8    pool_offset
-/// 96     8    cells_offset
-/// 104    8    -                 zero
+/// 72     8    seats_offset      page-aligned
+/// 80     8    pool_offset
+/// 88     8    cells_offset      page-aligned
+/// 96     16   -                 zero
 /// 112    768  classes[16]       ClassEntry; rows past class_count are zero
 /// 880    8    checksum          of bytes 0..879
 /// 888    4    ready             kReady once all above is written; written last, and only by
 ///                               the creator, who writes nothing here after it
 /// 892    4    -                 zero
+///
+/// The header is mapped read-only in every process, its creator included.
 namespace mews::layout {
 
 inline constexpr std::uint32_t kReady = 0x59444552;  // "REDY" in memory
@@ -87,11 +86,10 @@ struct HeaderFields {
   std::uint32_t host_pid;
   std::uint32_t reserved0;
   std::uint64_t host_start_time;
-  std::uint64_t peers_offset;
-  std::uint64_t lanes_offset;
+  std::uint64_t seats_offset;
   std::uint64_t pool_offset;
   std::uint64_t cells_offset;
-  std::uint64_t reserved1;
+  std::uint64_t reserved1[2];
   ClassEntry classes[kMaxClasses];
   std::uint64_t checksum;
 };
@@ -121,11 +119,10 @@ static_assert(offsetof(HeaderFields, ring_cells) == 44 &&
 static_assert(offsetof(HeaderFields, fallback_classes) == 52);
 static_assert(offsetof(HeaderFields, host_pid) == 56 && offsetof(HeaderFields, reserved0) == 60);
 static_assert(offsetof(HeaderFields, host_start_time) == 64);
-static_assert(offsetof(HeaderFields, peers_offset) == 72);
-static_assert(offsetof(HeaderFields, lanes_offset) == 80);
-static_assert(offsetof(HeaderFields, pool_offset) == 88);
-static_assert(offsetof(HeaderFields, cells_offset) == 96);
-static_assert(offsetof(HeaderFields, reserved1) == 104 && offsetof(HeaderFields, classes) == 112);
+static_assert(offsetof(HeaderFields, seats_offset) == 72);
+static_assert(offsetof(HeaderFields, pool_offset) == 80);
+static_assert(offsetof(HeaderFields, cells_offset) == 88);
+static_assert(offsetof(HeaderFields, reserved1) == 96 && offsetof(HeaderFields, classes) == 112);
 static_assert(offsetof(HeaderFields, checksum) == 880 && offsetof(ArenaHeader, ready) == 888);
 static_assert(offsetof(ArenaHeader, reserved2) == 892);
 

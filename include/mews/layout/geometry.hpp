@@ -40,13 +40,18 @@ struct Geometry {
   std::uint32_t fallback_classes = 0;
   std::uint32_t host_pid = 0;
   std::uint64_t host_start_time = 0;
-  std::uint64_t peers_offset = 0;
-  std::uint64_t lanes_offset = 0;
+  std::uint64_t seats_offset = 0;
   std::uint64_t pool_offset = 0;
   std::uint64_t cells_offset = 0;
   std::array<ClassGeometry, kMaxClasses> classes{};
 
   [[nodiscard]] std::uint32_t lane_count() const noexcept { return 2 * (peer_capacity - 1); }
+  /// From the cells of one lane to those of the next: whole pages, so that each lane's can be
+  /// protected by themselves.
+  [[nodiscard]] std::uint64_t lane_cells_bytes() const noexcept {
+    const auto bytes = std::uint64_t{ring_cells} * sizeof(Cell);
+    return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  }
   /// The largest payload: a run of all slabs of the largest class, and at most 2^40 - 1 bytes.
   [[nodiscard]] std::uint64_t max_payload_bytes() const noexcept {
     const auto& largest = classes[class_count - 1];

@@ -8,7 +8,7 @@
 namespace mews::layout {
 
 inline constexpr std::uint64_t kMagic = 0x414e45524157454d;  // "MEWARENA" in memory
-inline constexpr std::uint32_t kLayoutMajor = 2;             ///< differs: cannot attach
+inline constexpr std::uint32_t kLayoutMajor = 3;             ///< differs: cannot attach
 inline constexpr std::uint32_t kLayoutMinor = 0;             ///< differs: can attach; for errors
 
 inline constexpr std::size_t kLineBytes = 64;

@@ -15,7 +15,9 @@
 /// 12     4    fences      host, peer           1: registered for the asymmetric fence
 /// 16     8    start_time  host, peer           /proc/pid/stat field 22, for diagnosis only
 /// 24     40   name        host                 zero-terminated
-/// 64     64   -           -                    zero
+/// 64     4    seats_used  host                 of the host's entry: peers from 0 on that ever
+///                                              had a seat; of all others zero
+/// 68     60   -           -                    zero
 namespace mews::layout {
 
 enum class PeerState : std::uint32_t {
@@ -64,7 +66,8 @@ struct alignas(kApartBytes) PeerEntry {
   base::Atomic<std::uint32_t> fences;
   base::Atomic<std::uint64_t> start_time;
   char name[kPeerNameBytes];
-  std::byte reserved[64];
+  base::Atomic<std::uint32_t> seats_used;
+  std::byte reserved[60];
 };
 
 static_assert(sizeof(PeerEntry) == 128 && alignof(PeerEntry) == kApartBytes);
@@ -72,6 +75,6 @@ static_assert(offsetof(PeerEntry, seat) == 0);
 static_assert(base::Atomic<std::uint64_t>::is_always_lock_free);
 static_assert(offsetof(PeerEntry, pid) == 8 && offsetof(PeerEntry, fences) == 12);
 static_assert(offsetof(PeerEntry, start_time) == 16 && offsetof(PeerEntry, name) == 24);
-static_assert(offsetof(PeerEntry, reserved) == 64);
+static_assert(offsetof(PeerEntry, seats_used) == 64 && offsetof(PeerEntry, reserved) == 68);
 
 }  // namespace mews::layout

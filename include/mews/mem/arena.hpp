@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -11,14 +12,24 @@
 #include "mews/ids.hpp"
 #include "mews/layout/cell.hpp"
 #include "mews/layout/geometry.hpp"
-#include "mews/layout/lane_state.hpp"
-#include "mews/layout/peer_entry.hpp"
 #include "mews/layout/pool_state.hpp"
+#include "mews/layout/seat_page.hpp"
 #include "mews/layout/truth_word.hpp"
 #include "mews/os/mapping.hpp"
 #include "mews/os/memory_file.hpp"
+#include "mews/os/private_memory.hpp"
 
 namespace mews::mem {
+
+/// What this process itself knows of the memory behind a slab, in private memory, so that no peer
+/// can change it: 0 = the slab is not accessible yet; 1 + n = it is, and n eighths of it have
+/// memory. That never stops being true: pages are given back only by a claim that found none.
+///
+/// Relaxed wherever it is used: who reads a value has no need of what its writer did besides. A
+/// plain `std::atomic`: no other process can see it.
+using Backing = std::atomic<std::uint8_t>;
+inline constexpr std::uint8_t kOpenSlab = 1;
+inline constexpr std::uint8_t kBackedSlab = kOpenSlab + layout::kFullyBacked;
 
 /// One size class as this process sees it.
 struct ClassView {
@@ -26,6 +37,7 @@ struct ClassView {
   layout::AtomicTruthWord* words = nullptr;       ///< slab_count of them
   base::Atomic<std::uint32_t>* owners = nullptr;  ///< chunk_count of them
   base::Atomic<std::uint64_t>* hints = nullptr;   ///< one bit per chunk
+  Backing* backing = nullptr;                     ///< private; slab_count of them
   std::byte* slabs = nullptr;
 
   /// Notes that the chunk of `slab` may have a free slab. Classes without chunks need no hints.
@@ -44,6 +56,19 @@ struct ClassView {
 
 /// A mapped arena: turns indices into references, by private geometry only.
 ///
+/// A process may write only what it has to, so that a stray pointer kills the process that has it:
+///
+/// part               host                              plugin in its own process
+/// header             read                              read
+/// seat pages         write                             its own: write; the others': read
+/// pool, words, hints write                             write
+/// cells              write, once the seat is offered   outgoing: write; incoming: read; no others
+/// slabs              write, once it uses their chunk   write, once it uses their chunk
+///
+/// The system's pages may be larger than the arena's: what shares one may be written if any of it
+/// may. Of an arena that is attached and not protected (by a tool, say) all but the header can be
+/// written.
+///
 /// Indices given to it are the caller's own or were checked; what comes from a peer is checked in
 /// `SlabPool::take` and in the lane consumer, nowhere else. Immutable once made: any thread.
 class Arena {
@@ -55,13 +80,33 @@ class Arena {
   /// the deadline passes (`not_ready`). `not_an_arena`, `version_mismatch`, `bad_geometry`.
   [[nodiscard]] static Result<Arena> attach(os::MemoryFile file, Deadline deadline);
 
+  /// From now on this mapping is that of plugin `self`, see the table above. Before other threads
+  /// use it.
+  [[nodiscard]] Result<void> protect(PeerId self) const;
+  /// Makes a lane's cells accessible: the host's, before it offers the seat. Any thread.
+  [[nodiscard]] Result<void> open_cells(LaneId id) const;
+  /// Makes `count` slabs from `first` on accessible, and the rest of their chunks. Any thread.
+  [[nodiscard]] Result<void> open_slabs(ClassId id, SlabIndex first, std::uint32_t count) const;
+
   [[nodiscard]] const layout::Geometry& geometry() const noexcept { return geometry_; }
   [[nodiscard]] const os::MemoryFile& file() const noexcept { return file_; }
 
-  [[nodiscard]] layout::PeerEntry& peer(PeerId id) const noexcept { return peers_[id.value()]; }
-  [[nodiscard]] layout::LaneState& lane(LaneId id) const noexcept { return lanes_[id.value()]; }
+  [[nodiscard]] layout::PeerEntry& peer(PeerId id) const noexcept {
+    return seats_[id.value()].entry;
+  }
+  [[nodiscard]] layout::LaneState& lane(LaneId id) const noexcept {
+    return seats_[id.value() / 2 + 1].lanes[id.value() % 2];
+  }
   [[nodiscard]] std::span<layout::Cell> cells(LaneId id) const noexcept {
-    return {cells_ + std::size_t{id.value()} * geometry_.ring_cells, geometry_.ring_cells};
+    return {reinterpret_cast<layout::Cell*>(mapping_.bytes().data() + cells_offset(id)),
+            geometry_.ring_cells};
+  }
+  /// Peers from 0 on that ever had a seat. The pages of the others were never touched, and looking
+  /// at one would bring it into being.
+  [[nodiscard]] std::uint32_t seats_used() const noexcept {
+    // Relaxed: for figures.
+    return std::min(seats_[0].entry.seats_used.load(std::memory_order_relaxed),
+                    geometry_.peer_capacity);
   }
   [[nodiscard]] layout::PoolState& pool() const noexcept { return *pool_; }
   [[nodiscard]] const ClassView& view(ClassId id) const noexcept { return classes_[id.value()]; }
@@ -75,24 +120,49 @@ class Arena {
     return std::min(std::min(fresh, row.chunk_count) << row.chunk_shift, row.slab_count);
   }
 
+  /// Whether an access to a page without memory can fail, rather than bring it into being: the file
+  /// system of a named arena can be full.
+  [[nodiscard]] bool can_lack_pages() const noexcept { return !is_sealed_; }
+
   /// Puts memory behind everything but the cells and the slabs.
   [[nodiscard]] Result<void> commit_control() const;
   /// Puts memory behind a lane's cells.
   [[nodiscard]] Result<void> commit_cells(LaneId id) const;
-  /// Puts memory behind bytes `from` to `to` of the slab; on failure takes it away again.
-  [[nodiscard]] Result<void> commit(ClassId id, SlabIndex slab, std::uint64_t from,
-                                    std::uint64_t to) const;
+  /// What becomes of the pages that a slab got before there were no more.
+  enum class OnFailure : std::uint8_t {
+    keep,
+    give_back,  ///< unless others may know of some: those that were there before. For the holder.
+  };
+  struct SlabBytes {
+    std::uint64_t from;
+    std::uint64_t to;
+    OnFailure on_failure;
+  };
+  /// Puts memory behind bytes of a slab that is accessible; the number of them that have it, which
+  /// is less only when the deadline has passed. `out_of_memory`.
+  [[nodiscard]] Result<std::uint64_t> commit(ClassId id, SlabIndex slab, SlabBytes bytes,
+                                             Deadline deadline) const;
 
  private:
-  Arena(os::MemoryFile file, os::Mapping mapping, const layout::Geometry& geometry) noexcept;
+  Arena(os::MemoryFile file, os::Mapping mapping, os::PrivateMemory backing,
+        const layout::Geometry& geometry) noexcept;
+  /// A mapping whose header was read or written becomes an arena, with the header read-only.
+  [[nodiscard]] static Result<Arena> make(os::MemoryFile file, os::Mapping mapping,
+                                          const layout::Geometry& geometry);
+  [[nodiscard]] std::uint64_t cells_offset(LaneId id) const noexcept {
+    return geometry_.cells_offset + id.value() * geometry_.lane_cells_bytes();
+  }
+  [[nodiscard]] std::uint64_t cells_bytes() const noexcept {
+    return geometry_.lane_count() * geometry_.lane_cells_bytes();
+  }
 
   os::MemoryFile file_;
   os::Mapping mapping_;
+  os::PrivateMemory backing_;
   layout::Geometry geometry_;
-  layout::PeerEntry* peers_;
-  layout::LaneState* lanes_;
+  bool is_sealed_;
+  layout::SeatPage* seats_;
   layout::PoolState* pool_;
-  layout::Cell* cells_;
   std::array<ClassView, layout::kMaxClasses> classes_{};
 };
 

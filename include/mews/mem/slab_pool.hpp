@@ -53,14 +53,24 @@ class SlabPool {
   /// Memory for a payload of `bytes` (any size above 0): the smallest class that fits, then up to
   /// `fallback_classes` larger ones; above the largest class a run of it. Pages are there when it
   /// returns. `payload_too_large`, `no_slab`, `out_of_memory`; `slab` is nobody's then.
+  ///
+  /// Waits for no peer, but gets all the pages, however long the system takes for them (about a
+  /// second for 1 to 2 GiB that were never used).
   [[nodiscard]] Result<void> try_claim(Slab& slab, std::uint64_t bytes) {
-    if (!claim_warm(slab, bytes)) return claim_any(slab, bytes);
-    const auto held = layout::TruthWord::unpack(slab.word);
-    return held.backed_eighths == layout::kFullyBacked ? Result<void>() : back_claimed(slab, bytes);
+    return try_claim(slab, bytes, [] { return Deadline(forever); });
+  }
+  /// The same, but gets pages only until the deadline that `until()` says, which is asked only if
+  /// pages are missing: then `timed_out`, which says how far it came. The pages that it got stay
+  /// behind the slabs, which are free, so that a next call goes on from there.
+  template <class Until>
+  [[nodiscard]] Result<void> try_claim(Slab& slab, std::uint64_t bytes, Until&& until) {
+    if (!claim_warm(slab, bytes)) return claim_any(slab, bytes, until());
+    return is_backed(slab) ? Result<void>() : back_claimed(slab, bytes, until());
   }
 
-  /// Puts pages behind the first `bytes` of `slab`. `out_of_memory`; the slab is still held then.
-  [[nodiscard]] Result<void> back(Slab& slab, std::uint64_t bytes);
+  /// Puts pages behind the first `bytes` of `slab`, as far as it comes by `deadline`.
+  /// `out_of_memory`, `timed_out`; the slab is still held then.
+  [[nodiscard]] Result<void> back(Slab& slab, std::uint64_t bytes, Deadline deadline = forever);
 
   /// held -> free. False when any of it is not held by this peer any more (it was taken for dead,
   /// or a peer scribbled): that is left alone, and the rest is free.
@@ -106,10 +116,15 @@ class SlabPool {
   }
 
   /// The one place where a handle from a peer becomes memory: every field is checked against
-  /// private geometry and the truth word, then in_flight(lane) -> held by this peer. False when
-  /// any check fails: the record is bad. Then no slab has changed hands, but the slabs of a run
-  /// before the first that is not what it should be are free.
-  [[nodiscard]] bool take(Slab& slab, const Claim& claim, LaneId lane, PeerId sender) noexcept;
+  /// private geometry and the truth word, then in_flight(lane) -> held by this peer. Nothing when
+  /// that is done.
+  ///
+  /// `peer_corrupt` when any check fails: the record is bad. Then no slab has changed hands, but
+  /// the slabs of a run before the first that is not what it should be are free. Another error when
+  /// the system gives no memory for pages that should have been there: then nothing has changed,
+  /// and the next call may succeed.
+  [[nodiscard]] std::optional<ErrorCode> take(Slab& slab, const Claim& claim, LaneId lane,
+                                              PeerId sender) noexcept;
 
   [[nodiscard]] const Arena& arena() const noexcept { return arena_; }
   [[nodiscard]] PeerId self() const noexcept { return self_; }
@@ -164,6 +179,12 @@ class SlabPool {
     return true;
   }
 
+  /// Whether this process knows that pages are behind all of the (first) slab.
+  [[nodiscard]] bool is_backed(const Slab& slab) const noexcept {
+    const auto& known = homes_[slab.size_class.value()].view.backing[slab.first.value()];
+    return known.load(std::memory_order_relaxed) == kBackedSlab;
+  }
+
   /// free -> held; the new word, or 0 when the slab is not free.
   [[nodiscard]] std::uint64_t take_free(layout::AtomicTruthWord& word) noexcept {
     // Relaxed: only a guess for the exchange, which checks it.
@@ -212,8 +233,17 @@ class SlabPool {
     if (listener_ != nullptr) listener_->on_freed(id);
   }
 
-  [[nodiscard]] Result<void> claim_any(Slab& slab, std::uint64_t bytes);
-  [[nodiscard]] Result<void> back_claimed(Slab& slab, std::uint64_t bytes);
+  [[nodiscard]] Result<void> claim_any(Slab& slab, std::uint64_t bytes, Deadline deadline);
+  [[nodiscard]] Result<void> back_claimed(Slab& slab, std::uint64_t bytes, Deadline deadline);
+  struct Wanted {
+    std::uint8_t eighths;
+    Arena::OnFailure on_failure;
+    Deadline deadline;
+  };
+  [[nodiscard]] Result<std::uint8_t> back_one(ClassId id, SlabIndex index, const Wanted& wanted);
+  /// Sees to it that this process can read the first `bytes` of a slab that was sent to it.
+  [[nodiscard]] std::optional<ErrorCode> prepare(const Slab& slab, std::uint64_t bytes) noexcept;
+  void record_backed(Slab& slab, SlabIndex index, std::uint8_t eighths) noexcept;
   [[nodiscard]] Taken claim_in_chunk(const ClassView& view, Home& home, std::uint32_t chunk);
   [[nodiscard]] Taken claim_elsewhere(ClassId id);
   [[nodiscard]] Taken claim_lowest(const ClassView& view, ClassId id);

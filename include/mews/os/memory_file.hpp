@@ -43,6 +43,12 @@ class MemoryFile {
   [[nodiscard]] bool is_sealed() const noexcept;
   /// Bytes of physical memory behind it, in all processes together.
   [[nodiscard]] Result<std::uint64_t> resident_bytes() const;
+  /// The first byte from `offset` on that has memory behind it, to the page; the largest number
+  /// when there is none. `offset` itself where the system cannot tell. Pages that were never
+  /// written to may count as without.
+  [[nodiscard]] std::uint64_t next_data(std::uint64_t offset) const noexcept;
+  /// The first byte from `offset` on without memory behind it; likewise the largest number.
+  [[nodiscard]] std::uint64_t next_hole(std::uint64_t offset) const noexcept;
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
  private:

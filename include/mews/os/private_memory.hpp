@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "mews/error.hpp"
+
+namespace mews::os {
+
+/// Zeroed memory of this process alone, for a large table of which little is used: a page of it
+/// costs nothing until it is written to, under `mlockall(MCL_FUTURE)` neither. Move-only.
+class PrivateMemory {
+ public:
+  /// `out_of_memory` when there is no address space, or no more may be locked.
+  [[nodiscard]] static Result<PrivateMemory> make(std::uint64_t bytes);
+  PrivateMemory(PrivateMemory&& other) noexcept;
+  PrivateMemory& operator=(PrivateMemory&& other) noexcept;
+  ~PrivateMemory();
+
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
+
+ private:
+  explicit PrivateMemory(std::span<std::byte> bytes) noexcept : bytes_(bytes) {}
+
+  std::span<std::byte> bytes_;
+};
+
+}  // namespace mews::os

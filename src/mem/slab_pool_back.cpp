@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "mews/mem/slab_pool.hpp"
+
+// Pages behind slabs. Whether they are there is decided by what this process itself has seen
+// (`Backing`); the eighths in the truth word are for figures, as a peer may have written anything.
+namespace mews::mem {
+namespace {
+
+/// Eighths of a slab that hold `bytes`.
+std::uint8_t eighths_for(std::uint64_t bytes, std::uint64_t slab_bytes) noexcept {
+  // An eighth of a small slab is less than a page: all of it costs no more.
+  if (slab_bytes < 8 * layout::kPageBytes) return layout::kFullyBacked;
+  const auto shift = static_cast<unsigned>(std::countr_zero(slab_bytes)) - 3;
+  return static_cast<std::uint8_t>(((bytes - 1) >> shift) + 1);
+}
+
+/// This process knows of so many eighths from now on, at least.
+void learn(Backing& backing, std::uint8_t eighths) noexcept {
+  const auto learnt = static_cast<std::uint8_t>(kOpenSlab + eighths);
+  auto known = backing.load(std::memory_order_relaxed);
+  while (known < learnt && !backing.compare_exchange_weak(known, learnt, std::memory_order_relaxed,
+                                                          std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace
+
+// Without its pages a slab is of no use: it goes back.
+Result<void> SlabPool::back_claimed(Slab& slab, std::uint64_t bytes, Deadline deadline) {
+  auto backed = back(slab, bytes, deadline);
+  if (!backed) {
+    release(slab);
+    slab.count = 0;
+  }
+  return backed;
+}
+
+Result<void> SlabPool::back(Slab& slab, std::uint64_t bytes, Deadline deadline) {
+  const auto slab_bytes = homes_[slab.size_class.value()].view.geometry.slab_bytes;
+  std::uint64_t done = 0;
+  for (std::uint32_t i = 0; i < slab.count && done < bytes; ++i, done += slab_bytes) {
+    const SlabIndex index{slab.first.value() + i};
+    const auto wanted = eighths_for(std::min(bytes - done, slab_bytes), slab_bytes);
+    const auto got = back_one(
+        slab.size_class, index,
+        {.eighths = wanted, .on_failure = Arena::OnFailure::give_back, .deadline = deadline});
+    if (!got) return tl::unexpected(got.error());
+    record_backed(slab, index, *got);
+    if (*got < wanted) {
+      return fail(ErrorCode::timed_out, detail_text([&] {
+                    return fmt::format(
+                        "the system gave memory for {} of {} bytes so far, which "
+                        "stays with the arena: the next call needs only the rest",
+                        done + slab_bytes * *got / 8, bytes);
+                  }));
+    }
+  }
+  return {};
+}
+
+std::optional<ErrorCode> SlabPool::prepare(const Slab& slab, std::uint64_t bytes) noexcept {
+  const auto& view = homes_[slab.size_class.value()].view;
+  const auto slab_bytes = view.geometry.slab_bytes;
+  for (std::uint32_t i = 0; i < slab.count; ++i) {
+    const SlabIndex index{slab.first.value() + i};
+    const auto here = std::min(bytes, slab_bytes);
+    bytes -= here;
+    std::uint8_t wanted = 0;
+    if (arena_.can_lack_pages() && here > 0) wanted = eighths_for(here, slab_bytes);
+    const auto known = view.backing[index.value()].load(std::memory_order_relaxed);
+    if (known >= kOpenSlab + wanted) continue;
+    const auto got =
+        back_one(slab.size_class, index,
+                 {.eighths = wanted, .on_failure = Arena::OnFailure::keep, .deadline = forever});
+    if (!got) return got.error().code();
+  }
+  return {};
+}
+
+// The eighths that are there: fewer than wanted when the deadline has passed.
+Result<std::uint8_t> SlabPool::back_one(ClassId id, SlabIndex index, const Wanted& wanted) {
+  const auto& view = homes_[id.value()].view;
+  auto& backing = view.backing[index.value()];
+  if (backing.load(std::memory_order_relaxed) < kOpenSlab) {
+    if (auto opened = arena_.open_slabs(id, index, 1); !opened)
+      return tl::unexpected(std::move(opened.error()));
+  }
+  const auto known = static_cast<std::uint8_t>(backing.load(std::memory_order_relaxed) - kOpenSlab);
+  if (known >= wanted.eighths) return known;
+  const auto eighth = view.geometry.slab_bytes / 8;
+  const auto got = arena_.commit(
+      id, index,
+      {.from = eighth * known, .to = eighth * wanted.eighths, .on_failure = wanted.on_failure},
+      wanted.deadline);
+  if (!got) return tl::unexpected(got.error());
+  const auto eighths = static_cast<std::uint8_t>(known + *got / eighth);
+  learn(backing, eighths);
+  return eighths;
+}
+
+// For the figures. A slab of which others had more keeps that.
+void SlabPool::record_backed(Slab& slab, SlabIndex index, std::uint8_t eighths) noexcept {
+  const bool is_first = index == slab.first;
+  auto& word = homes_[slab.size_class.value()].view.words[index.value()];
+  // Relaxed: this peer holds the slab and is the only one to write the word.
+  auto seen = is_first ? slab.word : word.load(std::memory_order_relaxed);
+  const auto held = layout::TruthWord::unpack(seen);
+  if (held.backed_eighths >= eighths) return;
+  const auto backed = held.backed_by(eighths).pack();
+  // Relaxed: says nothing of the bytes. A failure means that we were taken for dead; the next
+  // transition reports that.
+  if (word.compare_exchange_strong(seen, backed, std::memory_order_relaxed,
+                                   std::memory_order_relaxed) &&
+      is_first) {
+    slab.word = backed;
+  }
+}
+
+}  // namespace mews::mem
