@@ -5,6 +5,7 @@
 
 #include "../support/catch.hpp"
 #include "../support/random.hpp"
+#include "nasty.hpp"
 #include "stage.hpp"
 
 using namespace hostile_test;
@@ -18,24 +19,6 @@ std::uint64_t control_bytes(const mews::mem::Arena& arena) {
     end = std::min(end, arena.geometry().classes[i].slabs_offset);
   }
   return end;
-}
-
-/// A value of the kinds that do most harm.
-std::uint64_t nasty(mews_test::Random& random, std::uint64_t old) {
-  switch (random() % 6) {
-    case 0:
-      return random();
-    case 1:
-      return old ^ std::uint64_t{1} << random() % 64;
-    case 2:
-      return old + 1;
-    case 3:
-      return ~std::uint64_t{0};
-    case 4:
-      return random() % 256;
-    default:
-      return old - 1;
-  }
 }
 
 /// Overwrites words of the whole arena; those next to the scribbler's own are hit most.

@@ -25,6 +25,7 @@ namespace mews::model {
 namespace {
 
 using base::Step;
+using mews_test::value_or_throw;
 
 constexpr auto kAcquire = std::memory_order_acquire;
 constexpr auto kRelease = std::memory_order_release;
@@ -118,7 +119,7 @@ TEST_CASE(
   Recorder record;
   std::optional<Session> host;
   record.run("create", [&] { host.emplace(value_or_throw(Session::create(small_arena()))); });
-  const Mapped mapped("mews-orders");
+  const Mapped mapped("orders");
   std::optional<Plugin> plugin;
   std::optional<Session> guest;
   record.run("connect", [&] {
