@@ -30,4 +30,7 @@ int main(int, char** argv) {
   auto reply = plugin->channel().receive(5s);
   if (!reply) return end(reply.error());
   std::printf("the plugin says: %.*s\n", int(reply->size()), reply->text().data());
+  host->shutdown(5s);  // says goodbye to all plugins and waits for them
+  if (const auto exit = plugin->exit())
+    std::puts(exit->description.c_str());  // "hello: exit code 0"
 }

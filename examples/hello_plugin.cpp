@@ -9,7 +9,7 @@
 namespace {
 
 int end(const mews::Error& why) {
-  if (why.code() == mews::ErrorCode::closed) return 0;  // the host has said goodbye
+  if (why.code() == mews::ErrorCode::closed) return 0;  // the host has ended: so does its plugin
   std::fprintf(stderr, "hello_plugin: %s\n", why.message().c_str());
   return 1;
 }
