@@ -1,26 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "mews/channel.hpp"
 
-#include <algorithm>
-#include <chrono>
-
 #include "core/channel_core.hpp"
 #include "mews/base/assert.hpp"
-#include "mews/base/atomic.hpp"
 
 namespace mews {
 namespace {
 
 using detail::Patience;
-
-bool lock_until(std::unique_lock<std::timed_mutex>& lock, Deadline deadline) {
-  if constexpr (base::kIsThreadSanitized) {
-    // It does not see pthread_mutex_clocklock, which the steady clock needs, take the mutex.
-    const auto left = std::min<Deadline::Clock::duration>(deadline.left(), std::chrono::hours(1));
-    return lock.try_lock_until(std::chrono::system_clock::now() + left);
-  }
-  return lock.try_lock_until(deadline.at());
-}
 
 // The one named result is what the caller gets: nothing is moved.
 Result<Loan> loan_from(detail::ChannelCore& core, std::size_t bytes, Patience patience) {
@@ -41,15 +28,23 @@ detail::ChannelCore& used(const std::shared_ptr<detail::ChannelCore>& core) noex
 
 /// One thread's turn on a shared sender.
 template <class Use>
-Result<void> in_turn(detail::ChannelCore& core, Deadline deadline, Use&& use) {
-  std::unique_lock lock(core.shared_mutex(), std::defer_lock);
-  if (!lock.try_lock()) {
-    if (deadline.is_forever()) {
-      lock.lock();
-    } else if (!lock_until(lock, deadline)) {
-      return fail(ErrorCode::timed_out, "other threads of this process are sending");
-    }
+Result<void> in_turn(detail::ChannelCore& core, const detail::Until& until, Use&& use) {
+  // Before the turn: in a forked child it may never come.
+  if (!core.session().is_own()) return fail(ErrorCode::wrong_process);
+  auto& turn = core.shared_turn();
+  const auto turned = [&] {
+    const detail::WakeOnStop stop(until, [&turn] { turn.interrupt(); });
+    return turn.enter(until.deadline, [&until] { return until.is_cancelled(); });
+  }();
+  if (turned == sync::Turned::cancelled) return fail(ErrorCode::cancelled);
+  if (turned == sync::Turned::late) {
+    return fail(ErrorCode::timed_out, "other threads of this process are sending");
   }
+  struct Leave {
+    sync::Turn& turn;
+    ~Leave() { turn.leave(); }
+  };
+  const Leave leave{turn};
   return use();
 }
 
@@ -67,8 +62,8 @@ detail::ChannelCore& Channel::core() const noexcept {
 Result<Loan> Channel::loan(std::size_t bytes) {
   return loan_from(core(), bytes, Patience::usual());
 }
-Result<Loan> Channel::loan(std::size_t bytes, Deadline deadline) {
-  return loan_from(core(), bytes, deadline);
+Result<Loan> Channel::loan(std::size_t bytes, Deadline deadline, const std::stop_token& stop) {
+  return loan_from(core(), bytes, {deadline, stop});
 }
 Result<Loan> Channel::try_loan(std::size_t bytes) {
   return loan_from(core(), bytes, Patience::none());
@@ -77,8 +72,9 @@ Result<Loan> Channel::try_loan(std::size_t bytes) {
 Result<void> Channel::send(Loan&& loan, Envelope envelope) {
   return core().send(loan, envelope, Patience::usual());
 }
-Result<void> Channel::send(Loan&& loan, Envelope envelope, Deadline deadline) {
-  return core().send(loan, envelope, deadline);
+Result<void> Channel::send(Loan&& loan, Envelope envelope, Deadline deadline,
+                           const std::stop_token& stop) {
+  return core().send(loan, envelope, {deadline, stop});
 }
 Result<void> Channel::try_send(Loan&& loan, Envelope envelope) {
   return core().send(loan, envelope, Patience::none());
@@ -87,8 +83,9 @@ Result<void> Channel::try_send(Loan&& loan, Envelope envelope) {
 Result<void> Channel::send(std::span<const std::byte> bytes, Envelope envelope) {
   return core().send(bytes, envelope, Patience::usual());
 }
-Result<void> Channel::send(std::span<const std::byte> bytes, Envelope envelope, Deadline deadline) {
-  return core().send(bytes, envelope, deadline);
+Result<void> Channel::send(std::span<const std::byte> bytes, Envelope envelope, Deadline deadline,
+                           const std::stop_token& stop) {
+  return core().send(bytes, envelope, {deadline, stop});
 }
 Result<void> Channel::try_send(std::span<const std::byte> bytes, Envelope envelope) {
   return core().send(bytes, envelope, Patience::none());
@@ -101,8 +98,8 @@ Result<std::size_t> Channel::try_send_batch(std::span<Loan> loans, Envelope enve
 Result<Message> Channel::receive() {
   return message_from(core(), Patience::usual());
 }
-Result<Message> Channel::receive(Deadline deadline) {
-  return message_from(core(), deadline);
+Result<Message> Channel::receive(Deadline deadline, const std::stop_token& stop) {
+  return message_from(core(), {deadline, stop});
 }
 Result<Message> Channel::try_receive() {
   return message_from(core(), Patience::none());
@@ -113,8 +110,9 @@ Result<std::size_t> Channel::receive_batch(const std::function<void(const Messag
   return core().receive_batch(visit, limit, Patience::usual());
 }
 Result<std::size_t> Channel::receive_batch(const std::function<void(const MessageView&)>& visit,
-                                           std::size_t limit, Deadline deadline) {
-  return core().receive_batch(visit, limit, deadline);
+                                           std::size_t limit, Deadline deadline,
+                                           const std::stop_token& stop) {
+  return core().receive_batch(visit, limit, {deadline, stop});
 }
 Result<std::size_t> Channel::try_receive_batch(const std::function<void(const MessageView&)>& visit,
                                                std::size_t limit) {
@@ -144,21 +142,26 @@ detail::ChannelCore& SharedSender::core() const noexcept {
 Result<Loan> SharedSender::loan(std::size_t bytes) {
   return loan_from(core(), bytes, Patience::usual());
 }
-Result<Loan> SharedSender::loan(std::size_t bytes, Deadline deadline) {
-  return loan_from(core(), bytes, deadline);
+Result<Loan> SharedSender::loan(std::size_t bytes, Deadline deadline, const std::stop_token& stop) {
+  return loan_from(core(), bytes, {deadline, stop});
 }
 Result<void> SharedSender::send(Loan&& loan, Envelope envelope) {
-  return send(std::move(loan), envelope, core().session().deadline_of(Patience::usual()));
+  return send(std::move(loan), envelope, core().session().until(Patience::usual()).deadline);
 }
-Result<void> SharedSender::send(Loan&& loan, Envelope envelope, Deadline deadline) {
-  return in_turn(core(), deadline, [&] { return core().send(loan, envelope, deadline); });
+Result<void> SharedSender::send(Loan&& loan, Envelope envelope, Deadline deadline,
+                                const std::stop_token& stop) {
+  return in_turn(core(), {deadline, &stop}, [&] {
+    return core().send(loan, envelope, {deadline, stop});
+  });
 }
 Result<void> SharedSender::send(std::span<const std::byte> bytes, Envelope envelope) {
-  return send(bytes, envelope, core().session().deadline_of(Patience::usual()));
+  return send(bytes, envelope, core().session().until(Patience::usual()).deadline);
 }
 Result<void> SharedSender::send(std::span<const std::byte> bytes, Envelope envelope,
-                                Deadline deadline) {
-  return in_turn(core(), deadline, [&] { return core().send(bytes, envelope, deadline); });
+                                Deadline deadline, const std::stop_token& stop) {
+  return in_turn(core(), {deadline, &stop}, [&] {
+    return core().send(bytes, envelope, {deadline, stop});
+  });
 }
 
 }  // namespace mews

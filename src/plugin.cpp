@@ -59,27 +59,31 @@ Channel& Plugin::channel() noexcept {
 }
 
 bool Plugin::is_alive() const noexcept {
+  if (!process_->owner.is_this_process()) return false;
   const auto host = core_->host.lock();
   return host ? !host->is_gone(*process_) : !process_->exit;
 }
 
 std::optional<PluginExit> Plugin::exit() const {
+  if (!process_->owner.is_this_process()) return std::nullopt;
   const auto host = core_->host.lock();
   return host ? host->exit_of(*process_) : process_->exit;
 }
 
-Result<PluginExit> Plugin::wait_exit(Deadline deadline) try {
+Result<PluginExit> Plugin::wait_exit(Deadline deadline, const std::stop_token& stop) try {
+  if (!process_->owner.is_this_process()) return fail(ErrorCode::wrong_process);
   const auto host = core_->host.lock();
   if (!host) return tl::unexpected(session_is_gone());
-  return host->wait_exit(*process_, deadline);
+  return host->wait_exit(*process_, {deadline, &stop});
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
 }
 
-Result<void> Plugin::renew(Deadline deadline) try {
+Result<void> Plugin::renew(Deadline deadline, const std::stop_token& stop) try {
+  if (!process_->owner.is_this_process()) return fail(ErrorCode::wrong_process);
   const auto host = core_->host.lock();
   if (!host) return tl::unexpected(session_is_gone());
-  auto next = host->wait_next(core_, process_, deadline);
+  auto next = host->wait_next(core_, process_, {deadline, &stop});
   if (!next) return tl::unexpected(std::move(next.error()));
   process_ = std::move(next->process);
   *channel_ = Channel(std::move(next->channel));
@@ -89,6 +93,7 @@ Result<void> Plugin::renew(Deadline deadline) try {
 }
 
 Result<void> Plugin::kill(int signal_number) {
+  if (!process_->owner.is_this_process()) return fail(ErrorCode::wrong_process);
   return os::send_signal(process_->watched.get(), signal_number);
 }
 

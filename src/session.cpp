@@ -23,15 +23,19 @@ struct Session::State {
   std::optional<Channel> channel;
   detail::Owner owner;
   base::Kept kept;
+
+  /// Why what only a host can do cannot be done here. Comes before any lock: a forked child may
+  /// have it as another thread of its parent's had.
+  [[nodiscard]] std::optional<Error> why_not_host() const {
+    if (!owner.is_this_process()) return Error(ErrorCode::wrong_process);
+    if (host) return std::nullopt;
+    return Error(ErrorCode::invalid_argument, "only the session that made the arena can do this");
+  }
 };
 
 namespace {
 
 constexpr std::chrono::seconds kGoodbye{2};
-
-Error not_a_host() {
-  return Error(ErrorCode::invalid_argument, "only the session that made the arena can do this");
-}
 
 // Asks whoever listens there for a seat in his arena.
 Result<detail::Invitation> ask_at(const std::string& address, const AttachOptions& options,
@@ -154,7 +158,7 @@ Channel& Session::channel() noexcept {
 
 Result<Plugin> Session::spawn(const std::string& name, const std::vector<std::string>& command,
                               PluginOptions options) try {
-  if (!state_->host) return tl::unexpected(not_a_host());
+  if (auto not_here = state_->why_not_host()) return tl::unexpected(std::move(*not_here));
   auto plugin = state_->host->spawn(name, command, std::move(options));
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
   return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
@@ -163,14 +167,14 @@ Result<Plugin> Session::spawn(const std::string& name, const std::vector<std::st
 }
 
 Result<void> Session::listen(const std::string& address) try {
-  if (!state_->host) return tl::unexpected(not_a_host());
+  if (auto not_here = state_->why_not_host()) return tl::unexpected(std::move(*not_here));
   return state_->host->listen(address);
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
 }
 
 Result<Plugin> Session::admit(Deadline deadline) try {
-  if (!state_->host) return tl::unexpected(not_a_host());
+  if (auto not_here = state_->why_not_host()) return tl::unexpected(std::move(*not_here));
   auto plugin = state_->host->admit(deadline);
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
   return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
@@ -179,7 +183,7 @@ Result<Plugin> Session::admit(Deadline deadline) try {
 }
 
 Result<std::pair<Plugin, Session>> Session::connect(const std::string& name) try {
-  if (!state_->host) return tl::unexpected(not_a_host());
+  if (auto not_here = state_->why_not_host()) return tl::unexpected(std::move(*not_here));
   auto& host = *state_->host;
   auto local = host.connect(name);
   if (!local) return tl::unexpected(std::move(local.error()));
@@ -202,10 +206,11 @@ Result<std::pair<Plugin, Session>> Session::connect(const std::string& name) try
 }
 
 std::vector<std::string> Session::shutdown(Deadline deadline) {
-  return state_->host ? state_->host->shutdown(deadline) : std::vector<std::string>{};
+  return state_->why_not_host() ? std::vector<std::string>{} : state_->host->shutdown(deadline);
 }
 
 Stats Session::stats() const {
+  if (!state_->owner.is_this_process()) return {};
   return detail::stats_of(state_->host ? *state_->host->session() : *state_->guest->session());
 }
 
@@ -214,6 +219,7 @@ int Session::watch_fd() const noexcept {
 }
 
 void Session::process_events() {
+  if (!state_->owner.is_this_process()) return;
   (state_->host ? state_->host->watch() : state_->guest->watch()).dispatch();
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 
 #include "mews/base/deadline.hpp"
 #include "mews/base/visible.hpp"
@@ -25,6 +26,14 @@ class SharedSender;
 ///
 /// Deadlines: calls without one use the session's `default_timeout`. A `try_` call never blocks.
 ///
+/// Stop tokens: a call that waits returns `cancelled` as soon as its token is asked to stop, by any
+/// thread; as with every other error nothing has changed then. One that is stopped already lets the
+/// call look once. A call that need not wait does not look at it. The request itself costs a system
+/// call for each wait that it ends.
+///
+/// In a child forked off the process that made the session: `wrong_process`, and nothing happens.
+/// `event_fd` is the parent's.
+///
 /// Death: when the other process is gone, blocked calls return at once. What it had sent is still
 /// received, in order; then `receive` says `peer_died`, and how (`host_died` in a plugin).
 ///
@@ -44,7 +53,8 @@ class Channel {
   /// could hold it; `out_of_memory`; `host_died` in a plugin that would wait. `try_loan`: `no_slab`
   /// instead of waiting.
   [[nodiscard]] Result<Loan> loan(std::size_t bytes);
-  [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline);
+  [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline,
+                                  const std::stop_token& stop = {});
   [[nodiscard]] Result<Loan> try_loan(std::size_t bytes);
 
   /// Sends a loan of this session's; no byte is copied above 480. Blocks while the lane is full;
@@ -54,7 +64,8 @@ class Channel {
   /// when the other process dies during the call its memory may have been taken back with that
   /// process's: then the loan is empty too.) `try_send`: `would_block` instead of waiting.
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {});
-  [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline);
+  [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline,
+                                  const std::stop_token& stop = {});
   [[nodiscard]] Result<void> try_send(Loan&& loan, Envelope envelope = {});
 
   /// Copies `bytes` (any size) and sends them; blocks and fails as `loan` (above 480 bytes), then
@@ -63,7 +74,7 @@ class Channel {
   /// copies it.
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope = {});
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope,
-                                  Deadline deadline);
+                                  Deadline deadline, const std::stop_token& stop = {});
   [[nodiscard]] Result<void> try_send(std::span<const std::byte> bytes, Envelope envelope = {});
 
   /// Sends several loans with one publication: the receiver sees them all at once. The number
@@ -78,7 +89,7 @@ class Channel {
   /// `concurrent_use`. `try_receive`: `would_block` instead of waiting. On an error nothing was
   /// received.
   [[nodiscard]] Result<Message> receive();
-  [[nodiscard]] Result<Message> receive(Deadline deadline);
+  [[nodiscard]] Result<Message> receive(Deadline deadline, const std::stop_token& stop = {});
   [[nodiscard]] Result<Message> try_receive();
 
   /// Lends up to `limit` waiting messages to `visit` in place, in order, and frees each behind it.
@@ -89,7 +100,8 @@ class Channel {
   [[nodiscard]] Result<std::size_t> receive_batch(
       const std::function<void(const MessageView&)>& visit, std::size_t limit);
   [[nodiscard]] Result<std::size_t> receive_batch(
-      const std::function<void(const MessageView&)>& visit, std::size_t limit, Deadline deadline);
+      const std::function<void(const MessageView&)>& visit, std::size_t limit, Deadline deadline,
+      const std::stop_token& stop = {});
   [[nodiscard]] Result<std::size_t> try_receive_batch(
       const std::function<void(const MessageView&)>& visit, std::size_t limit);
 
@@ -129,7 +141,8 @@ class SharedSender {
  public:
   /// As `Channel::loan`: takes no turn, and does not keep others from theirs.
   [[nodiscard]] Result<Loan> loan(std::size_t bytes);
-  [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline);
+  [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline,
+                                  const std::stop_token& stop = {});
 
   /// As `Channel::send`, one thread after the other. Blocks for its turn, by a mutex, and then as
   /// `Channel::send`; a thread that waits for room or for a slab keeps its turn meanwhile. One
@@ -137,10 +150,11 @@ class SharedSender {
   /// when somebody sends by the channel itself. A death of the other end ends the wait of the
   /// thread whose turn it is, and then that of each behind it.
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {});
-  [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline);
+  [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline,
+                                  const std::stop_token& stop = {});
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope = {});
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope,
-                                  Deadline deadline);
+                                  Deadline deadline, const std::stop_token& stop = {});
 
  private:
   friend class Channel;

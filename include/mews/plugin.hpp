@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "mews/base/visible.hpp"
@@ -28,8 +29,9 @@ struct PluginProcess;
 /// nor what `channel()` gave, meanwhile. The channel has rules of its own.
 ///
 /// A handle may be moved: what `channel()` gave stays valid. A moved-from handle may only be
-/// destroyed or assigned to. The channel may be moved out of it: then dropping the handle does not
-/// close it, and `channel()` may be used again only after `renew`.
+/// destroyed or assigned to. In a child forked off the process that made it, calls are
+/// `wrong_process`, it is not alive, and has no exit. The channel may be moved out of it: then
+/// dropping the handle does not close it, and `channel()` may be used again only after `renew`.
 class Plugin {
  public:
   Plugin(Plugin&&) noexcept;
@@ -50,7 +52,7 @@ class Plugin {
   /// Blocks until it has ended and all that it had has been taken back; a mutex. `timed_out`;
   /// `closed` when the session that made this handle is gone. With `Watcher::none` the waiting
   /// thread does what `process_events` does.
-  [[nodiscard]] Result<PluginExit> wait_exit(Deadline deadline);
+  [[nodiscard]] Result<PluginExit> wait_exit(Deadline deadline, const std::stop_token& stop = {});
 
   /// After a death under `Restart::on_crash`: waits for the next process and turns `channel()` to
   /// it. What the dead one had sent and was not received is dropped. Blocks as `wait_exit` does.
@@ -58,7 +60,7 @@ class Plugin {
   /// will be no next process; when it could not be started, why: `spawn_failed` with path and
   /// errno, `too_many_peers`, `out_of_memory`, `os_error`. On every error the handle is what it
   /// was.
-  [[nodiscard]] Result<void> renew(Deadline deadline);
+  [[nodiscard]] Result<void> renew(Deadline deadline, const std::stop_token& stop = {});
 
   /// Sends a signal to exactly this process, never to one that got its number later; one system
   /// call. `os_error` with errno: ESRCH when it is gone, EINVAL for a number that is no signal,

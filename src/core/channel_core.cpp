@@ -22,6 +22,10 @@ ChannelCore::ChannelCore(std::shared_ptr<SessionCore> session, PeerId plugin,
       receive_spin_(session_->spin_limit()) {}
 
 void ChannelCore::loan(Result<Loan>& out, std::size_t bytes, Patience patience) {
+  if (!session_->is_own()) {
+    out = fail(ErrorCode::wrong_process);
+    return;
+  }
   auto& payload = out->payload_;
   if (bytes <= layout::kMaxInlineBytes) {
     payload.become_inline(bytes);
@@ -64,6 +68,15 @@ void ChannelCore::end(ErrorCode why, std::string how) noexcept {
   // Whatever the bell says: the other end may have died after it cleared the event loop's bit and
   // before it signalled.
   wake_->signal_own();
+}
+
+void ChannelCore::leave() noexcept {
+  // An end was said by whoever knew; the lanes may be another process's next.
+  if (ended()) return;
+  (void)close();
+  // Release: before the bell, whose fence is what a sender's look after arming pairs with.
+  session_->arena().lane(in_).reader_left.store(1, std::memory_order_release);
+  (void)in_space_.ring_always();
 }
 
 std::optional<ErrorCode> ChannelCore::ended() const noexcept {

@@ -16,6 +16,7 @@
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/role.hpp"
 #include "mews/sync/spin.hpp"
+#include "mews/sync/turn.hpp"
 #include "session_core.hpp"
 
 namespace mews::detail {
@@ -51,7 +52,7 @@ class ChannelCore {
   [[nodiscard]] Result<std::size_t> try_send_batch(std::span<Loan> loans, Envelope envelope);
   [[nodiscard]] Result<void> close();
   /// Serialises the threads of a `SharedSender`.
-  [[nodiscard]] std::timed_mutex& shared_mutex() noexcept { return shared_mutex_; }
+  [[nodiscard]] sync::Turn& shared_turn() noexcept { return shared_turn_; }
 
   void receive(Result<Message>& out, Patience patience);
   using Visit = std::function<void(const MessageView&)>;
@@ -62,11 +63,18 @@ class ChannelCore {
   [[nodiscard]] Result<bool> arm_event();
   /// Hangs up when the other end of the channel is closed in all processes.
   [[nodiscard]] int hang_up_fd() const noexcept { return wake_->hang_up_fd(); }
+  /// For an event loop that sleeps here: signals it if there is a message. True while it is armed
+  /// and there is none. Any thread, after the look timer has come to rest.
+  [[nodiscard]] bool look_for_loop() noexcept;
 
   /// The other end is gone, or the channel: nothing waits here any longer. What was published
   /// before is still received. Any thread; the first reason counts. `how` goes into the errors.
   void end(ErrorCode why, std::string how) noexcept;
   [[nodiscard]] std::optional<ErrorCode> ended() const noexcept;
+
+  /// Nobody uses this end any more, or will: the other end is told that nothing follows, as by
+  /// `close`, and that nobody reads what it sends. Nothing once the channel has ended. Any thread.
+  void leave() noexcept;
 
   /// Payloads that the other end has published and this end has not received. Any thread, once
   /// the other end is dead.
@@ -75,10 +83,15 @@ class ChannelCore {
  private:
   using Code = std::optional<ErrorCode>;  ///< nothing: all is well
 
-  /// In `role`: attempts, and while that would block, waits and attempts again, as far as
+  /// A role, and the bell that its thread sleeps on.
+  struct Seated {
+    sync::Role& role;
+    const sync::Doorbell& bell;
+  };
+  /// In that role: attempts, and while that would block, waits and attempts again, as far as
   /// `patience` goes. The first attempt is made without a clock.
   template <class Attempt, class Wait>
-  Result<void> in_role(sync::Role& role, Patience patience, Attempt&& attempt, Wait&& wait);
+  Result<void> in_role(Seated seated, Patience patience, Attempt&& attempt, Wait&& wait);
 
   // Sending, inside the send role.
   [[nodiscard]] Code why_not_send() const noexcept;
@@ -89,7 +102,7 @@ class ChannelCore {
   void take_back(Payload& payload) noexcept;
   template <class Push>
   Result<void> send_one(std::uint32_t cells, Patience patience, Push&& push);
-  [[nodiscard]] Result<void> wait_for_room(Deadline deadline, std::uint32_t cells);
+  [[nodiscard]] Result<void> wait_for_room(const Until& until, std::uint32_t cells);
   [[nodiscard]] std::string full_text(std::uint64_t head_before,
                                       Deadline::Clock::duration waited) const;
   void publish();
@@ -102,8 +115,9 @@ class ChannelCore {
   [[nodiscard]] Code take_payload(const layout::Descriptor& record, Payload& payload);
   [[nodiscard]] Code visit_all(const Visit& visit, std::size_t limit, std::size_t& count);
   [[nodiscard]] bool has_something() const noexcept;
-  [[nodiscard]] Result<void> wait_for_record(Deadline deadline);
+  [[nodiscard]] Result<void> wait_for_record(const Until& until);
   void give_back_cells(ring::Look last_look);
+  void disarm_loop() noexcept;
   template <class Attempt>
   Result<void> receive_by(Patience patience, Attempt&& attempt);
 
@@ -125,7 +139,7 @@ class ChannelCore {
   std::string end_how_;  ///< written once, before `ended_`
   std::once_flag end_once_;
   base::LocalAtomic<bool> is_light_{false};
-  std::timed_mutex shared_mutex_;
+  sync::Turn shared_turn_;
 
   alignas(64) sync::Role send_role_;
   ring::LaneProducer producer_;
@@ -134,23 +148,30 @@ class ChannelCore {
 
   alignas(64) sync::Role receive_role_;
   ring::LaneConsumer consumer_;
+  /// Where an armed event loop of the host's waits for a record; see `LookTimer`.
+  static constexpr std::uint64_t kNoLoop = ~std::uint64_t{0};
+  base::LocalAtomic<std::uint64_t> loop_position_{kNoLoop};
+  bool is_loop_armed_ = false;  ///< the receiver's own note of it
   sync::SpinBudget receive_spin_;
   Code receive_failed_;  ///< closed by the other end, or what it wrote is corrupt
 };
 
 template <class Attempt, class Wait>
-Result<void> ChannelCore::in_role(sync::Role& role, Patience patience, Attempt&& attempt,
+Result<void> ChannelCore::in_role(Seated seated, Patience patience, Attempt&& attempt,
                                   Wait&& wait) {
-  const sync::RoleHold hold(role);
+  if (!session_->is_own()) return fail(ErrorCode::wrong_process);
+  const sync::RoleHold hold(seated.role);
   if (!hold) return fail(ErrorCode::concurrent_use);
   auto failed = attempt();
   if (failed == ErrorCode::would_block && patience.may_wait()) {
-    const auto deadline = session_->deadline_of(patience);
+    const auto until = session_->until(patience);
+    const WakeOnStop stop(until, [&bell = seated.bell] { (void)bell.ring_always(); });
     do {
-      if (auto waited = wait(deadline); !waited) return waited;
+      if (until.is_cancelled()) return fail(ErrorCode::cancelled);
+      if (auto waited = wait(until); !waited) return waited;
       failed = attempt();
       // Only where the other end announces again and again what is not there then.
-      if (failed == ErrorCode::would_block && deadline.has_passed()) {
+      if (failed == ErrorCode::would_block && until.deadline.has_passed()) {
         return fail(ErrorCode::timed_out, "the other end kept this call busy with nothing");
       }
     } while (failed == ErrorCode::would_block);

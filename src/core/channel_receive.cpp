@@ -16,6 +16,7 @@ void ChannelCore::give_back_cells(ring::Look last_look) {
 
 std::optional<ErrorCode> ChannelCore::next(Descriptor& record) {
   if (receive_failed_) return receive_failed_;
+  if (is_loop_armed_) disarm_loop();
   // Before the look: what was published before the end is seen by the look. Acquire: as the end.
   const bool has_ended = ended_.load(std::memory_order_acquire) >= 0;
   const auto look = consumer_.look(record);
@@ -90,13 +91,14 @@ bool ChannelCore::has_something() const noexcept {
   return consumer_.has_record() || ended_.load(std::memory_order_relaxed) >= 0;
 }
 
-Result<void> ChannelCore::wait_for_record(Deadline deadline) {
+Result<void> ChannelCore::wait_for_record(const Until& until) {
   const auto began = Deadline::Clock::now();
-  if (receive_spin_.spin([this] { return has_something(); }, deadline)) return {};
+  if (receive_spin_.spin([this] { return has_something(); }, until.deadline)) return {};
   for (;;) {
     const auto ticket = in_data_.arm(sync::Sleeper::futex);
     if (has_something()) return {};
-    if (deadline.has_passed()) {
+    if (until.is_cancelled()) return fail(ErrorCode::cancelled);
+    if (until.deadline.has_passed()) {
       return fail(ErrorCode::timed_out, detail_text([&] {
                     return fmt::format("nothing came from {} for {}{}", session_->peer_name(other_),
                                        duration_text(Deadline::Clock::now() - began),
@@ -104,14 +106,14 @@ Result<void> ChannelCore::wait_for_record(Deadline deadline) {
                   }));
     }
     receive_spin_.set_limit(session_->spin_limit());
-    in_data_.sleep(ticket, deadline);
+    in_data_.sleep(ticket, session_->next_look(until.deadline));
   }
 }
 
 template <class Attempt>
 Result<void> ChannelCore::receive_by(Patience patience, Attempt&& attempt) {
-  return in_role(receive_role_, patience, attempt,
-                 [this](Deadline deadline) { return wait_for_record(deadline); });
+  return in_role({receive_role_, in_data_}, patience, attempt,
+                 [this](const Until& until) { return wait_for_record(until); });
 }
 
 void ChannelCore::receive(Result<Message>& out, Patience patience) {
@@ -129,6 +131,7 @@ Result<std::size_t> ChannelCore::receive_batch(const Visit& visit, std::size_t l
 }
 
 Result<bool> ChannelCore::arm_event() {
+  if (!session_->is_own()) return fail(ErrorCode::wrong_process);
   const sync::RoleHold role(receive_role_);
   if (!role) return fail(ErrorCode::concurrent_use);
   wake_->drain();
@@ -137,7 +140,34 @@ Result<bool> ChannelCore::arm_event() {
   if (os::is_light_fence_broken()) {
     return fail(ErrorCode::os_error, "membarrier is forbidden since: an event could be missed");
   }
-  return !has_something() && !receive_failed_ && !ended();
+  if (has_something() || receive_failed_ || ended()) return false;
+  if (auto* timer = session_->look_timer()) {
+    is_loop_armed_ = true;
+    // seq_cst: before the look whether the timer runs; partner: `look_for_loop`.
+    loop_position_.store(consumer_.position(), std::memory_order_seq_cst);
+    timer->start();
+  }
+  return true;
+}
+
+// The loop is awake, as it receives.
+void ChannelCore::disarm_loop() noexcept {
+  is_loop_armed_ = false;
+  // Relaxed: at worst it is signalled once for nothing.
+  loop_position_.store(kNoLoop, std::memory_order_relaxed);
+}
+
+bool ChannelCore::look_for_loop() noexcept {
+  // seq_cst: after the timer has come to rest; partner: `arm_event`.
+  auto position = loop_position_.load(std::memory_order_seq_cst);
+  if (position == kNoLoop) return false;
+  if (!consumer_.is_published(position)) return true;
+  // Relaxed: the event is what wakes. ABA: positions only grow.
+  if (loop_position_.compare_exchange_strong(position, kNoLoop, std::memory_order_relaxed,
+                                             std::memory_order_relaxed)) {
+    wake_->signal_own();
+  }
+  return false;
 }
 
 }  // namespace mews::detail

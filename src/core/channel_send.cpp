@@ -16,7 +16,8 @@ std::optional<ErrorCode> ChannelCore::why_not_send() const noexcept {
   if (send_failed_) return send_failed_;
   // Relaxed: an early look. For a slab the one that counts follows held -> in_flight; for inline
   // bytes nothing hangs on it: what is sent to the dead, nobody receives.
-  return ended_.load(std::memory_order_relaxed) >= 0 ? ended() : std::nullopt;
+  if (ended_.load(std::memory_order_relaxed) >= 0) return ended();
+  return producer_.has_reader_left() ? Code(ErrorCode::closed) : std::nullopt;
 }
 
 std::optional<ErrorCode> ChannelCore::push(Payload& payload, Envelope envelope) {
@@ -99,11 +100,12 @@ Result<void> ChannelCore::send_one(std::uint32_t cells, Patience patience, Push&
     if (producer_.has_staged()) publish();
     return failed;
   };
-  return in_role(send_role_, patience, attempt,
-                 [&](Deadline deadline) { return wait_for_room(deadline, cells); });
+  return in_role({send_role_, out_space_}, patience, attempt,
+                 [&](const Until& until) { return wait_for_room(until, cells); });
 }
 
 Result<void> ChannelCore::send(Loan& loan, Envelope envelope, Patience patience) {
+  if (!session_->is_own()) return fail(ErrorCode::wrong_process);
   auto& payload = loan.payload_;
   if (!payload.is_valid()) {
     return fail(ErrorCode::invalid_argument, "the loan is empty: it was sent or moved from");
@@ -122,7 +124,7 @@ Result<void> ChannelCore::send(std::span<const std::byte> bytes, Envelope envelo
                     [&] { return push_inline(bytes, envelope); });
   }
   // One deadline for both waits.
-  if (patience.may_wait()) patience = session_->deadline_of(patience);
+  if (patience.may_wait()) patience = Patience::of(session_->until(patience));
   Result<Loan> loan;
   this->loan(loan, bytes.size(), patience);
   if (!loan) return tl::unexpected(std::move(loan.error()));
@@ -131,6 +133,7 @@ Result<void> ChannelCore::send(std::span<const std::byte> bytes, Envelope envelo
 }
 
 Result<std::size_t> ChannelCore::try_send_batch(std::span<Loan> loans, Envelope envelope) {
+  if (!session_->is_own()) return fail(ErrorCode::wrong_process);
   for (const auto& loan : loans) {
     if (!loan.is_valid() ||
         (!loan.payload_.is_inline() && loan.payload_.core() != session_.get())) {
@@ -151,6 +154,7 @@ Result<std::size_t> ChannelCore::try_send_batch(std::span<Loan> loans, Envelope 
 }
 
 Result<void> ChannelCore::close() {
+  if (!session_->is_own()) return fail(ErrorCode::wrong_process);
   const sync::RoleHold role(send_role_);
   if (!role) return fail(ErrorCode::concurrent_use);
   if (send_failed_) return {};
@@ -162,27 +166,28 @@ Result<void> ChannelCore::close() {
   return {};
 }
 
-Result<void> ChannelCore::wait_for_room(Deadline deadline, std::uint32_t cells) {
+Result<void> ChannelCore::wait_for_room(const Until& until, std::uint32_t cells) {
   // Relaxed: an end that is missed here is asked for once more after arming.
   const auto is_ready = [&] {
-    return producer_.has_room(cells, ring::Room::ordinary) ||
+    return producer_.has_room(cells, ring::Room::ordinary) || producer_.has_reader_left() ||
            ended_.load(std::memory_order_relaxed) >= 0;
   };
   const auto began = Deadline::Clock::now();
   const auto& head = session_->arena().lane(out_).head;
   // Relaxed: for a text.
   const auto head_before = head.load(std::memory_order_relaxed);
-  if (send_spin_.spin(is_ready, deadline)) return {};
+  if (send_spin_.spin(is_ready, until.deadline)) return {};
   for (;;) {
     const auto ticket = out_space_.arm(sync::Sleeper::futex);
     if (is_ready() || ended()) return {};
-    if (deadline.has_passed()) {
+    if (until.is_cancelled()) return fail(ErrorCode::cancelled);
+    if (until.deadline.has_passed()) {
       return fail(ErrorCode::timed_out, detail_text([&] {
                     return full_text(head_before, Deadline::Clock::now() - began);
                   }));
     }
     send_spin_.set_limit(session_->spin_limit());
-    out_space_.sleep(ticket, deadline);
+    out_space_.sleep(ticket, session_->next_look(until.deadline));
   }
 }
 

@@ -120,7 +120,7 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation, Within
 GuestCore::~GuestCore() {
   if (watch_) watch_->stop();
   if (!is_seated_) return;
-  (void)channel_->close();
+  channel_->leave();
   channel_.reset();
   // While a loan or message is out, the seat stays ours: the host must not take the slabs back.
   if (session_->has_slabs_out()) {

@@ -85,10 +85,10 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   // For Plugin.
   [[nodiscard]] bool is_gone(const PluginProcess& process);
   [[nodiscard]] std::optional<PluginExit> exit_of(const PluginProcess& process);
-  [[nodiscard]] Result<PluginExit> wait_exit(const PluginProcess& process, Deadline deadline);
+  [[nodiscard]] Result<PluginExit> wait_exit(const PluginProcess& process, const Until& until);
   [[nodiscard]] Result<Cast> wait_next(const std::shared_ptr<PluginCore>& plugin,
                                        const std::shared_ptr<PluginProcess>& last,
-                                       Deadline deadline);
+                                       const Until& until);
 
  private:
   using Lock = std::unique_lock<std::mutex>;
@@ -128,9 +128,16 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
                     Deadline::Clock::duration lived);
   [[nodiscard]] Result<void> set_restart_timer(const std::shared_ptr<PluginCore>& plugin);
   void restart(const std::shared_ptr<PluginCore>& plugin);
-  /// Waits with `lock` held in between; true when `is_done` came true before the deadline.
+  /// The look timer has fired: event loops are told what their bells may not have told them.
+  [[nodiscard]] Result<void> watch_loops();
+  void look_for_loops();
+  /// Waits with `lock` held in between; true when `is_done` came true before the end of `until`. A
+  /// stop is seen when `interrupt` follows it.
   template <class IsDone>
-  bool wait(Lock& lock, Deadline deadline, IsDone&& is_done);
+  bool wait(Lock& lock, const Until& until, IsDone&& is_done);
+  void interrupt() noexcept;
+  /// Tells all plugins that the session is over.
+  void leave() noexcept;
   /// Whoever waits looks again.
   void announce() noexcept;
   [[nodiscard]] bool has_children() const;
@@ -142,6 +149,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   const os::UniqueFd own_pidfd_;
   const bool is_named_;
   std::unique_ptr<Watch> watch_;
+  std::uint64_t look_id_ = 0;
 
   std::mutex mutex_;
   std::condition_variable changed_;

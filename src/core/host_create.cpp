@@ -116,6 +116,9 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
   std::shared_ptr<HostCore> host(
       new HostCore(SessionCore::make(std::move(shared), kHostPeer, options.local),
                    std::move(*watch), std::move(*pidfd), options));
+  if (auto watching = host->watch_loops(); !watching) {
+    return tl::unexpected(std::move(watching.error()));
+  }
   host->listener_ = std::move(listener);
   host->remove_memory_name_ = std::move(remove_name);
   return host;
@@ -123,6 +126,19 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
 
 HostCore::~HostCore() {
   watch_->stop();
+  leave();
+}
+
+// Plugins may live on, and so may this process: whoever waits there for room, a message or a slab
+// is told that none will come.
+void HostCore::leave() noexcept {
+  for (const auto& plugin : plugins_) {
+    if (plugin->current && plugin->current->channel) plugin->current->channel->leave();
+  }
+  // Release: before the bells; partner: `SessionCore::why_not_wait`.
+  session_->arena().peer(kHostPeer).seat.store(layout::SeatWord{layout::PeerState::left}.pack(),
+                                               std::memory_order_release);
+  session_->ring_all_freed();
 }
 
 }  // namespace mews::detail

@@ -212,10 +212,37 @@ void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
   if (failed && plugin->options.on_exit) plugin->options.on_exit(*failed);
 }
 
+Result<void> HostCore::watch_loops() {
+  auto timer = LookTimer::make();
+  if (!timer) return tl::unexpected(std::move(timer.error()));
+  auto id = watch_->add((*timer)->fd(), [this] { look_for_loops(); });
+  if (!id) return tl::unexpected(std::move(id.error()));
+  look_id_ = *id;
+  session_->set_look_timer(std::move(*timer));
+  return {};
+}
+
+void HostCore::look_for_loops() {
+  auto& timer = *session_->look_timer();
+  timer.rest();
+  bool is_any_armed = false;
+  {
+    const Lock lock(mutex_);
+    for (const auto& plugin : plugins_) {
+      const auto* process = plugin->current.get();
+      if (process == nullptr || !process->channel) continue;
+      is_any_armed |= process->channel->look_for_loop();
+    }
+  }
+  if (is_any_armed) timer.start();
+  watch_->rearm(look_id_);
+}
+
 template <class IsDone>
-bool HostCore::wait(Lock& lock, Deadline deadline, IsDone&& is_done) {
+bool HostCore::wait(Lock& lock, const Until& until, IsDone&& is_done) {
+  const auto deadline = until.deadline;
   while (!is_done()) {
-    if (deadline.has_passed()) return false;
+    if (until.is_cancelled() || deadline.has_passed()) return false;
     if (!watch_->has_thread() && !is_watching_) {
       // One watches for all that wait.
       is_watching_ = true;
@@ -233,6 +260,12 @@ bool HostCore::wait(Lock& lock, Deadline deadline, IsDone&& is_done) {
   return true;
 }
 
+void HostCore::interrupt() noexcept {
+  // Whoever has asked its token and not slept yet has the mutex.
+  { const Lock lock(mutex_); }
+  announce();
+}
+
 void HostCore::announce() noexcept {
   changed_.notify_all();
   watch_->wake();
@@ -248,23 +281,26 @@ std::optional<PluginExit> HostCore::exit_of(const PluginProcess& process) {
   return process.exit;
 }
 
-Result<PluginExit> HostCore::wait_exit(const PluginProcess& process, Deadline deadline) {
+Result<PluginExit> HostCore::wait_exit(const PluginProcess& process, const Until& until) {
+  const WakeOnStop stop(until, [this] { interrupt(); });  // before the lock, which it takes
   Lock lock(mutex_);
-  if (wait(lock, deadline, [&] { return process.exit.has_value(); })) return *process.exit;
+  if (wait(lock, until, [&] { return process.exit.has_value(); })) return *process.exit;
+  if (until.is_cancelled()) return fail(ErrorCode::cancelled);
   return fail(ErrorCode::timed_out, fmt::format("process {} is still running", process.pid));
 }
 
 Result<HostCore::Cast> HostCore::wait_next(const std::shared_ptr<PluginCore>& plugin,
                                            const std::shared_ptr<PluginProcess>& last,
-                                           Deadline deadline) {
+                                           const Until& until) {
+  const WakeOnStop stop(until, [this] { interrupt(); });  // before the lock, which it takes
   Lock lock(mutex_);
   // The next one may have died in turn, and its channel may be gone with it.
   const auto has_next = [&] { return plugin->current != last && plugin->current->channel; };
   // A death that has not been noticed yet is waited for as well.
-  const bool is_over = wait(lock, deadline, [&] {
-    return has_next() || (plugin->current->exit && !plugin->is_restarting);
-  });
+  const bool is_over = wait(
+      lock, until, [&] { return has_next() || (plugin->current->exit && !plugin->is_restarting); });
   if (has_next()) return cast_of(plugin, std::make_shared<Holding>());
+  if (!is_over && until.is_cancelled()) return fail(ErrorCode::cancelled);
   if (!is_over) return fail(ErrorCode::timed_out, plugin->name + " was not started again");
   if (plugin->not_started) return tl::unexpected(*plugin->not_started);
   return fail(ErrorCode::peer_died,
@@ -295,11 +331,11 @@ std::vector<std::string> HostCore::shutdown(Deadline deadline) {
     if (plugin->current->channel) (void)plugin->current->channel->close();
   }
   const auto is_over = [this] { return !has_children(); };
-  if (wait(lock, deadline, is_over)) return killed;
+  if (wait(lock, {deadline}, is_over)) return killed;
   signal_children(SIGTERM, nullptr);
-  if (wait(lock, kAfterTerm, is_over)) return killed;
+  if (wait(lock, {kAfterTerm}, is_over)) return killed;
   signal_children(SIGKILL, &killed);
-  wait(lock, kAfterKill, is_over);
+  wait(lock, {kAfterKill}, is_over);
   return killed;
 }
 

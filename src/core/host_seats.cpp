@@ -129,6 +129,8 @@ bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
     return false;
   }
   watch_->remove(process.watch_id);
+  process.channel->end(ErrorCode::closed,
+                       {});  // its users' end must not touch the next one's lanes
   vacate(process);
   process.exit.emplace();  // its handler may be on its way
   std::erase(plugins_, plugin);
@@ -136,9 +138,11 @@ bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
 }
 
 HostCore::Holding::~Holding() {
+  const bool is_here = owner.is_this_process();
+  if (is_here && channel) channel->leave();
   channel.reset();
   const auto alive = host.lock();
-  if (!alive || !owner.is_this_process()) return;
+  if (!alive || !is_here) return;
   const Lock lock(alive->mutex_);
   alive->collect_seats();
 }

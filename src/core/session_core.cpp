@@ -5,7 +5,6 @@
 
 #include <new>
 
-#include "longest_sleep.hpp"
 #include "mews/loan.hpp"
 #include "mews/mem/census.hpp"
 #include "mews/sync/spin.hpp"
@@ -93,15 +92,26 @@ ClassId SessionCore::class_to_wait_for(std::uint64_t bytes) const noexcept {
 }
 
 Result<void> SessionCore::claim(mem::Slab& slab, std::uint64_t bytes, Patience patience) {
-  const auto until = [&] { return patience.may_wait() ? deadline_of(patience) : forever; };
-  auto claimed = pool_.try_claim(slab, bytes, until);
+  const auto give_up_at = [&] {
+    return patience.may_wait() ? until(patience).deadline : Deadline(forever);
+  };
+  auto claimed = pool_.try_claim(slab, bytes, give_up_at);
   if (claimed || claimed.error().code() != ErrorCode::no_slab || !patience.may_wait()) {
     return claimed;
   }
-  return wait_for_slab(slab, bytes, deadline_of(patience));
+  return wait_for_slab(slab, bytes, until(patience));
 }
 
-Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, Deadline deadline) {
+std::optional<ErrorCode> SessionCore::why_not_wait() const noexcept {
+  if (const auto why = ended()) return why;
+  if (self_ == kHostPeer) return std::nullopt;
+  // Relaxed: the bell that is rung behind it orders it (`HostCore::leave`).
+  const auto host = arena_->peer(kHostPeer).seat.load(std::memory_order_relaxed);
+  const bool has_left = layout::SeatWord::unpack(host).state == layout::PeerState::left;
+  return has_left ? std::optional(ErrorCode::closed) : std::nullopt;
+}
+
+Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, const Until& until) {
   const auto id = class_to_wait_for(bytes);
   const auto began = Deadline::Clock::now();
   const auto census = take_census(*arena_, id);
@@ -112,19 +122,24 @@ Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, De
   Outcome found;
   const auto attempt = [&]() -> Outcome {
     if (found) return std::exchange(found, std::nullopt);
-    if (const auto why = ended()) return fail(*why);
-    auto claimed = pool_.try_claim(slab, bytes, [deadline] { return deadline; });
-    if (!claimed && claimed.error().code() == ErrorCode::no_slab) return std::nullopt;
-    return claimed;
+    if (const auto why = why_not_wait()) return fail(*why);
+    auto claimed = pool_.try_claim(slab, bytes, [&until] { return until.deadline; });
+    if (claimed || claimed.error().code() != ErrorCode::no_slab) return claimed;
+    if (until.is_cancelled()) return fail(ErrorCode::cancelled);
+    return std::nullopt;
   };
-  const auto sleep = [&](Deadline until) {
+  const auto sleep = [&](Deadline deadline) {
     const auto ticket = bell.arm(sync::Sleeper::futex);
     found = attempt();
-    // A freed bell is rung by all peers: if one is stopped after it has cleared the bell and before
-    // it wakes, the others find it cleared.
-    if (!found) bell.sleep(ticket, until.within(longest_sleep));
+    if (!found) bell.sleep(ticket, deadline.within(longest_sleep));
   };
-  if (auto last = gates_[id.value()].wait(deadline, attempt, sleep)) return *std::move(last);
+  auto& gate = gates_[id.value()];
+  // This thread sleeps at the gate, or for all on the bell.
+  const WakeOnStop stop(until, [&gate, &bell] {
+    gate.interrupt();
+    (void)bell.ring_always();
+  });
+  if (auto last = gate.wait(until.deadline, attempt, sleep)) return *std::move(last);
   return fail(ErrorCode::timed_out, detail_text([&] {
                 return claim_timeout_text(bytes, id, Deadline::Clock::now() - began,
                                           holders_text(*this, census));

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "longest_sleep.hpp"
+#include "look_timer.hpp"
 #include "mews/base/atomic.hpp"
 #include "mews/base/deadline.hpp"
 #include "mews/base/kept.hpp"
@@ -38,8 +40,15 @@ class SessionCore final : private mem::FreedListener {
   }
   [[nodiscard]] mem::SlabPool& pool() noexcept { return pool_; }
   [[nodiscard]] PeerId self() const noexcept { return self_; }
-  [[nodiscard]] Deadline deadline_of(const Patience& patience) const noexcept {
+  [[nodiscard]] Until until(const Patience& patience) const noexcept {
     return patience.until(local_.default_timeout);
+  }
+  /// Of a host that has event loops; may be null.
+  void set_look_timer(std::unique_ptr<LookTimer> timer) noexcept { look_timer_ = std::move(timer); }
+  [[nodiscard]] LookTimer* look_timer() const noexcept { return look_timer_.get(); }
+  /// For a thread that is about to sleep for a record or for room: until when at the latest.
+  [[nodiscard]] Deadline next_look(Deadline deadline) const noexcept {
+    return self_ == kHostPeer ? deadline.within(longest_sleep) : deadline;
   }
   /// How long a waiter of this process may look before it sleeps, by what else wants to run now.
   [[nodiscard]] std::chrono::nanoseconds spin_limit() const noexcept;
@@ -73,7 +82,10 @@ class SessionCore final : private mem::FreedListener {
   [[nodiscard]] std::optional<ErrorCode> ended() const noexcept;
 
  private:
-  [[nodiscard]] Result<void> wait_for_slab(mem::Slab& slab, std::uint64_t bytes, Deadline deadline);
+  [[nodiscard]] Result<void> wait_for_slab(mem::Slab& slab, std::uint64_t bytes,
+                                           const Until& until);
+  /// Why no claim is to wait any longer.
+  [[nodiscard]] std::optional<ErrorCode> why_not_wait() const noexcept;
   [[nodiscard]] ClassId class_to_wait_for(std::uint64_t bytes) const noexcept;
   [[nodiscard]] std::string claim_timeout_text(std::uint64_t bytes, ClassId id,
                                                Deadline::Clock::duration waited,
@@ -85,6 +97,7 @@ class SessionCore final : private mem::FreedListener {
   PeerId self_;
   LocalOptions local_;
   Owner owner_;
+  std::unique_ptr<LookTimer> look_timer_;
   unsigned cpus_;
   mem::SlabPool pool_;
   std::array<sync::Gate, layout::kMaxClasses> gates_;

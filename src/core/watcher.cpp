@@ -70,6 +70,14 @@ void Watch::remove(std::uint64_t id) noexcept {
   entries_.erase(entry);
 }
 
+void Watch::rearm(std::uint64_t id) noexcept {
+  const std::lock_guard lock(entries_mutex_);
+  const auto entry = entries_.find(id);
+  if (entry == entries_.end()) return;
+  epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.u64 = id}};
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, entry->second.fd, &event);
+}
+
 bool Watch::dispatch_once(int timeout_ms) {
   std::array<epoll_event, 16> events{};
   const int count =

@@ -30,6 +30,9 @@ class Watch {
   /// descriptor must stay open until then, or be removed first. Any thread.
   [[nodiscard]] Result<std::uint64_t> add(int fd, std::function<void()> handler);
   void remove(std::uint64_t id) noexcept;
+  /// The handler of `id`, which has been called, is to be called once more when its descriptor has
+  /// become readable.
+  void rearm(std::uint64_t id) noexcept;
 
   /// Runs what is due; never blocks. Any thread; handlers run one at a time.
   void dispatch();

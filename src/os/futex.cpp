@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
@@ -51,14 +52,13 @@ FutexWait futex_wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expe
   return FutexWait::woken;
 }
 
-void futex_wake(const base::Atomic<std::uint32_t>& word, int sleepers) noexcept {
+int futex_wake(const base::Atomic<std::uint32_t>& word, int sleepers) noexcept {
 #if defined(MEWS_STEPPED)
-  if (futex_model != nullptr) {
-    futex_model->wake(word, sleepers);
-    return;
-  }
+  if (futex_model != nullptr) return futex_model->wake(word, sleepers);
 #endif
-  ::syscall(SYS_futex, address_of(word), FUTEX_WAKE, sleepers, nullptr, nullptr, 0);
+  const long woken =
+      ::syscall(SYS_futex, address_of(word), FUTEX_WAKE, sleepers, nullptr, nullptr, 0);
+  return static_cast<int>(std::max(woken, 0L));
 }
 
 }  // namespace mews::os

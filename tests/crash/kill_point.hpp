@@ -55,9 +55,10 @@ struct AnnouncedFutex final : mews::os::FutexModel {
         ::syscall(SYS_futex, static_cast<const void*>(&word), FUTEX_WAIT, expected, nullptr);
     return status == 0 ? mews::os::FutexWait::woken : mews::os::FutexWait::changed;
   }
-  void wake(const Word& word, int sleepers) override {
+  int wake(const Word& word, int sleepers) override {
     pass();
-    ::syscall(SYS_futex, static_cast<const void*>(&word), FUTEX_WAKE, sleepers);
+    return static_cast<int>(
+        ::syscall(SYS_futex, static_cast<const void*>(&word), FUTEX_WAKE, sleepers));
   }
 };
 inline AnnouncedFutex announced_futex;

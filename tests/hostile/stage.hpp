@@ -59,6 +59,7 @@ class Stage {
   /// All of the arena's bytes, the header's too, to be overwritten.
   [[nodiscard]] std::byte* raw() const noexcept { return raw_.bytes().data(); }
   [[nodiscard]] mews::Plugin& evil() noexcept { return *evil_; }
+  [[nodiscard]] mews::Plugin& good() noexcept { return *good_; }
   /// The host's ends.
   [[nodiscard]] mews::Channel& from_evil() noexcept { return evil_->channel(); }
   [[nodiscard]] mews::Channel& from_good() noexcept { return good_->channel(); }

@@ -98,14 +98,14 @@ class Execution final : private os::FutexModel, private sync::LockModel {
 
   os::FutexWait wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected,
                      Deadline deadline) override;
-  void wake(const base::Atomic<std::uint32_t>& word, int sleepers) override;
+  int wake(const base::Atomic<std::uint32_t>& word, int sleepers) override;
   void lock(const void* mutex) override;
   void unlock(const void* mutex) override;
   bool sleep(const void* condition, Deadline deadline) override;
   void wake_all(const void* condition) override;
 
   void park(const void* on, bool has_deadline);
-  void unpark(const void* on, int count);
+  int unpark(const void* on, int count);
 
   void collect(bool may_preempt);
   void decide(bool may_preempt);

@@ -16,13 +16,15 @@ void Execution::park(const void* on, bool has_deadline) {
   slot.fiber.suspend();
 }
 
-void Execution::unpark(const void* on, int count) {
+int Execution::unpark(const void* on, int count) {
+  int unparked = 0;
   for (auto& slot : slots_) {
-    if (count == 0) return;
+    if (unparked == count) break;
     if (slot->state != State::parked || slot->parked_on != on) continue;
     slot->state = State::ready;
-    --count;
+    ++unparked;
   }
+  return unparked;
 }
 
 os::FutexWait Execution::wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected,
@@ -34,10 +36,10 @@ os::FutexWait Execution::wait(const base::Atomic<std::uint32_t>& word, std::uint
   return has_deadline && is_late_ ? os::FutexWait::timed_out : os::FutexWait::woken;
 }
 
-void Execution::wake(const base::Atomic<std::uint32_t>& word, int sleepers) {
-  if (!is_in_thread()) return;
+int Execution::wake(const base::Atomic<std::uint32_t>& word, int sleepers) {
+  if (!is_in_thread()) return 0;
   before(Op::wake, &word, sizeof word);
-  unpark(&word, sleepers);
+  return unpark(&word, sleepers);
 }
 
 void Execution::lock(const void* mutex) {

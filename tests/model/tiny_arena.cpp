@@ -57,6 +57,7 @@ TinyArena::TinyArena(const TinyPlan& plan, Words& words)
     auto& state = arena_.lane(lane);
     words.add(name + ".head", &state.head);
     words.add(name + ".data_bell", &state.data_bell);
+    words.add(name + ".reader_left", &state.reader_left);
     words.add(name + ".space_bell", &state.space_bell);
     const auto cells = arena_.cells(lane);
     words.add(name + ".mark", &cells[0].mark, cells.size(), sizeof(layout::Cell));

@@ -2,7 +2,10 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include <cstdio>
 #include <optional>
+#include <stop_token>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -47,7 +50,131 @@ mews::CreateOptions named() {
   return options;
 }
 
+/// What is called in a child, and answers anything but `wrong_process`.
+class Walk {
+ public:
+  template <class T>
+  void call(const char* name, const mews::Result<T>& result) {
+    if (outcome(result) != "wrong_process") note(name, outcome(result));
+  }
+  void expect(const char* name, bool is_so) {
+    if (!is_so) note(name, "not what is promised");
+  }
+  [[nodiscard]] bool is_well() const noexcept { return is_well_; }
+
+ private:
+  void note(const char* name, const std::string& what) {
+    std::fprintf(stderr, "in a forked child: %s: %s\n", name, what.c_str());
+    is_well_ = false;
+  }
+  bool is_well_ = true;
+};
+
+void walk_channel(Walk& walk, mews::Channel& channel, std::span<mews::Loan> loans) {
+  const std::vector<std::byte> large(50'000);
+  const auto visit = [](const mews::MessageView&) {};
+  for (const std::size_t bytes : {100u, 50'000u}) {
+    walk.call("loan", channel.loan(bytes));
+    walk.call("loan until", channel.loan(bytes, mews::forever));
+    walk.call("try_loan", channel.try_loan(bytes));
+  }
+  for (auto& loan : loans) {
+    walk.call("send a loan", channel.send(std::move(loan)));
+    walk.call("send a loan until", channel.send(std::move(loan), {}, mews::forever));
+    walk.call("try_send a loan", channel.try_send(std::move(loan)));
+    walk.expect("a loan that was not sent", loan.is_valid());
+  }
+  for (const auto& bytes : {bytes_of("x"), std::span<const std::byte>(large)}) {
+    walk.call("send", channel.send(bytes));
+    walk.call("send until", channel.send(bytes, {}, mews::forever));
+    walk.call("try_send", channel.try_send(bytes));
+    walk.call("shared send", channel.shared().send(bytes));
+    walk.call("shared send until", channel.shared().send(bytes, {}, mews::forever));
+  }
+  walk.call("shared loan", channel.shared().loan(50'000, mews::forever));
+  walk.call("shared send a loan", channel.shared().send(std::move(loans[0]), {}, mews::forever));
+  walk.call("try_send_batch", channel.try_send_batch(loans));
+  walk.call("receive", channel.receive());
+  walk.call("receive until", channel.receive(mews::forever));
+  walk.call("try_receive", channel.try_receive());
+  walk.call("receive_batch", channel.receive_batch(visit, 1));
+  walk.call("receive_batch until", channel.receive_batch(visit, 1, mews::forever));
+  walk.call("try_receive_batch", channel.try_receive_batch(visit, 1));
+  walk.call("arm_event", channel.arm_event());
+  walk.call("close", channel.close());
+  walk.expect("event_fd", channel.event_fd() >= 0);
+}
+
+void walk_plugin(Walk& walk, mews::Plugin& plugin) {
+  walk.call("wait_exit", plugin.wait_exit(mews::forever));
+  walk.call("renew", plugin.renew(mews::forever));
+  walk.call("kill", plugin.kill(SIGKILL));
+  walk.expect("is_alive", !plugin.is_alive());
+  walk.expect("exit", !plugin.exit());
+  walk.expect("name", !plugin.name().empty() && plugin.pid() > 0 && plugin.peer().value() > 0);
+}
+
+void walk_session(Walk& walk, mews::Session& session) {
+  walk.call("spawn", session.spawn("other", {"true"}));
+  walk.call("listen", session.listen("@" + unique_name("mews-test-fork")));
+  walk.call("admit", session.admit(mews::forever));
+  walk.call("connect", session.connect("other"));
+  (void)session.shutdown(mews::forever);
+  session.process_events();
+  walk.expect("stats", session.stats().classes.empty());
+  walk.expect("watch_fd", session.watch_fd() >= 0);
+}
+
 }  // namespace
+
+TEST_CASE("fork: every call in a child is wrong_process, whatever the parent's threads have") {
+  std::optional<Things> things(std::in_place, must(mews::Session::create(small_arena())));
+  auto& guest_channel = things->guest->channel();
+  auto sender = things->plugins[0].channel().shared();
+  // In the parent one thread has the turn and the role of a sender, another waits for its turn, and
+  // a third is in a receiver's role.
+  while (things->plugins[0].channel().try_send(bytes_of("x"))) {
+  }
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i)
+    threads.emplace_back([sender]() mutable { (void)sender.send(bytes_of("x"), {}, kPatience); });
+  threads.emplace_back([&] { (void)things->plugins[1].channel().receive(mews::forever); });
+  os_test::Fork child([&] {
+    Walk walk;
+    walk_session(walk, things->host);
+    walk_session(walk, *things->guest);
+    walk_channel(walk, things->plugins[0].channel(), things->loans);
+    walk_channel(walk, things->plugins[1].channel(), things->loans);
+    walk_channel(walk, guest_channel, things->loans);
+    for (auto& plugin : things->plugins)
+      walk_plugin(walk, plugin);
+    walk.call("shared send", sender.send(bytes_of("x"), {}, mews::forever));
+    things.reset();
+    return walk.is_well() ? 0 : 1;
+  });
+  CHECK(child.outcome() == "exit code 0");
+  CHECK(things->plugins[1].is_alive());
+  must(things->plugins[1].kill(SIGKILL));
+  while (guest_channel.receive(1s)) {
+  }
+  for (auto& thread : threads)
+    thread.join();
+}
+
+TEST_CASE("fork: a stop that a child requests is not the parent's, and ends nothing there") {
+  auto host = must(mews::Session::create(small_arena()));
+  auto [plugin, guest] = must(host.connect("guest"));
+  std::stop_source source;
+  mews::Result<mews::Message> received;
+  std::thread receiver([&, &channel = guest.channel()] {
+    received = channel.receive(mews::forever, source.get_token());
+  });
+  os_test::Fork child([&] { return source.request_stop() ? 0 : 1; });
+  CHECK(child.outcome() == "exit code 0");
+  must(plugin.channel().send(bytes_of("x")));
+  receiver.join();
+  CHECK(outcome(received) == "ok");
+}
 
 TEST_CASE("fork: a child that ends its copies of everything leaves the parent's alone") {
   const auto options = named();

@@ -51,6 +51,25 @@ namespace process_test {
   return "exit code " + std::to_string(WEXITSTATUS(status));
 }
 
+/// "outlast send|fill|loan": sends, or takes memory, until that is no more; for a host whose
+/// session ends while its process lives.
+[[nodiscard]] inline int outlast(mews::Channel& channel, const std::string& what) {
+  must(channel.send(bytes_of("ready")));
+  if (what == "loan") {
+    std::vector<mews::Loan> loans;
+    for (;;) {
+      auto loan = channel.loan(4096, mews::forever);
+      if (!loan) return exit_code(loan.error());
+      loans.push_back(std::move(*loan));
+    }
+  }
+  for (;;) {
+    const auto sent = channel.send(bytes_of("x"), {}, mews::forever);
+    if (!sent) return exit_code(sent.error());
+    if (what == "send") std::this_thread::sleep_for(5ms);  // there is always room
+  }
+}
+
 /// Says what became of a child that wrote to the arena; then leaves one behind that hangs, says
 /// its process id, and dies.
 [[noreturn]] inline void fork_and_die(mews::Channel& channel) {
@@ -119,6 +138,12 @@ namespace process_test {
   if (role == "fork") fork_and_die(channel);
   if (role == "outlive" && words.at(1) == "events") return outlive_by_events(session, words);
   if (role == "outlive") return outlive(channel, words);
+  if (role == "outlast") return outlast(channel, words.at(1));
+  if (role == "leave_on_request") {
+    (void)channel.receive(mews::forever);
+    { const mews::Session ended = std::move(session); }
+    hang();
+  }
   if (role == "mute" || role == "deaf") {
     if (role == "deaf") ::signal(SIGTERM, SIG_IGN);
     must(channel.send(bytes_of("here")));

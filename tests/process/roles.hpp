@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -103,6 +105,22 @@ inline constexpr std::uint32_t kFailed = 3;
   }
 }
 
+/// Says how a wait for a message ends that another thread of this process stops, and the next.
+[[nodiscard]] inline int cancel(mews::Channel& channel) {
+  std::stop_source source;
+  std::thread stopper([&source] {
+    std::this_thread::sleep_for(20ms);
+    source.request_stop();
+  });
+  const auto received = outcome(channel.receive(mews::forever, source.get_token()));
+  stopper.join();
+  const auto again = outcome(channel.receive(mews::forever, source.get_token()));
+  if (auto sent = channel.send(bytes_of(received + " " + again)); !sent) {
+    return exit_code(sent.error());
+  }
+  return echo(channel);
+}
+
 [[nodiscard]] inline int play(mews::Channel& channel, const Words& words) {
   const auto& role = words.at(0);
   if (role == "echo") return echo(channel);
@@ -110,6 +128,7 @@ inline constexpr std::uint32_t kFailed = 3;
   if (role == "decode") return decode(channel);
   if (role == "hold") return hold(channel, words);
   if (role == "batch") return batch(channel, words);
+  if (role == "cancel") return cancel(channel);
   return 8;
 }
 

@@ -176,13 +176,10 @@ TEST_CASE("chaos: a plugin that dies while sixteen others are busy is taken back
   (void)kill_holders("busy", rounds, "the same while the 16 others work");
 }
 
-TEST_CASE("chaos: a host and seventeen plugins at rest make no system call") {
+TEST_CASE("chaos: a host that does not wait and seventeen plugins at rest make no system call") {
   const int seconds = kIsSanitized ? 3 : 10;
   auto host = value_or_throw(mews::Session::create({.name = "rest"}));
   auto plugins = spawn_many(host, kOthers + 1, "idle");
-  auto& channel = plugins[0].channel();
-  mews::Result<mews::Message> received;
-  std::thread receiver([&] { received = channel.receive(mews::forever); });
   const auto before = sleeps_when_quiet(plugins);
   std::this_thread::sleep_for(std::chrono::seconds(seconds));
   // A sanitizer has threads of its own.
@@ -195,6 +192,40 @@ TEST_CASE("chaos: a host and seventeen plugins at rest make no system call") {
     CHECK(*calls == 0);
   } else {
     std::printf("idle: strace is not here, or may not look, or would see a sanitizer\n");
+  }
+}
+
+TEST_CASE("chaos: a host's thread that waits looks again once a second, and nobody else wakes") {
+  const int seconds = kIsSanitized ? 3 : 10;
+  auto host = value_or_throw(mews::Session::create({.name = "waits"}));
+  auto plugins = spawn_many(host, kOthers + 1, "idle");
+  auto& channel = plugins[0].channel();
+  mews::Result<mews::Message> received;
+  std::atomic<pid_t> waiting{0};
+  std::thread receiver([&] {
+    waiting = ::gettid();
+    received = channel.receive(mews::forever);
+  });
+  while (waiting == 0)
+    std::this_thread::yield();
+  const auto waiter = std::to_string(waiting.load());
+  const auto others = [&] {
+    auto sleeps = sleeps_of_all(plugins);
+    sleeps.erase(waiter);
+    return sleeps;
+  };
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  const auto before = others();
+  const auto waiter_before = sleeps_of(::getpid())[waiter];
+  const auto began = Clock::now();
+  std::this_thread::sleep_for(std::chrono::seconds(seconds));
+  const auto looks = sleeps_of(::getpid())[waiter] - waiter_before;
+  const auto passed = std::chrono::ceil<std::chrono::seconds>(Clock::now() - began).count();
+  std::printf("idle: a waiting thread of the host looked %llu times in %lld s\n",
+              static_cast<unsigned long long>(looks), static_cast<long long>(passed));
+  if (!kIsSanitized) {
+    CHECK(looks <= static_cast<std::uint64_t>(passed) + 1);
+    CHECK(before == others());
   }
   CHECK(channel.close());
   receiver.join();

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <climits>
 #include <cstdint>
 #include <thread>
+#include <vector>
 
 #include "../support/catch.hpp"
 #include "../support/process_state.hpp"
+#include "../support/random.hpp"
 #include "mews/sync/doorbell.hpp"
 
 namespace {
@@ -58,6 +64,67 @@ class Asleep {
 
 constexpr RingFence kFences[] = {RingFence::light, RingFence::full, RingFence::after_exchange};
 constexpr std::chrono::seconds kPatience{60};
+
+/// Threads that sleep on a bell as none of the library's would: each until one wake, without
+/// arming. Too many for threads of the usual stacks.
+class Crowd {
+ public:
+  Crowd(const Bell& bell, int count) : bell_(bell) {
+    pthread_attr_t small;
+    ::pthread_attr_init(&small);
+    ::pthread_attr_setstacksize(&small, 64 << 10);
+    for (int i = 0; i < count; ++i) {
+      pthread_t thread{};
+      if (::pthread_create(&thread, &small, sleep_once, this) == 0) threads_.push_back(thread);
+    }
+    ::pthread_attr_destroy(&small);
+  }
+  Crowd(const Crowd&) = delete;
+  Crowd& operator=(const Crowd&) = delete;
+  ~Crowd() {
+    is_over_ = true;
+    // One that is on its way to sleep is woken by the next round.
+    for (const auto thread : threads_) {
+      while (::pthread_tryjoin_np(thread, nullptr) != 0) {
+        requeue(elsewhere_, bell_.word);
+        (void)mews::os::futex_wake(bell_.word, INT_MAX);
+        std::this_thread::yield();
+      }
+    }
+  }
+
+  [[nodiscard]] int size() const { return static_cast<int>(threads_.size()); }
+  /// How many sleep on the bell, by the kernel's word: it counts those that it moves.
+  [[nodiscard]] int asleep() {
+    const int moved = requeue(bell_.word, elsewhere_);
+    requeue(elsewhere_, bell_.word);
+    return moved;
+  }
+  void wait_until_asleep() {
+    while (asleep() < size())
+      std::this_thread::yield();
+  }
+
+ private:
+  using Word = mews::base::Atomic<std::uint32_t>;
+
+  static int requeue(const Word& from, const Word& to) {
+    return static_cast<int>(::syscall(SYS_futex, &from, FUTEX_REQUEUE, 0, INT_MAX, &to, 0));
+  }
+  static void* sleep_once(void* self) {
+    auto& crowd = *static_cast<Crowd*>(self);
+    const auto& word = crowd.bell_.word;
+    while (!crowd.is_over_ && mews::os::futex_wait(word, word.load(std::memory_order_relaxed),
+                                                   mews::forever) != FutexWait::woken) {
+    }
+    return nullptr;
+  }
+
+  const Bell& bell_;
+  Word elsewhere_{0};
+  std::atomic<bool> is_over_{false};
+  std::vector<pthread_t> threads_;
+};
 
 }  // namespace
 
@@ -165,4 +232,56 @@ TEST_CASE("doorbell: the sequence may run over without touching the armed bits")
   CHECK_FALSE(b.bell.ring(RingFence::full));
   CHECK(b.value() == 0);
   CHECK(b.bell.sleep(ticket, kPatience) == FutexWait::changed);
+}
+
+TEST_CASE("doorbell: one ring wakes so many and no more, and the bell stays armed for the rest") {
+  Bell b;
+  Crowd crowd(b, static_cast<int>(mews_test::scaled(2'000)));
+  REQUIRE(crowd.size() > 3 * Doorbell::kMostWoken);
+  crowd.wait_until_asleep();
+  static_cast<void>(b.bell.arm(Sleeper::futex));
+  for (int rings = 1; rings <= 3; ++rings) {
+    CHECK_FALSE(b.bell.ring(RingFence::full));
+    // Who is woken does not come back.
+    CHECK(crowd.asleep() == crowd.size() - rings * Doorbell::kMostWoken);
+  }
+  (void)b.bell.ring_always();
+  CHECK(crowd.asleep() == 0);
+}
+
+TEST_CASE("doorbell: an honest sleeper behind a crowd is woken after as many rings as it takes") {
+  Bell b;
+  constexpr int kAhead = 5 * Doorbell::kMostWoken / 2;
+  Crowd crowd(b, kAhead);
+  crowd.wait_until_asleep();
+  std::atomic<bool> is_published{false};
+  std::atomic<bool> is_awake{false};
+  std::thread honest([&] {
+    for (;;) {
+      const auto ticket = b.bell.arm(Sleeper::futex);
+      if (is_published) break;
+      (void)b.bell.sleep(ticket, mews::forever);
+    }
+    is_awake = true;
+  });
+  while (crowd.asleep() <= kAhead)
+    std::this_thread::yield();
+  is_published = true;
+  for (int rings = 0; rings < 3; ++rings)
+    (void)b.bell.ring(RingFence::full);
+  CHECK(crowd.asleep() == 0);
+  honest.join();
+  CHECK(is_awake);
+}
+
+TEST_CASE("doorbell: few sleepers are all woken by one ring, which disarms the bell") {
+  Bell b;
+  Crowd crowd(b, Doorbell::kMostWoken - 1);
+  crowd.wait_until_asleep();
+  static_cast<void>(b.bell.arm(Sleeper::futex));
+  CHECK_FALSE(b.bell.ring(RingFence::full));
+  CHECK(crowd.asleep() == 0);
+  const auto after = b.value();
+  CHECK_FALSE(b.bell.ring(RingFence::full));
+  CHECK(b.value() == after);
 }

@@ -139,7 +139,7 @@ struct RecordingModel final : mews::os::FutexModel {
     ++waits;
     return FutexWait::woken;
   }
-  void wake(const Word&, int) override { ++wakes; }
+  int wake(const Word&, int) override { return ++wakes; }
   int waits = 0;
   int wakes = 0;
 };
@@ -151,10 +151,11 @@ TEST_CASE("os: a stepped build asks the futex model instead of the kernel") {
   mews::os::futex_model = &model;
   const Word word{0};
   const auto result = futex_wait(word, 0, 0s);
-  futex_wake(word, 1);
+  const int woken = futex_wake(word, 1);
   mews::os::futex_model = nullptr;
   CHECK(result == FutexWait::woken);
   CHECK(model.waits == 1);
   CHECK(model.wakes == 1);
+  CHECK(woken == 1);
 }
 #endif

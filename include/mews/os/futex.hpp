@@ -22,15 +22,16 @@ enum class FutexWait : std::uint8_t {
 FutexWait futex_wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected,
                      Deadline deadline) noexcept;
 
-/// Wakes up to `sleepers` threads, of any process, that sleep on `word`. Never blocks.
-void futex_wake(const base::Atomic<std::uint32_t>& word, int sleepers) noexcept;
+/// Wakes up to `sleepers` threads, of any process, that sleep on `word`: first those that have
+/// slept longest. How many it woke. Never blocks; costs some microseconds for each.
+int futex_wake(const base::Atomic<std::uint32_t>& word, int sleepers) noexcept;
 
 #if defined(MEWS_STEPPED)
 /// Stands in for the kernel in the model checker; null means the real futex.
 struct FutexModel {
   virtual FutexWait wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected,
                          Deadline deadline) = 0;
-  virtual void wake(const base::Atomic<std::uint32_t>& word, int sleepers) = 0;
+  virtual int wake(const base::Atomic<std::uint32_t>& word, int sleepers) = 0;
 
  protected:
   ~FutexModel() = default;

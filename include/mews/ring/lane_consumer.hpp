@@ -132,6 +132,12 @@ class LaneConsumer {
     return true;
   }
 
+  /// Whether a record starts at `position`, which this consumer has stood at. Any thread.
+  [[nodiscard]] bool is_published(std::uint64_t position) const noexcept {
+    // Relaxed: it says only that it is worth looking.
+    return layout::is_mark_of(cell(position).mark.load(std::memory_order_relaxed), position);
+  }
+
   /// Next cell to read. Any thread: after the producer's death, what is published from here on is
   /// what has not been delivered.
   [[nodiscard]] std::uint64_t position() const noexcept {

@@ -27,6 +27,7 @@ enum class Push : std::uint8_t {
 /// word   writer    readers   publish / observe           protects
 /// mark   producer  consumer  [R1] release / [A1] acquire  the record, and all it refers to
 /// head   consumer  producer  [R2] release / [A2] acquire  the cells before it, to be rewritten
+/// reader_left: written by the consumer's side, relaxed here, protects nothing
 ///
 /// The position is private; from the consumer only its head is read, and believed only when it
 /// lies in the window that is possible.
@@ -111,6 +112,12 @@ class LaneProducer {
   /// Whether a record of `cells` would fit now; looks at the consumer's head.
   [[nodiscard]] bool has_room(std::uint32_t cells, Room room) {
     return position_ + cells <= plain_until_ || find_place(cells, room).push != Push::full;
+  }
+
+  /// Whether the reading end has said that nobody will read here any more.
+  [[nodiscard]] bool has_reader_left() const noexcept {
+    // Relaxed: what is written for nobody does no harm; whoever sleeps looks after arming.
+    return state_->reader_left.load(std::memory_order_relaxed) != 0;
   }
 
   /// Cells that are, as far as was last seen, not free: unread, or skipped on the way.

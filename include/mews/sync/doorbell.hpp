@@ -49,9 +49,19 @@ enum class RingFence : std::uint8_t {
 /// process rings again once it is known dead. A ringer that is only stopped there is not dead:
 /// where many ring one bell, and the next would find it cleared, the sleeper must look again by
 /// itself.
+///
+/// Malice: any process of the arena can have thousands of threads asleep on any bell, each of which
+/// costs a ringer some 7 microseconds. So one ring wakes `kMostWoken`, those first that have slept
+/// longest, and leaves the bell armed if there may be more: an honest sleeper behind n others is
+/// woken by ring number n / kMostWoken + 1, or looks again by itself.
 class Doorbell {
  public:
   static constexpr std::chrono::milliseconds kUnfencedSleep{10};
+  /// Sleepers that one `ring` wakes. Of honest ones a lane's bell has at most one, the thread in
+  /// the role, and a freed bell one for each process, the lead at the gate. All of them at once
+  /// have something to do only if as many slabs were freed; where more than these wait, later rings
+  /// and the look once a second serve the rest. 64 wakes take half a millisecond.
+  static constexpr int kMostWoken = 64;
 
   explicit Doorbell(base::Atomic<std::uint32_t>& word) noexcept : word_(&word) {}
 
@@ -93,13 +103,14 @@ class Doorbell {
     return (seen & kArmed) != 0 && wake(seen);
   }
 
-  /// Wakes whoever sleeps, armed or not: for what a waiter looks at besides shared memory, and for
-  /// the ringer that died between clearing the bits and waking.
+  /// Wakes whoever sleeps, armed or not, and be they thousands: for what a waiter looks at besides
+  /// shared memory, and for the ringer that died between clearing the bits and waking. For ends,
+  /// which come once; not for messages.
   [[nodiscard]] bool ring_always() const {
     base::full_fence();
     // Relaxed: only a guess for the exchange, which corrects it.
     const auto has_event_loop = wake(word_->load(std::memory_order_relaxed));
-    os::futex_wake(*word_, INT_MAX);
+    (void)os::futex_wake(*word_, INT_MAX);
     return has_event_loop;
   }
 
@@ -112,7 +123,11 @@ class Doorbell {
     while (!word_->compare_exchange_strong(seen, (seen & ~kArmed) + kOneRing,
                                            std::memory_order_relaxed, std::memory_order_relaxed)) {
     }
-    if ((seen & static_cast<std::uint32_t>(Sleeper::futex)) != 0) os::futex_wake(*word_, INT_MAX);
+    constexpr auto kFutex = static_cast<std::uint32_t>(Sleeper::futex);
+    if ((seen & kFutex) != 0 && os::futex_wake(*word_, kMostWoken) == kMostWoken) {
+      // Relaxed: there may be more; the next ringer is to wake them, and to look costs it a wake.
+      word_->fetch_or(kFutex, std::memory_order_relaxed);
+    }
     return (seen & static_cast<std::uint32_t>(Sleeper::event_loop)) != 0;
   }
 

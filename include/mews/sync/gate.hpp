@@ -47,6 +47,11 @@ class Gate {
   void notify() {
     // seq_cst, after the change; partner: the fence in Waiter.
     if (waiters_.load(std::memory_order_seq_cst) == 0) return;
+    interrupt();
+  }
+
+  /// All that wait here look again; the lead, which sleeps elsewhere, must be woken there.
+  void interrupt() {
     const std::lock_guard lock(mutex_);
     pass_on();
   }

@@ -63,6 +63,10 @@ class CondVar {
     if (lock_model != nullptr) return lock_model->wake_all(this);
     condition_.notify_all();
   }
+  void notify_one() {
+    if (lock_model != nullptr) return lock_model->wake_all(this);
+    condition_.notify_one();
+  }
 
  private:
   std::condition_variable_any condition_;

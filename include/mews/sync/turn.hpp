@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+
+#include "mews/base/atomic.hpp"
+#include "mews/base/deadline.hpp"
+#include "mews/sync/lock.hpp"
+
+namespace mews::sync {
+
+/// How a wait for one's turn ended.
+enum class Turned : std::uint8_t {
+  entered,    ///< it is this thread's turn, until `leave`
+  late,       ///< the deadline passed first
+  cancelled,  ///< the caller's own question said so
+};
+
+/// Threads of one process take turns. A mutex whose wait has a deadline, and that `interrupt` ends
+/// for those who do not want to wait any longer.
+///
+/// word    writer       readers     publish / observe           protects
+/// state_  each thread  all others  [T2] release / [T1] acquire  what is done in turn
+///
+/// 0: nobody's turn; 1: somebody's; 2: somebody's, and others may be asleep. A turn that nobody
+/// else waits for costs two locked operations and no lock. As the mutex of U. Drepper, "Futexes Are
+/// Tricky" (2011), but that the sleep is a condition variable's.
+class Turn {
+ public:
+  Turn() = default;
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  /// Blocks until it is this thread's turn, the deadline, or until `is_cancelled()`, which is asked
+  /// whenever the thread is about to sleep.
+  template <class IsCancelled>
+  [[nodiscard]] Turned enter(Deadline deadline, IsCancelled&& is_cancelled) {
+    std::uint32_t nobodys = 0;
+    // [T1] acquire: what the one before did in its turn. ABA: 0 always means the same.
+    if (state_.compare_exchange_strong(nobodys, 1, std::memory_order_acquire,
+                                       std::memory_order_relaxed)) {
+      return Turned::entered;
+    }
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      // [T1] acquire, as above. Whoever has the turn is to see on leaving that others wait.
+      if (state_.exchange(2, std::memory_order_acquire) == 0) return Turned::entered;
+      if (is_cancelled()) return Turned::cancelled;
+      if (deadline.has_passed()) return Turned::late;
+      wait(lock, deadline);
+    }
+  }
+
+  void leave() {
+    // [T2] release: what was done in this turn.
+    if (state_.exchange(0, std::memory_order_release) != 2) return;
+    // Whoever saw the turn taken has the lock until it sleeps.
+    const std::lock_guard lock(mutex_);
+    ++version_;
+    // One: it takes the turn, or finds it taken by one that sees on leaving that others wait.
+    condition_.notify_one();
+  }
+
+  /// All that wait look again, and ask whether they are cancelled.
+  void interrupt() {
+    const std::lock_guard lock(mutex_);
+    ++version_;
+    condition_.notify_all();
+  }
+
+ private:
+  void wait(std::unique_lock<Mutex>& lock, Deadline deadline) {
+    const auto has_changed = [this, seen = version_] { return version_ != seen; };
+    if (deadline.is_forever()) {
+      condition_.wait(lock, has_changed);
+    } else {
+      condition_.wait_until(lock, deadline.at(), has_changed);
+    }
+  }
+
+  base::LocalAtomic<std::uint32_t> state_{0};
+  Mutex mutex_;
+  CondVar condition_;
+  std::uint64_t version_ = 0;  ///< guarded by the mutex
+};
+
+}  // namespace mews::sync

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#include "look_timer.hpp"
+
+#include <sys/timerfd.h>
+
+#include <cerrno>
+
+#include "longest_sleep.hpp"
+#include "mews/os/unique_fd.hpp"
+
+namespace mews::detail {
+
+Result<std::unique_ptr<LookTimer>> LookTimer::make() {
+  auto timer = os::own_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!timer) return tl::unexpected(Error::os(errno, "timerfd_create"));
+  return std::unique_ptr<LookTimer>(new LookTimer(std::move(timer)));
+}
+
+void LookTimer::start() noexcept {
+#if !defined(MEWS_STEPPED)
+  // [L1] seq_cst: after the loop's position; partner [L2].
+  if (is_running_.load(std::memory_order_seq_cst)) return;
+  // Relaxed: it may be set twice, for the same moment.
+  is_running_.store(true, std::memory_order_relaxed);
+  itimerspec when{};
+  when.it_value.tv_sec = longest_sleep / std::chrono::seconds(1);
+  when.it_value.tv_nsec = (longest_sleep % std::chrono::seconds(1)).count();
+  // Cannot fail: the descriptor is a timer's and the time is one.
+  (void)::timerfd_settime(timer_.get(), 0, &when, nullptr);
+#endif
+}
+
+void LookTimer::rest() noexcept {
+  // To be set anew is what makes it unreadable; by zero it stands still.
+  const itimerspec never{};
+  (void)::timerfd_settime(timer_.get(), 0, &never, nullptr);
+  // [L2] seq_cst: before the look at the positions; partner [L1].
+  is_running_.store(false, std::memory_order_seq_cst);
+}
+
+}  // namespace mews::detail
