@@ -37,6 +37,10 @@ class SharedSender;
 /// Death: when the other process is gone, blocked calls return at once. What it had sent is still
 /// received, in order; then `receive` says `peer_died`, and how (`host_died` in a plugin).
 ///
+/// Leaving: when the other end ends in good order (its session, or the host's last handle on this
+/// channel: plugin, channel moved out, shared sender), sending is `closed` at once, with room or
+/// without, and receiving once everything was received.
+///
 /// Progress: lock-free while a call need not wait. System calls are made only to wake who sleeps,
 /// for memory that nobody has touched yet, and when another thread than before sends (or receives).
 ///
@@ -118,7 +122,10 @@ class Channel {
 
   /// For an event loop: poll this descriptor for reading. It becomes readable when a message can
   /// be received or the channel has ended, provided `arm_event` was called since. It belongs to the
-  /// channel and lives as long; do not read from it or close it. Any thread.
+  /// channel and lives as long; do not read from it or close it. Any thread. While a host has one
+  /// that is armed, its watcher looks once a second whether the event was kept from it (with
+  /// `Watcher::none`: `Session::watch_fd` becomes readable for that). So it may become readable,
+  /// once a second at most, with nothing to receive.
   [[nodiscard]] int event_fd() const noexcept;
   /// Arms `event_fd`. False when there is something to receive (or the end to see) already: then
   /// receive first. To be called by the receiving thread before each poll. `concurrent_use`.
@@ -136,7 +143,8 @@ class Channel {
 /// turns with each other. One that was moved from may only be destroyed or assigned to.
 ///
 /// It may outlive its channel and plugin handle. When the handle is dropped the channel is closed,
-/// at once or, if a thread is sending then, not at all; what is sent after the close is `closed`.
+/// at once or, if a thread is sending then, when the last sender is dropped; what is sent after the
+/// close is `closed`.
 class SharedSender {
  public:
   /// As `Channel::loan`: takes no turn, and does not keep others from theirs.
@@ -147,8 +155,8 @@ class SharedSender {
   /// As `Channel::send`, one thread after the other. Blocks for its turn, by a mutex, and then as
   /// `Channel::send`; a thread that waits for room or for a slab keeps its turn meanwhile. One
   /// deadline for all of it: `timed_out` says what it was that did not come. `concurrent_use` only
-  /// when somebody sends by the channel itself. A death of the other end ends the wait of the
-  /// thread whose turn it is, and then that of each behind it.
+  /// when somebody sends by the channel itself. A stop token ends either wait. A death of the other
+  /// end ends the wait of the thread whose turn it is, and then that of each behind it.
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {});
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline,
                                   const std::stop_token& stop = {});

@@ -21,8 +21,9 @@ struct PluginProcess;
 
 /// The host's handle on one plugin process.
 ///
-/// Dropping it closes the channel; the process itself is still watched, and taken back when it
-/// ends.
+/// Dropping it closes the channel; once nobody has the channel any more (moved out, or by a shared
+/// sender), the process is told that nobody reads either. It is still watched, and taken back when
+/// it ends.
 ///
 /// Threads: any may call `is_alive`, `exit`, `wait_exit` and `kill`, and ask for name, peer and
 /// pid. `renew`, as a move, makes the handle another process's: no other thread may use the handle,
@@ -50,16 +51,16 @@ class Plugin {
   /// How that process ended; nothing while it runs.
   [[nodiscard]] std::optional<PluginExit> exit() const;
   /// Blocks until it has ended and all that it had has been taken back; a mutex. `timed_out`;
-  /// `closed` when the session that made this handle is gone. With `Watcher::none` the waiting
-  /// thread does what `process_events` does.
+  /// `closed` when the session that made this handle is gone; `cancelled` by the stop token. With
+  /// `Watcher::none` the waiting thread does what `process_events` does.
   [[nodiscard]] Result<PluginExit> wait_exit(Deadline deadline, const std::stop_token& stop = {});
 
   /// After a death under `Restart::on_crash`: waits for the next process and turns `channel()` to
   /// it. What the dead one had sent and was not received is dropped. Blocks as `wait_exit` does.
-  /// `timed_out`; `closed` when the session that made this handle is gone; `peer_died` when there
-  /// will be no next process; when it could not be started, why: `spawn_failed` with path and
-  /// errno, `too_many_peers`, `out_of_memory`, `os_error`. On every error the handle is what it
-  /// was.
+  /// `timed_out`; `cancelled`; `closed` when the session that made this handle is gone; `peer_died`
+  /// when there will be no next process; when it could not be started, why: `spawn_failed` with
+  /// path and errno, `too_many_peers`, `out_of_memory`, `os_error`. On every error the handle is
+  /// what it was.
   [[nodiscard]] Result<void> renew(Deadline deadline, const std::stop_token& stop = {});
 
   /// Sends a signal to exactly this process, never to one that got its number later; one system

@@ -23,6 +23,12 @@ namespace MEWS_VISIBLE mews {
 /// Move-only: what `channel()` gave, plugins and loans stay valid. A moved-from session may only be
 /// destroyed or assigned to. Destroy it after its channels and plugins. A loan or message that
 /// outlives it stays valid: the mapping is then kept until the process ends.
+///
+/// A child forked without exec does not have the arena. There every call that returns a `Result` is
+/// `wrong_process`, on plugins, channels and shared senders too; `shutdown`, `stats` and
+/// `process_events` do nothing; destroying and moving is safe. The bytes of a loan or message above
+/// 480 are not mapped: to touch them there is SIGSEGV. (Made by `fork`: a child made by a bare
+/// clone system call is not noticed.)
 class Session {
  public:
   /// Makes an arena; this process is its host. `invalid_argument` names the option;
@@ -42,7 +48,8 @@ class Session {
 
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
-  /// Host: as `shutdown` with two seconds. Plugin: closes its channel. In a forked child, where the
+  /// Host: as `shutdown` with two seconds; plugins that it did not start are told that the session
+  /// is over. Plugin: closes its channel, both ways. In a forked child, where the
   /// arena is not mapped: nothing, as with its plugins, loans and messages.
   ~Session();
 
@@ -99,9 +106,10 @@ class Session {
   /// blocks; throws `std::bad_alloc`.
   [[nodiscard]] Stats stats() const;
 
-  /// For `Watcher::none`: readable when another process has died or something else wants attention,
-  /// then call `process_events`. It belongs to the session and lives as long; do not read from it
-  /// or close it. Any thread.
+  /// For `Watcher::none`: readable when another process has died or something else wants attention
+  /// (also once a second while an event loop of the host's is armed, see `Channel::event_fd`), then
+  /// call `process_events`. It belongs to the session and lives as long; do not read from it or
+  /// close it. Any thread.
   [[nodiscard]] int watch_fd() const noexcept;
   /// Does what the watcher thread would do: takes back what the dead had, ends the calls that wait
   /// for them, restarts, calls `on_exit`. Any thread; what several do at once is done one after the

@@ -135,10 +135,7 @@ void HostCore::leave() noexcept {
   for (const auto& plugin : plugins_) {
     if (plugin->current && plugin->current->channel) plugin->current->channel->leave();
   }
-  // Release: before the bells; partner: `SessionCore::why_not_wait`.
-  session_->arena().peer(kHostPeer).seat.store(layout::SeatWord{layout::PeerState::left}.pack(),
-                                               std::memory_order_release);
-  session_->ring_all_freed();
+  session_->leave();
 }
 
 }  // namespace mews::detail

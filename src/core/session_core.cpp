@@ -35,6 +35,11 @@ std::string holders_text(const SessionCore& core, const std::optional<mem::Censu
   return text.empty() ? "nobody holds any now" : text;
 }
 
+void wake_waiters(sync::Gate& gate, sync::Doorbell bell) {
+  gate.interrupt();
+  (void)bell.ring_always();
+}
+
 }  // namespace
 
 SessionCore::SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self,
@@ -105,7 +110,7 @@ Result<void> SessionCore::claim(mem::Slab& slab, std::uint64_t bytes, Patience p
 std::optional<ErrorCode> SessionCore::why_not_wait() const noexcept {
   if (const auto why = ended()) return why;
   if (self_ == kHostPeer) return std::nullopt;
-  // Relaxed: the bell that is rung behind it orders it (`HostCore::leave`).
+  // Relaxed: the bell that is rung behind it orders it (`leave`).
   const auto host = arena_->peer(kHostPeer).seat.load(std::memory_order_relaxed);
   const bool has_left = layout::SeatWord::unpack(host).state == layout::PeerState::left;
   return has_left ? std::optional(ErrorCode::closed) : std::nullopt;
@@ -135,10 +140,7 @@ Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, co
   };
   auto& gate = gates_[id.value()];
   // This thread sleeps at the gate, or for all on the bell.
-  const WakeOnStop stop(until, [&gate, &bell] {
-    gate.interrupt();
-    (void)bell.ring_always();
-  });
+  const WakeOnStop stop(until, [&gate, &bell] { wake_waiters(gate, bell); });
   if (auto last = gate.wait(until.deadline, attempt, sleep)) return *std::move(last);
   return fail(ErrorCode::timed_out, detail_text([&] {
                 return claim_timeout_text(bytes, id, Deadline::Clock::now() - began,
@@ -173,6 +175,13 @@ void SessionCore::ring_all_freed() noexcept {
     gates_[i].notify();
     (void)sync::Doorbell(arena_->pool().freed_bell[i]).ring_always();
   }
+}
+
+void SessionCore::leave() noexcept {
+  // Release: before the bells; partner: `why_not_wait`.
+  arena_->peer(self_).seat.store(layout::SeatWord{layout::PeerState::left}.pack(),
+                                 std::memory_order_release);
+  ring_all_freed();
 }
 
 void SessionCore::end(ErrorCode why) noexcept {

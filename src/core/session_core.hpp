@@ -77,6 +77,9 @@ class SessionCore final : private mem::FreedListener {
   /// Slabs of any class may have become free, or the session has ended: everybody looks again.
   void ring_all_freed() noexcept;
 
+  /// Of the host: its entry says that it has left, and whoever waits for a slab is told.
+  void leave() noexcept;
+
   /// No claim waits any longer; `why` is what they return.
   void end(ErrorCode why) noexcept;
   [[nodiscard]] std::optional<ErrorCode> ended() const noexcept;

@@ -90,12 +90,18 @@ void leave_letters(Encounter& meeting) {
   }
 }
 
+void send_until_it_is_told(Encounter& meeting) {
+  while (meeting.send(kInline)) {
+  }
+}
+
 }  // namespace
 
 void play_partner(std::string_view scenario, Encounter& encounter) {
-  constexpr std::array<std::pair<std::string_view, void (*)(Encounter&)>, 12> kPartners{{
+  constexpr std::array<std::pair<std::string_view, void (*)(Encounter&)>, 13> kPartners{{
       {"attach", leave_letters},
       {"detach", leave_letters},
+      {"detach_from_sender", send_until_it_is_told},
       {"receive_and_release", send_then_last},
       {"receive_in_batches", send_then_last},
       {"fill_the_ring", let_it_sleep_for_room},

@@ -129,6 +129,9 @@ TEST_CASE("crash: a plugin may die at any step of attaching") {
 TEST_CASE("crash: a plugin may die at any step of leaving") {
   every_death_of("detach", 3);
 }
+TEST_CASE("crash: a plugin may die at any step of leaving a host that waits for room") {
+  every_death_of("detach_from_sender", 4);
+}
 TEST_CASE("crash: a plugin may die at any step of lending and sending") {
   every_death_of("loan_and_send", 40);
 }

@@ -4,7 +4,9 @@
 #include <poll.h>
 
 #include <array>
+#include <chrono>
 #include <string_view>
+#include <thread>
 
 #include "crash/actor.hpp"
 #include "crash/lending.hpp"
@@ -205,6 +207,11 @@ inline void hold_some(Actor& actor) {
 
 inline void nothing(Actor&) {}
 
+/// Until the host has filled the lane that nobody reads, and sleeps for room; mostly.
+inline void let_the_lane_fill(Actor&) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+}
+
 enum class CountFrom : std::uint8_t { attach, work, detach };
 struct Scenario {
   std::string_view name;
@@ -215,6 +222,7 @@ struct Scenario {
 inline constexpr std::array kScenarios{
     Scenario{"attach", CountFrom::attach, nothing},
     Scenario{"detach", CountFrom::detach, nothing},
+    Scenario{"detach_from_sender", CountFrom::detach, let_the_lane_fill},
     Scenario{"loan_and_send", CountFrom::work, loan_and_send},
     Scenario{"receive_and_release", CountFrom::work, receive_and_release},
     Scenario{"receive_in_batches", CountFrom::work, receive_in_batches},

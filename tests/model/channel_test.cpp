@@ -47,7 +47,89 @@ class Closing final : public Traffic {
   bool has_closed_ = false;
 };
 
+// One end sends on; the other receives some, and leaves. Both processes live.
+class Leaving final : public Scenario {
+ public:
+  Leaving(int leaver, int reads) {
+    auto& sender = leaver == kHost ? plugin_ : host_;
+    auto& reader = leaver == kHost ? host_ : plugin_;
+    threads_ = {{.name = "sender",
+                 .process = sender.peer(),
+                 .body =
+                     [this, &sender] {
+                       while (sender.send(0, kMostInlineBytes))
+                         expect(++sent_ < 100,
+                                "a lane that nobody reads takes messages without end");
+                     }},
+                {.name = "reader", .process = reader.peer(), .body = [&reader, reads] {
+                   for (int i = 0; i < reads; ++i)
+                     expect(reader.receive().has_value(), "a published message is not delivered");
+                   reader.channel().leave();
+                 }}};
+  }
+  void reset() override {
+    tiny_.reset();
+    host_.reset();
+    plugin_.reset();
+    sent_ = 0;
+  }
+  void verify() override {}
+
+ private:
+  TinyArena tiny_{{.slabs = 2, .chunk_slabs = 1}, words_};
+  Process host_{tiny_, words_, kHost, kPlugin};
+  Process plugin_{tiny_, words_, kPlugin, kPlugin};
+  int sent_ = 0;
+};
+
+// The host has all slabs and ends its session, while a plugin waits for one.
+class HostLeaving final : public Scenario {
+ public:
+  HostLeaving() {
+    threads_ = {
+        {.name = "lender",
+         .process = kPlugin,
+         .body =
+             [this] { expect(!plugin_.loan(kSlabBytes), "a slab was lent that the host has"); }},
+        {.name = "host", .process = kHost, .body = [this] { host_.session().leave(); }}};
+  }
+  void reset() override {
+    tiny_.reset();
+    host_.reset();
+    plugin_.reset();
+    (void)host_.session().claim(slab_, kSlabBytes, detail::Patience::none());
+  }
+  void verify() override {}
+
+ private:
+  TinyArena tiny_{{.slabs = 1, .chunk_slabs = 1}, words_};
+  Process host_{tiny_, words_, kHost, kPlugin};
+  Process plugin_{tiny_, words_, kPlugin, kPlugin};
+  mem::Slab slab_;
+};
+
 }  // namespace
+
+TEST_CASE("channel: a sender that waits for room while the reader leaves never sleeps for ever") {
+  Leaving plugin(kPlugin, 0);
+  require_holds("plugin leaves a waiting sender", plugin, {});
+  Leaving after_one(kPlugin, 1);
+  require_holds("plugin reads and leaves", after_one, {});
+  Leaving host(kHost, 1);
+  require_holds("host reads and leaves", host, {});
+}
+
+TEST_CASE("channel: a plugin that waits for a slab while the host leaves never sleeps for ever") {
+  HostLeaving scenario;
+  require_holds("host leaves one that waits for a slab", scenario, {});
+}
+
+TEST_CASE("channel: a reader that says that it has left after it rings is found",
+          "[.][reader_left_after_bell]") {
+  Leaving scenario(kPlugin, 0);
+  require_found("reader_left after the bell", scenario, {},
+                "sender sleeps for ever on to_plugin.space_bell");
+}
 
 TEST_CASE("channel: what a dead sender published is delivered, and the rest comes back") {
   DeadSender scenario({});

@@ -52,6 +52,7 @@ TinyArena::TinyArena(const TinyPlan& plan, Words& words)
   words.add("hints", row.hints);
   words.add("fresh", &arena_.pool().fresh[0]);
   words.add("freed_bell", &arena_.pool().freed_bell[0]);
+  words.add("host.seat", &arena_.peer(kHostPeer).seat);
   for (const auto lane : {kToHost, kToPlugin}) {
     const auto name = std::string(lane == kToHost ? "to_host" : "to_plugin");
     auto& state = arena_.lane(lane);
