@@ -102,7 +102,7 @@ class Execution final : private os::FutexModel, private sync::LockModel {
   void lock(const void* mutex) override;
   void unlock(const void* mutex) override;
   bool sleep(const void* condition, Deadline deadline) override;
-  void wake_all(const void* condition) override;
+  void wake(const void* condition, int sleepers) override;
 
   void park(const void* on, bool has_deadline);
   int unpark(const void* on, int count);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <limits>
 
 #include "model/execution.hpp"
 
@@ -63,8 +62,8 @@ bool Execution::sleep(const void* condition, Deadline deadline) {
   return !has_deadline || !is_late_;
 }
 
-void Execution::wake_all(const void* condition) {
-  unpark(condition, std::numeric_limits<int>::max());
+void Execution::wake(const void* condition, int sleepers) {
+  unpark(condition, sleepers);
 }
 
 void Execution::pass_deadlines() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <climits>
 #include <condition_variable>
 #include <mutex>
 
@@ -16,9 +17,9 @@ namespace mews::sync {
 struct LockModel {
   virtual void lock(const void* mutex) = 0;
   virtual void unlock(const void* mutex) = 0;
-  /// Sleeps until `wake_all` or the deadline; false: by the deadline. May return early.
+  /// Sleeps until `wake` or the deadline; false: by the deadline. May return early.
   virtual bool sleep(const void* condition, Deadline deadline) = 0;
-  virtual void wake_all(const void* condition) = 0;
+  virtual void wake(const void* condition, int sleepers) = 0;
 
  protected:
   ~LockModel() = default;
@@ -60,11 +61,11 @@ class CondVar {
     }
   }
   void notify_all() {
-    if (lock_model != nullptr) return lock_model->wake_all(this);
+    if (lock_model != nullptr) return lock_model->wake(this, INT_MAX);
     condition_.notify_all();
   }
   void notify_one() {
-    if (lock_model != nullptr) return lock_model->wake_all(this);
+    if (lock_model != nullptr) return lock_model->wake(this, 1);
     condition_.notify_one();
   }
 
