@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../support/catch.hpp"
+#include "core/longest_sleep.hpp"
 #include "site.hpp"
 
 using namespace process_test;
@@ -14,6 +15,15 @@ using namespace process_test;
 namespace {
 
 const auto kIgnore = [](const mews::MessageView&) {};
+
+/// Nobody looks again by itself: what a stop does not wake sleeps on.
+class NoLooks {
+ public:
+  NoLooks() noexcept { mews::detail::longest_sleep = std::chrono::hours(1); }
+  NoLooks(const NoLooks&) = delete;
+  NoLooks& operator=(const NoLooks&) = delete;
+  ~NoLooks() { mews::detail::longest_sleep = std::chrono::seconds(1); }
+};
 
 /// A host and a plugin within its process; the lane to the plugin is full, all slabs of 4 KiB are
 /// taken, and nothing is there to be received: whatever is called would wait.
@@ -80,6 +90,7 @@ class Stuck {
     options.local.watcher = watcher;
     return options;
   }
+  NoLooks no_looks_;
   mews::Session host_;
   std::optional<mews::Plugin> plugin_;
   std::optional<mews::Session> guest_;
