@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "mews/channel.hpp"
 
+#include <optional>
+
 #include "core/channel_core.hpp"
 #include "mews/base/assert.hpp"
 
@@ -27,25 +29,58 @@ detail::ChannelCore& used(const std::shared_ptr<detail::ChannelCore>& core) noex
 }
 
 /// One thread's turn on a shared sender.
-template <class Use>
-Result<void> in_turn(detail::ChannelCore& core, const detail::Until& until, Use&& use) {
-  // Before the turn: in a forked child it may never come.
-  if (!core.session().is_own()) return fail(ErrorCode::wrong_process);
-  auto& turn = core.shared_turn();
-  const auto turned = [&] {
-    const detail::WakeOnStop stop(until, [&turn] { turn.interrupt(); });
-    return turn.enter(until.deadline, [&until] { return until.is_cancelled(); });
-  }();
-  if (turned == sync::Turned::cancelled) return fail(ErrorCode::cancelled);
-  if (turned == sync::Turned::late) {
-    return fail(ErrorCode::timed_out, "other threads of this process are sending");
+class InTurn {
+ public:
+  /// Waits for it as far as `patience` goes, which is then what is left of it.
+  InTurn(detail::ChannelCore& core, Patience& patience) : turn_(core.shared_turn()) {
+    // Before the turn: in a forked child it may never come.
+    if (!core.session().is_own()) {
+      failed_ = ErrorCode::wrong_process;
+    } else if (!turn_.try_enter()) {
+      failed_ = patience.may_wait() ? wait(core, patience) : ErrorCode::would_block;
+    }
   }
-  struct Leave {
-    sync::Turn& turn;
-    ~Leave() { turn.leave(); }
-  };
-  const Leave leave{turn};
-  return use();
+  InTurn(const InTurn&) = delete;
+  InTurn& operator=(const InTurn&) = delete;
+  ~InTurn() {
+    if (!failed_) turn_.leave();
+  }
+
+  /// Runs `use` if the turn has come.
+  template <class Use>
+  auto run(Use&& use) -> decltype(use()) {
+    if (failed_ == ErrorCode::timed_out) {
+      return fail(ErrorCode::timed_out, "other threads of this process are sending");
+    }
+    if (failed_) return fail(*failed_);
+    return use();
+  }
+
+ private:
+  std::optional<ErrorCode> wait(detail::ChannelCore& core, Patience& patience) {
+    const auto until = core.session().until(patience);
+    patience = Patience::of(until);
+    const detail::WakeOnStop stop(until, [this] { turn_.interrupt(); });
+    switch (turn_.enter(until.deadline, [&until] { return until.is_cancelled(); })) {
+      case sync::Turned::entered:
+        return std::nullopt;
+      case sync::Turned::late:
+        return ErrorCode::timed_out;
+      case sync::Turned::cancelled:
+        break;
+    }
+    return ErrorCode::cancelled;
+  }
+
+  sync::Turn& turn_;
+  std::optional<ErrorCode> failed_;
+};
+
+template <class Payload>
+Result<void> send_in_turn(detail::ChannelCore& core, Payload&& payload, Envelope envelope,
+                          Patience patience) {
+  InTurn turn(core, patience);
+  return turn.run([&] { return core.send(payload, envelope, patience); });
 }
 
 }  // namespace
@@ -146,22 +181,18 @@ Result<Loan> SharedSender::loan(std::size_t bytes, Deadline deadline, const std:
   return loan_from(core(), bytes, {deadline, stop});
 }
 Result<void> SharedSender::send(Loan&& loan, Envelope envelope) {
-  return send(std::move(loan), envelope, core().session().until(Patience::usual()).deadline);
+  return send_in_turn(core(), loan, envelope, Patience::usual());
 }
 Result<void> SharedSender::send(Loan&& loan, Envelope envelope, Deadline deadline,
                                 const std::stop_token& stop) {
-  return in_turn(core(), {deadline, &stop}, [&] {
-    return core().send(loan, envelope, {deadline, stop});
-  });
+  return send_in_turn(core(), loan, envelope, {deadline, stop});
 }
 Result<void> SharedSender::send(std::span<const std::byte> bytes, Envelope envelope) {
-  return send(bytes, envelope, core().session().until(Patience::usual()).deadline);
+  return send_in_turn(core(), bytes, envelope, Patience::usual());
 }
 Result<void> SharedSender::send(std::span<const std::byte> bytes, Envelope envelope,
                                 Deadline deadline, const std::stop_token& stop) {
-  return in_turn(core(), {deadline, &stop}, [&] {
-    return core().send(bytes, envelope, {deadline, stop});
-  });
+  return send_in_turn(core(), bytes, envelope, {deadline, stop});
 }
 
 }  // namespace mews

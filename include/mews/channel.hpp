@@ -32,7 +32,7 @@ class SharedSender;
 /// call for each wait that it ends.
 ///
 /// In a child forked off the process that made the session: `wrong_process`, and nothing happens.
-/// `event_fd` is the parent's.
+/// `event_fd` is of no use there.
 ///
 /// Death: when the other process is gone, blocked calls return at once. What it had sent is still
 /// received, in order; then `receive` says `peer_died`, and how (`host_died` in a plugin).

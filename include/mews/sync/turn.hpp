@@ -32,16 +32,19 @@ class Turn {
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
+  /// Never blocks; whether it is this thread's turn, until `leave`.
+  [[nodiscard]] bool try_enter() {
+    std::uint32_t nobodys = 0;
+    // [T1] acquire: what the one before did in its turn. ABA: 0 always means the same.
+    return state_.compare_exchange_strong(nobodys, 1, std::memory_order_acquire,
+                                          std::memory_order_relaxed);
+  }
+
   /// Blocks until it is this thread's turn, the deadline, or until `is_cancelled()`, which is asked
   /// whenever the thread is about to sleep.
   template <class IsCancelled>
   [[nodiscard]] Turned enter(Deadline deadline, IsCancelled&& is_cancelled) {
-    std::uint32_t nobodys = 0;
-    // [T1] acquire: what the one before did in its turn. ABA: 0 always means the same.
-    if (state_.compare_exchange_strong(nobodys, 1, std::memory_order_acquire,
-                                       std::memory_order_relaxed)) {
-      return Turned::entered;
-    }
+    if (try_enter()) return Turned::entered;
     std::unique_lock lock(mutex_);
     for (;;) {
       // [T1] acquire, as above. Whoever has the turn is to see on leaving that others wait.
