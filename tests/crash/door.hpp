@@ -35,7 +35,7 @@ class Door {
   /// Not before the child's end.
   ~Door() {
     (void)mews::os::send_signal(child_.pidfd.get(), SIGKILL);
-    successor_.join();
+    if (successor_.joinable()) successor_.join();
   }
 
   /// The child; nothing when it died before it had a seat.
@@ -50,28 +50,36 @@ class Door {
     auto admitted = stage_.host().admit(kStuck);
     see_out(admitted);
   }
-  /// What happened at the door that should not.
-  [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
+  /// What happened at the door that should not; after `close`, or when `admit` has given nothing.
+  [[nodiscard]] std::string problem() {
+    successor_.join();
+    // The host did not start it, so its status is this process's to take.
+    const auto status = successors_pidfd_ ? mews::os::reap(successors_pidfd_.get()) : std::nullopt;
+    const bool came_in = status && !status->is_signal && status->number == 0;
+    return problem_ + (came_in ? "" : "nobody comes in afterwards; ");
+  }
 
  private:
   void come_in_after_its_end() {
     (void)mews::os::wait_for_exit(child_.pidfd.get(), mews::forever);
-    const auto successor = join(stage_, "attach", 0, successors_page_);
+    auto successor = join(stage_, "attach", 0, successors_page_);
     // It would be killed at the end of the thread that started it.
-    if (successor) (void)mews::os::wait_for_exit(successor->pidfd.get(), mews::forever);
+    if (!successor) return;
+    (void)mews::os::wait_for_exit(successor->pidfd.get(), mews::forever);
+    successors_pidfd_ = std::move(successor->pidfd);
   }
   void see_out(mews::Result<mews::Plugin>& admitted) {
     if (!admitted) {
       problem_ = admitted.error().message() + "; ";
       return;
     }
-    const auto exit = admitted->wait_exit(kStuck);
-    if (!exit || exit->is_signal || exit->number != 0) problem_ = "nobody comes in afterwards; ";
+    if (!admitted->wait_exit(kStuck)) problem_ = "who came in afterwards is never gone; ";
   }
 
   Stage& stage_;
   const mews::os::Child& child_;
   WitnessPage successors_page_;
+  mews::os::UniqueFd successors_pidfd_;  // of `successor_` until it is joined
   std::string problem_;
   std::thread successor_;
 };
