@@ -147,7 +147,7 @@ CasePtr slab_handed_over(std::uint64_t bytes) {
                                      .generation = handle.generation,
                                      .bytes = bytes};
     mem::Slab slab;
-    require(pool.take(slab, named, kLane, kFirstPeer), "a slab could not be taken");
+    require(!pool.take(slab, named, kLane, kFirstPeer), "a slab could not be taken");
     read_header(slab, handle.header);
     pool.release(slab);
   };
