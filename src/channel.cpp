@@ -4,28 +4,57 @@
 #include <optional>
 
 #include "core/channel_core.hpp"
-#include "mews/base/assert.hpp"
 
 namespace mews {
 namespace {
 
 using detail::Patience;
+using Core = std::shared_ptr<detail::ChannelCore>;
 
-// The one named result is what the caller gets: nothing is moved.
-Result<Loan> loan_from(detail::ChannelCore& core, std::size_t bytes, Patience patience) {
+/// What every call of an empty channel returns. Apart, so that it costs the other calls nothing.
+template <class T>
+[[gnu::cold, gnu::noinline]] Result<T> refused() noexcept {
+  return fail(
+      ErrorCode::invalid_argument,
+      "this channel is empty: it was moved from, or it is a host's, which has one with each "
+      "of its plugins");
+}
+
+// The one named result of each of these is what the caller gets: nothing is moved.
+Result<Loan> loan_of(detail::ChannelCore& core, std::size_t bytes, Patience patience) {
   Result<Loan> loan;
   core.loan(loan, bytes, patience);
   return loan;
 }
-Result<Message> message_from(detail::ChannelCore& core, Patience patience) {
+Result<Loan> aligned_loan_of(detail::ChannelCore& core, std::size_t bytes, std::size_t alignment,
+                             Patience patience) {
+  Result<Loan> loan;
+  core.loan_aligned(loan, bytes, alignment, patience);
+  return loan;
+}
+Result<Message> message_of(detail::ChannelCore& core, Patience patience) {
   Result<Message> message;
   core.receive(message, patience);
   return message;
 }
 
-detail::ChannelCore& used(const std::shared_ptr<detail::ChannelCore>& core) noexcept {
-  MEWS_ASSERT(core != nullptr, "a channel or sender that was moved from is used");
-  return *core;
+Result<Loan> loan_from(const Core& core, std::size_t bytes, Patience patience) {
+  return core ? loan_of(*core, bytes, patience) : refused<Loan>();
+}
+Result<Loan> loan_from(const Core& core, std::size_t bytes, std::size_t alignment,
+                       Patience patience) {
+  return core ? aligned_loan_of(*core, bytes, alignment, patience) : refused<Loan>();
+}
+Result<Message> message_from(const Core& core, Patience patience) {
+  return core ? message_of(*core, patience) : refused<Message>();
+}
+template <class Payload>
+Result<void> send_by(const Core& core, Payload&& payload, Envelope envelope, Patience patience) {
+  return core ? core->send(payload, envelope, patience) : refused<void>();
+}
+Result<std::size_t> batch_from(const Core& core, VisitRef visit, std::size_t limit,
+                               Patience patience) {
+  return core ? core->receive_batch(visit, limit, patience) : refused<std::size_t>();
 }
 
 /// One thread's turn on a shared sender.
@@ -77,10 +106,11 @@ class InTurn {
 };
 
 template <class Payload>
-Result<void> send_in_turn(detail::ChannelCore& core, Payload&& payload, Envelope envelope,
+Result<void> send_in_turn(const Core& core, Payload&& payload, Envelope envelope,
                           Patience patience) {
-  InTurn turn(core, patience);
-  return turn.run([&] { return core.send(payload, envelope, patience); });
+  if (!core) return refused<void>();
+  InTurn turn(*core, patience);
+  return turn.run([&] { return core->send(payload, envelope, patience); });
 }
 
 }  // namespace
@@ -90,109 +120,134 @@ Channel::Channel(Channel&&) noexcept = default;
 Channel& Channel::operator=(Channel&&) noexcept = default;
 Channel::~Channel() = default;
 
-detail::ChannelCore& Channel::core() const noexcept {
-  return used(core_);
-}
-
 Result<Loan> Channel::loan(std::size_t bytes) {
-  return loan_from(core(), bytes, Patience::usual());
+  return loan_from(core_, bytes, Patience::usual());
 }
 Result<Loan> Channel::loan(std::size_t bytes, Deadline deadline, const std::stop_token& stop) {
-  return loan_from(core(), bytes, {deadline, stop});
+  return loan_from(core_, bytes, {deadline, stop});
 }
 Result<Loan> Channel::try_loan(std::size_t bytes) {
-  return loan_from(core(), bytes, Patience::none());
+  return loan_from(core_, bytes, Patience::none());
+}
+Result<Loan> Channel::loan(std::size_t bytes, std::size_t alignment) {
+  return loan_from(core_, bytes, alignment, Patience::usual());
+}
+Result<Loan> Channel::loan(std::size_t bytes, std::size_t alignment, Deadline deadline,
+                           const std::stop_token& stop) {
+  return loan_from(core_, bytes, alignment, {deadline, stop});
+}
+Result<Loan> Channel::try_loan(std::size_t bytes, std::size_t alignment) {
+  return loan_from(core_, bytes, alignment, Patience::none());
 }
 
 Result<void> Channel::send(Loan&& loan, Envelope envelope) {
-  return core().send(loan, envelope, Patience::usual());
+  return send_by(core_, loan, envelope, Patience::usual());
 }
 Result<void> Channel::send(Loan&& loan, Envelope envelope, Deadline deadline,
                            const std::stop_token& stop) {
-  return core().send(loan, envelope, {deadline, stop});
+  return send_by(core_, loan, envelope, {deadline, stop});
 }
 Result<void> Channel::try_send(Loan&& loan, Envelope envelope) {
-  return core().send(loan, envelope, Patience::none());
+  return send_by(core_, loan, envelope, Patience::none());
 }
 
 Result<void> Channel::send(std::span<const std::byte> bytes, Envelope envelope) {
-  return core().send(bytes, envelope, Patience::usual());
+  return send_by(core_, bytes, envelope, Patience::usual());
 }
 Result<void> Channel::send(std::span<const std::byte> bytes, Envelope envelope, Deadline deadline,
                            const std::stop_token& stop) {
-  return core().send(bytes, envelope, {deadline, stop});
+  return send_by(core_, bytes, envelope, {deadline, stop});
 }
 Result<void> Channel::try_send(std::span<const std::byte> bytes, Envelope envelope) {
-  return core().send(bytes, envelope, Patience::none());
+  return send_by(core_, bytes, envelope, Patience::none());
 }
 
 Result<std::size_t> Channel::try_send_batch(std::span<Loan> loans, Envelope envelope) {
-  return core().try_send_batch(loans, envelope);
+  return core_ ? core_->try_send_batch(loans, envelope) : refused<std::size_t>();
 }
 
 Result<Message> Channel::receive() {
-  return message_from(core(), Patience::usual());
+  return message_from(core_, Patience::usual());
 }
 Result<Message> Channel::receive(Deadline deadline, const std::stop_token& stop) {
-  return message_from(core(), {deadline, stop});
+  return message_from(core_, {deadline, stop});
 }
 Result<Message> Channel::try_receive() {
-  return message_from(core(), Patience::none());
+  return message_from(core_, Patience::none());
 }
 
-Result<std::size_t> Channel::receive_batch(const std::function<void(const MessageView&)>& visit,
-                                           std::size_t limit) {
-  return core().receive_batch(visit, limit, Patience::usual());
+Result<std::size_t> Channel::receive_batch(VisitRef visit, std::size_t limit) {
+  return batch_from(core_, visit, limit, Patience::usual());
 }
-Result<std::size_t> Channel::receive_batch(const std::function<void(const MessageView&)>& visit,
-                                           std::size_t limit, Deadline deadline,
+Result<std::size_t> Channel::receive_batch(VisitRef visit, std::size_t limit, Deadline deadline,
                                            const std::stop_token& stop) {
-  return core().receive_batch(visit, limit, {deadline, stop});
+  return batch_from(core_, visit, limit, {deadline, stop});
 }
-Result<std::size_t> Channel::try_receive_batch(const std::function<void(const MessageView&)>& visit,
-                                               std::size_t limit) {
-  return core().receive_batch(visit, limit, Patience::none());
+Result<std::size_t> Channel::try_receive_batch(VisitRef visit, std::size_t limit) {
+  return batch_from(core_, visit, limit, Patience::none());
 }
 
 SharedSender Channel::shared() {
   return SharedSender(core_);
 }
 Result<void> Channel::close() {
-  return core().close();
+  return core_ ? core_->close() : refused<void>();
 }
 int Channel::event_fd() const noexcept {
-  return core().event_fd();
+  return core_ ? core_->event_fd() : -1;
 }
 Result<bool> Channel::arm_event() {
-  return core().arm_event();
+  return core_ ? core_->arm_event() : refused<bool>();
 }
 
 SharedSender::SharedSender(std::shared_ptr<detail::ChannelCore> core) noexcept
     : core_(std::move(core)) {}
 
-detail::ChannelCore& SharedSender::core() const noexcept {
-  return used(core_);
-}
-
 Result<Loan> SharedSender::loan(std::size_t bytes) {
-  return loan_from(core(), bytes, Patience::usual());
+  return loan_from(core_, bytes, Patience::usual());
 }
 Result<Loan> SharedSender::loan(std::size_t bytes, Deadline deadline, const std::stop_token& stop) {
-  return loan_from(core(), bytes, {deadline, stop});
+  return loan_from(core_, bytes, {deadline, stop});
 }
+Result<Loan> SharedSender::try_loan(std::size_t bytes) {
+  return loan_from(core_, bytes, Patience::none());
+}
+Result<Loan> SharedSender::loan(std::size_t bytes, std::size_t alignment) {
+  return loan_from(core_, bytes, alignment, Patience::usual());
+}
+Result<Loan> SharedSender::loan(std::size_t bytes, std::size_t alignment, Deadline deadline,
+                                const std::stop_token& stop) {
+  return loan_from(core_, bytes, alignment, {deadline, stop});
+}
+Result<Loan> SharedSender::try_loan(std::size_t bytes, std::size_t alignment) {
+  return loan_from(core_, bytes, alignment, Patience::none());
+}
+
 Result<void> SharedSender::send(Loan&& loan, Envelope envelope) {
-  return send_in_turn(core(), loan, envelope, Patience::usual());
+  return send_in_turn(core_, loan, envelope, Patience::usual());
 }
 Result<void> SharedSender::send(Loan&& loan, Envelope envelope, Deadline deadline,
                                 const std::stop_token& stop) {
-  return send_in_turn(core(), loan, envelope, {deadline, stop});
+  return send_in_turn(core_, loan, envelope, {deadline, stop});
+}
+Result<void> SharedSender::try_send(Loan&& loan, Envelope envelope) {
+  return send_in_turn(core_, loan, envelope, Patience::none());
 }
 Result<void> SharedSender::send(std::span<const std::byte> bytes, Envelope envelope) {
-  return send_in_turn(core(), bytes, envelope, Patience::usual());
+  return send_in_turn(core_, bytes, envelope, Patience::usual());
 }
 Result<void> SharedSender::send(std::span<const std::byte> bytes, Envelope envelope,
                                 Deadline deadline, const std::stop_token& stop) {
-  return send_in_turn(core(), bytes, envelope, {deadline, stop});
+  return send_in_turn(core_, bytes, envelope, {deadline, stop});
+}
+Result<void> SharedSender::try_send(std::span<const std::byte> bytes, Envelope envelope) {
+  return send_in_turn(core_, bytes, envelope, Patience::none());
+}
+Result<std::size_t> SharedSender::try_send_batch(std::span<Loan> loans, Envelope envelope) {
+  if (!core_) return refused<std::size_t>();
+  auto none = Patience::none();
+  InTurn turn(*core_, none);
+  return turn.run([&] { return core_->try_send_batch(loans, envelope); });
 }
 
 }  // namespace mews

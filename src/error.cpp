@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstring>
+#include <ostream>
 
 namespace mews {
 namespace {
@@ -86,6 +87,13 @@ std::string_view to_string(ErrorCode code) noexcept {
   return text_of(code).name;
 }
 
+std::ostream& operator<<(std::ostream& stream, ErrorCode code) {
+  return stream << to_string(code);
+}
+
+Error::Error(ErrorCode code, const char* detail) noexcept
+    : code_(code), detail_(detail_text([detail] { return std::string(detail); })) {}
+
 Error Error::os(int os_errno, std::string_view call, std::string_view subject) noexcept {
   const auto code = os_errno == EACCES || os_errno == EPERM    ? ErrorCode::permission_denied
                     : os_errno == ENOMEM || os_errno == ENOSPC ? ErrorCode::out_of_memory
@@ -101,6 +109,10 @@ std::string Error::message() const {
   if (!detail_.empty()) sentence += ": " + detail_;
   if (os_errno_ != 0) sentence += fmt::format(" ({}, errno {})", errno_text(os_errno_), os_errno_);
   return sentence;
+}
+
+std::ostream& operator<<(std::ostream& stream, const Error& error) {
+  return stream << error.message();
 }
 
 }  // namespace mews

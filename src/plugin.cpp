@@ -54,7 +54,7 @@ PeerId Plugin::peer() const noexcept {
 pid_t Plugin::pid() const noexcept {
   return process_->pid;
 }
-Channel& Plugin::channel() noexcept {
+Channel& Plugin::channel() & noexcept {
   return *channel_;
 }
 

@@ -11,7 +11,6 @@
 #include "core/host_core.hpp"
 #include "core/names.hpp"
 #include "core/owner.hpp"
-#include "mews/base/assert.hpp"
 #include "mews/base/kept.hpp"
 #include "mews/os/socket.hpp"
 
@@ -20,7 +19,7 @@ namespace mews {
 struct Session::State {
   std::shared_ptr<detail::HostCore> host;
   std::unique_ptr<detail::GuestCore> guest;
-  std::optional<Channel> channel;
+  std::optional<Channel> channel;  ///< of a host: empty
   detail::Owner owner;
   base::Kept kept;
 
@@ -118,17 +117,18 @@ Session::~Session() {
   if (state_->host) shutdown(kGoodbye);
 }
 
-Result<Session> Session::create(CreateOptions options) try {
+HandleResult<Session> Session::create(CreateOptions options) try {
   auto host = detail::HostCore::create(options);
   if (!host) return tl::unexpected(std::move(host.error()));
   auto state = std::make_unique<State>();
+  state->channel = Channel(nullptr);
   state->host = std::move(*host);
   return Session(std::move(state));
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
 }
 
-Result<Session> Session::attach(const AttachOptions& options) try {
+HandleResult<Session> Session::attach(const AttachOptions& options) try {
   const Deadline deadline(options.timeout);
   if (auto bad = check_options(options)) return tl::unexpected(std::move(*bad));
   auto state = std::make_unique<State>();
@@ -151,13 +151,13 @@ bool Session::is_host() const noexcept {
   return state_->host != nullptr;
 }
 
-Channel& Session::channel() noexcept {
-  MEWS_ASSERT(state_->channel, "Session::channel: a host's channels are its plugins'");
+Channel& Session::channel() & noexcept {
   return *state_->channel;
 }
 
-Result<Plugin> Session::spawn(const std::string& name, const std::vector<std::string>& command,
-                              PluginOptions options) try {
+HandleResult<Plugin> Session::spawn(const std::string& name,
+                                    const std::vector<std::string>& command,
+                                    PluginOptions options) try {
   if (auto not_here = state_->why_not_host()) return tl::unexpected(std::move(*not_here));
   auto plugin = state_->host->spawn(name, command, std::move(options));
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
@@ -173,7 +173,7 @@ Result<void> Session::listen(const std::string& address) try {
   return fail(ErrorCode::out_of_memory);
 }
 
-Result<Plugin> Session::admit(Deadline deadline) try {
+HandleResult<Plugin> Session::admit(Deadline deadline) try {
   if (auto not_here = state_->why_not_host()) return tl::unexpected(std::move(*not_here));
   auto plugin = state_->host->admit(deadline);
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
@@ -182,7 +182,7 @@ Result<Plugin> Session::admit(Deadline deadline) try {
   return fail(ErrorCode::out_of_memory);
 }
 
-Result<std::pair<Plugin, Session>> Session::connect(const std::string& name) try {
+HandleResult<std::pair<Plugin, Session>> Session::connect(const std::string& name) try {
   if (auto not_here = state_->why_not_host()) return tl::unexpected(std::move(*not_here));
   auto& host = *state_->host;
   auto local = host.connect(name);

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <span>
 #include <stop_token>
+#include <string_view>
 
 #include "mews/base/deadline.hpp"
+#include "mews/base/function_ref.hpp"
 #include "mews/base/visible.hpp"
 #include "mews/error.hpp"
 #include "mews/loan.hpp"
@@ -17,6 +18,9 @@
 namespace MEWS_VISIBLE mews {
 
 class SharedSender;
+
+/// Any callable that takes a message in place; see `Channel::receive_batch`.
+using VisitRef = base::FunctionRef<void(const MessageView&)>;
 
 /// One end of a pair of lanes between the host and one plugin.
 ///
@@ -44,8 +48,8 @@ class SharedSender;
 /// Progress: lock-free while a call need not wait. System calls are made only to wake who sleeps,
 /// for memory that nobody has touched yet, and when another thread than before sends (or receives).
 ///
-/// Cheap to move; a moved-from channel may only be destroyed or assigned to (anything else is
-/// asserted against).
+/// Cheap to move. A moved-from channel is empty, as a host's own is (`Session::channel`): each call
+/// is `invalid_argument`, and `event_fd` -1.
 class Channel {
  public:
   Channel(Channel&&) noexcept;
@@ -60,6 +64,14 @@ class Channel {
   [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline,
                                   const std::stop_token& stop = {});
   [[nodiscard]] Result<Loan> try_loan(std::size_t bytes);
+  /// The same at a multiple of `alignment`, a power of two up to 4096, here and, for more than 480
+  /// bytes or an alignment above 64, at the receiver; without it, 64. Where a slab of the
+  /// payload's size is not aligned so far a larger one serves. `invalid_argument` for another
+  /// number, or one above the size of the arena's largest slabs.
+  [[nodiscard]] Result<Loan> loan(std::size_t bytes, std::size_t alignment);
+  [[nodiscard]] Result<Loan> loan(std::size_t bytes, std::size_t alignment, Deadline deadline,
+                                  const std::stop_token& stop = {});
+  [[nodiscard]] Result<Loan> try_loan(std::size_t bytes, std::size_t alignment);
 
   /// Sends a loan of this session's; no byte is copied above 480. Blocks while the lane is full;
   /// `timed_out` then says who does not read. `peer_died`, `host_died`, `closed`, `peer_corrupt`,
@@ -80,6 +92,17 @@ class Channel {
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope,
                                   Deadline deadline, const std::stop_token& stop = {});
   [[nodiscard]] Result<void> try_send(std::span<const std::byte> bytes, Envelope envelope = {});
+  /// The same with a text's characters, without a zero behind them.
+  [[nodiscard]] Result<void> send(std::string_view text, Envelope envelope = {}) {
+    return send(std::as_bytes(std::span(text)), envelope);
+  }
+  [[nodiscard]] Result<void> send(std::string_view text, Envelope envelope, Deadline deadline,
+                                  const std::stop_token& stop = {}) {
+    return send(std::as_bytes(std::span(text)), envelope, deadline, stop);
+  }
+  [[nodiscard]] Result<void> try_send(std::string_view text, Envelope envelope = {}) {
+    return try_send(std::as_bytes(std::span(text)), envelope);
+  }
 
   /// Sends several loans with one publication: the receiver sees them all at once. The number
   /// sent, from the front: fewer than all when the lane is full or the channel has ended (those
@@ -90,24 +113,23 @@ class Channel {
   /// The next message. Blocks until there is one; `timed_out`, `peer_died`, `host_died`,
   /// `closed` (the other end closed it in good order and everything was received),
   /// `peer_corrupt` (what is there was not written by a correct peer; the channel stays so),
-  /// `concurrent_use`. `try_receive`: `would_block` instead of waiting. On an error nothing was
-  /// received.
+  /// `concurrent_use`, `out_of_memory` (of this process, for a small message). `try_receive`:
+  /// `would_block` instead of waiting. On an error nothing was received, and nothing is lost.
   [[nodiscard]] Result<Message> receive();
   [[nodiscard]] Result<Message> receive(Deadline deadline, const std::stop_token& stop = {});
   [[nodiscard]] Result<Message> try_receive();
 
   /// Lends up to `limit` waiting messages to `visit` in place, in order, and frees each behind it.
+  /// `visit` is anything that can be called with a `const MessageView&`, also mutable or move-only.
   /// Blocks until there is at least one; the number visited. Errors of `receive`, and
   /// `invalid_argument` for a limit of 0. Within a visit this end cannot receive
   /// (`concurrent_use`), but send. A visit must not throw. `try_receive_batch`: `would_block`
   /// instead of waiting.
-  [[nodiscard]] Result<std::size_t> receive_batch(
-      const std::function<void(const MessageView&)>& visit, std::size_t limit);
-  [[nodiscard]] Result<std::size_t> receive_batch(
-      const std::function<void(const MessageView&)>& visit, std::size_t limit, Deadline deadline,
-      const std::stop_token& stop = {});
-  [[nodiscard]] Result<std::size_t> try_receive_batch(
-      const std::function<void(const MessageView&)>& visit, std::size_t limit);
+  [[nodiscard]] Result<std::size_t> receive_batch(VisitRef visit, std::size_t limit);
+  [[nodiscard]] Result<std::size_t> receive_batch(VisitRef visit, std::size_t limit,
+                                                  Deadline deadline,
+                                                  const std::stop_token& stop = {});
+  [[nodiscard]] Result<std::size_t> try_receive_batch(VisitRef visit, std::size_t limit);
 
   /// A sender for any number of threads of this process: takes turns by a mutex. It keeps the
   /// channel's inside alive. Send through it only, from then on, or get `concurrent_use`.
@@ -135,12 +157,12 @@ class Channel {
   friend class Plugin;
   friend class Session;
   explicit Channel(std::shared_ptr<detail::ChannelCore> core) noexcept;
-  [[nodiscard]] detail::ChannelCore& core() const noexcept;
   std::shared_ptr<detail::ChannelCore> core_;
 };
 
 /// Sends on a channel from any number of threads; see `Channel::shared`. Copyable; all copies take
-/// turns with each other. One that was moved from may only be destroyed or assigned to.
+/// turns with each other. One that was moved from is empty, as one of an empty channel is: each
+/// call is `invalid_argument`.
 ///
 /// It may outlive its channel and plugin handle. When the handle is dropped the channel is closed,
 /// at once or, if a thread is sending then, when the last sender is dropped; what is sent after the
@@ -151,23 +173,41 @@ class SharedSender {
   [[nodiscard]] Result<Loan> loan(std::size_t bytes);
   [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline,
                                   const std::stop_token& stop = {});
+  [[nodiscard]] Result<Loan> try_loan(std::size_t bytes);
+  [[nodiscard]] Result<Loan> loan(std::size_t bytes, std::size_t alignment);
+  [[nodiscard]] Result<Loan> loan(std::size_t bytes, std::size_t alignment, Deadline deadline,
+                                  const std::stop_token& stop = {});
+  [[nodiscard]] Result<Loan> try_loan(std::size_t bytes, std::size_t alignment);
 
   /// As `Channel::send`, one thread after the other. Blocks for its turn, by a mutex, and then as
   /// `Channel::send`; a thread that waits for room or for a slab keeps its turn meanwhile. One
   /// deadline for all of it: `timed_out` says what it was that did not come. `concurrent_use` only
   /// when somebody sends by the channel itself. A stop token ends either wait. A death of the other
-  /// end ends the wait of the thread whose turn it is, and then that of each behind it.
+  /// end ends the wait of the thread whose turn it is, and then that of each behind it. `try_send`
+  /// and `try_send_batch`: `would_block` also while another thread has its turn.
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {});
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline,
                                   const std::stop_token& stop = {});
+  [[nodiscard]] Result<void> try_send(Loan&& loan, Envelope envelope = {});
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope = {});
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope,
                                   Deadline deadline, const std::stop_token& stop = {});
+  [[nodiscard]] Result<void> try_send(std::span<const std::byte> bytes, Envelope envelope = {});
+  [[nodiscard]] Result<void> send(std::string_view text, Envelope envelope = {}) {
+    return send(std::as_bytes(std::span(text)), envelope);
+  }
+  [[nodiscard]] Result<void> send(std::string_view text, Envelope envelope, Deadline deadline,
+                                  const std::stop_token& stop = {}) {
+    return send(std::as_bytes(std::span(text)), envelope, deadline, stop);
+  }
+  [[nodiscard]] Result<void> try_send(std::string_view text, Envelope envelope = {}) {
+    return try_send(std::as_bytes(std::span(text)), envelope);
+  }
+  [[nodiscard]] Result<std::size_t> try_send_batch(std::span<Loan> loans, Envelope envelope = {});
 
  private:
   friend class Channel;
   explicit SharedSender(std::shared_ptr<detail::ChannelCore> core) noexcept;
-  [[nodiscard]] detail::ChannelCore& core() const noexcept;
   std::shared_ptr<detail::ChannelCore> core_;
 };
 

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <tl/expected.hpp>
+#include <type_traits>
 #include <utility>
 
 #include "mews/base/visible.hpp"
@@ -45,16 +48,39 @@ enum class ErrorCode : std::uint8_t {
 
 /// The enumerator's name, e.g. "timed_out". Never null, never empty.
 [[nodiscard]] std::string_view to_string(ErrorCode code) noexcept;
+/// The same, for streams and for fmt from version 10 on.
+std::ostream& operator<<(std::ostream& stream, ErrorCode code);
+[[nodiscard]] inline std::string_view format_as(ErrorCode code) noexcept {
+  return to_string(code);
+}
+
+/// The category "mews" of `std::error_code`. Its values are one above the enumerators', as 0 is no
+/// error there. They are equivalent to the `std::errc` of the same meaning, where there is one:
+///
+/// would_block        resource_unavailable_try_again, operation_would_block
+/// timed_out          timed_out              cancelled           operation_canceled
+/// peer_died          connection_reset       host_died           connection_reset
+/// closed             broken_pipe            peer_corrupt        bad_message
+/// payload_too_large  message_size           no_slab             no_buffer_space
+/// out_of_memory      not_enough_memory      permission_denied   permission_denied
+/// no_such_arena      no_such_file_or_directory                  already_exists  file_exists
+/// invalid_argument   invalid_argument
+[[nodiscard]] const std::error_category& error_category() noexcept;
+[[nodiscard]] std::error_code make_error_code(ErrorCode code) noexcept;
 
 /// The text that `build()` makes for an error's detail; an empty one when there is no memory for
-/// it.
+/// it. Where exceptions are off, the program ends when there is none.
 template <class Build>
 [[nodiscard]] std::string detail_text(Build&& build) noexcept {
+#if defined(__cpp_exceptions)
   try {
     return build();
   } catch (...) {
     return {};
   }
+#else
+  return build();
+#endif
 }
 
 /// A failure that a caller can act on, and that prints as one sentence.
@@ -70,8 +96,7 @@ class Error {
  public:
   explicit Error(ErrorCode code) noexcept : code_(code) {}
   Error(ErrorCode code, std::string detail) noexcept : code_(code), detail_(std::move(detail)) {}
-  Error(ErrorCode code, const char* detail) noexcept
-      : code_(code), detail_(detail_text([detail] { return std::string(detail); })) {}
+  Error(ErrorCode code, const char* detail) noexcept;
   Error(ErrorCode code, int os_errno, std::string detail) noexcept
       : code_(code), os_errno_(os_errno), detail_(std::move(detail)) {}
 
@@ -86,6 +111,9 @@ class Error {
   [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
   /// One sentence: what failed, on what, and where it helps, what to do.
   [[nodiscard]] std::string message() const;
+  /// For code that knows `std::error_code` only; the detail is lost. For `os_error` the system's
+  /// errno in the system's category, otherwise the code in the category "mews".
+  [[nodiscard]] std::error_code error_code() const noexcept;
 
  private:
   ErrorCode code_;
@@ -93,9 +121,33 @@ class Error {
   std::string detail_;
 };
 
+/// Writes `message()`.
+std::ostream& operator<<(std::ostream& stream, const Error& error);
+/// For fmt, from version 10 on: `fmt::print("{}", error)`.
+[[nodiscard]] inline std::string format_as(const Error& error) {
+  return error.message();
+}
+
 /// A value, or the reason why there is none.
 template <class T>
 using Result = tl::expected<T, Error>;
+
+/// A `Result` of something that has to be kept, as what it gives out ends with it: a plugin's or a
+/// session's handle. So `auto& channel = host.spawn(..)->channel()` does not compile: `->` asks for
+/// a result that has a name. Otherwise as a `Result`, to which it also converts.
+template <class T>
+class [[nodiscard]] HandleResult : public tl::expected<T, Error> {
+  using Plain = tl::expected<T, Error>;
+
+ public:
+  using Plain::Plain;
+  HandleResult(Plain&& result) noexcept : Plain(std::move(result)) {}  // NOLINT: it is the same
+
+  [[nodiscard]] T* operator->() & noexcept { return Plain::operator->(); }
+  [[nodiscard]] const T* operator->() const& noexcept { return Plain::operator->(); }
+  T* operator->() && = delete;
+  const T* operator->() const&& = delete;
+};
 
 /// `return fail(ErrorCode::closed);` in a function that returns a `Result`.
 template <class... Args>
@@ -104,3 +156,6 @@ template <class... Args>
 }
 
 }  // namespace mews
+
+template <>
+struct std::is_error_code_enum<mews::ErrorCode> : std::true_type {};

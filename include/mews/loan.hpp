@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
+#include <new>
 #include <span>
+#include <type_traits>
+#include <utility>
 
 #include "mews/base/assert.hpp"
+#include "mews/base/block_cache.hpp"
+#include "mews/base/lifetime.hpp"
 #include "mews/base/visible.hpp"
+#include "mews/error.hpp"
 #include "mews/layout/limits.hpp"
 #include "mews/mem/slab.hpp"
 
@@ -18,92 +23,94 @@ class SessionCore;
 class ChannelCore;
 /// Gives a slab back to its arena and wakes who waits for one.
 void release_slab(SessionCore& core, const mem::Slab& slab) noexcept;
+/// What is wrong with a payload of `bytes` at `data` as the place of an object; nothing for null.
+[[nodiscard]] Error misfit(const std::byte* data, std::size_t bytes, std::size_t object_bytes,
+                           std::size_t object_alignment) noexcept;
 
-/// A payload of either kind: up to 480 bytes in the object itself, larger ones in a slab.
+static_assert(layout::kMaxInlineBytes <= base::kBlockBytes);
+
+/// A payload of either kind: up to 480 bytes in a block of private memory, larger ones in a slab.
+/// Its bytes stay where they are when it is moved.
 class Payload {
  public:
-  // Written out: a defaulted one would have the object zeroed first, buffer and all.
-  Payload() noexcept {}  // NOLINT(modernize-use-equals-default)
-  Payload(Payload&& other) noexcept { take(other); }
+  Payload() noexcept = default;
+  Payload(Payload&& other) noexcept
+      : data_(other.data_), bytes_(other.bytes_), core_(other.core_), slab_(other.slab_) {
+    other.forget();
+  }
   Payload& operator=(Payload&& other) noexcept {
     if (this != &other) {
       reset();
-      take(other);
+      data_ = other.data_;
+      bytes_ = other.bytes_;
+      core_ = other.core_;
+      slab_ = other.slab_;
+      other.forget();
     }
     return *this;
   }
   ~Payload() { reset(); }
 
   void reset() noexcept {
-    if (slab_.count != 0) release_slab(*core_, slab_);
+    if (slab_.count != 0) {
+      release_slab(*core_, slab_);
+    } else if (data_ != nullptr) {
+      base::put_block(data_);
+    }
     forget();
   }
-  /// The slab, if any, is somebody else's to release now.
+  /// The slab, if any, is somebody else's to release now. Not for a block, which would be lost.
   void forget() noexcept {
     slab_.count = 0;
     bytes_ = 0;
-    is_valid_ = false;
+    data_ = nullptr;
   }
 
-  void become_inline(std::size_t bytes) noexcept {
+  void become_inline(std::byte* block, std::size_t bytes) noexcept {
+    data_ = block;
     bytes_ = bytes;
-    is_valid_ = true;
   }
   /// `slab()` has been filled in.
   void become_slab(SessionCore& core, std::size_t bytes) noexcept {
-    core_ = &core;
+    data_ = slab_.data;
     bytes_ = bytes;
-    is_valid_ = true;
+    core_ = &core;
   }
 
-  [[nodiscard]] bool is_valid() const noexcept { return is_valid_; }
+  [[nodiscard]] bool is_valid() const noexcept { return data_ != nullptr; }
   [[nodiscard]] bool is_inline() const noexcept { return slab_.count == 0; }
   [[nodiscard]] std::size_t size() const noexcept { return bytes_; }
   void set_size(std::size_t bytes) noexcept { bytes_ = bytes; }
-  [[nodiscard]] std::byte* data() noexcept { return is_inline() ? inline_.data() : slab_.data; }
-  [[nodiscard]] const std::byte* data() const noexcept {
-    return is_inline() ? inline_.data() : slab_.data;
-  }
-  [[nodiscard]] std::span<std::byte, layout::kMaxInlineBytes> inline_buffer() noexcept {
-    return inline_;
-  }
+  [[nodiscard]] std::byte* data() const noexcept { return data_; }
   [[nodiscard]] mem::Slab& slab() noexcept { return slab_; }
   [[nodiscard]] SessionCore* core() const noexcept { return core_; }
 
  private:
-  void take(Payload& other) noexcept {
-    core_ = other.core_;
-    slab_ = other.slab_;
-    bytes_ = other.bytes_;
-    is_valid_ = other.is_valid_;
-    if (other.is_inline() && bytes_ != 0) std::memcpy(inline_.data(), other.inline_.data(), bytes_);
-    other.forget();
-  }
-
-  SessionCore* core_ = nullptr;
-  mem::Slab slab_{};
+  std::byte* data_ = nullptr;  ///< null: no payload
   std::size_t bytes_ = 0;
-  bool is_valid_ = false;
-  // Uninitialised on purpose: only the first `bytes_` are ever read.
-  alignas(16) std::array<std::byte, layout::kMaxInlineBytes> inline_;
+  SessionCore* core_ = nullptr;  ///< of a slab
+  mem::Slab slab_{};             ///< no slabs: the payload is in a block
 };
 
 }  // namespace detail
 
 /// Writable memory for one message, got from `Channel::loan` or `Message::into_loan`, given up by
-/// `Channel::send`. Dropped unsent, it goes back to the arena.
+/// `Channel::send`. Dropped unsent, it goes back to where it came from.
 ///
-/// Up to 480 bytes it is a buffer in the object itself, aligned to 16 bytes; above that, memory of
-/// the arena, aligned to at least 64 bytes. Any number may be held, in any order. Move-only; one
-/// thread at a time. It stays usable after its channel is closed; when its process dies the host
-/// takes it back.
+/// Up to 480 bytes it is private memory, which sending copies; above that, memory of the arena. Of
+/// either kind it is aligned to at least 64 bytes, or to what `Channel::loan` was asked for. Any
+/// number may be held, in any order. Move-only, cheap to move; one thread at a time, not always the
+/// same. It stays usable after its channel is closed; when its process dies the host takes it back.
 class Loan {
  public:
-  Loan() noexcept {}  // NOLINT(modernize-use-equals-default): see Payload
+  Loan() noexcept = default;
 
-  /// The bytes to write; uninitialised. Valid until the loan is sent, moved or dropped.
-  [[nodiscard]] std::span<std::byte> bytes() noexcept { return {payload_.data(), payload_.size()}; }
-  [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
+  /// The bytes to write; uninitialised. Valid until the loan is sent or dropped, also while it is
+  /// moved from one object to another.
+  [[nodiscard]] std::span<std::byte> bytes() noexcept MEWS_LIFETIMEBOUND {
+    return {payload_.data(), payload_.size()};
+  }
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept MEWS_LIFETIMEBOUND {
     return {payload_.data(), payload_.size()};
   }
   [[nodiscard]] std::size_t size() const noexcept { return payload_.size(); }
@@ -114,6 +121,27 @@ class Loan {
   void shrink(std::size_t bytes) noexcept {
     MEWS_ASSERT(bytes <= payload_.size(), "Loan::shrink: more than the loan's size");
     payload_.set_size(bytes);
+  }
+
+  /// Makes an object of `args` at the loan's first byte, in parentheses where `T` has such a
+  /// constructor, otherwise in braces. It lives in the loan's bytes: valid as they are, never
+  /// destroyed. `invalid_argument` when the loan is empty or shorter than `T`, or not aligned for
+  /// it: types aligned to more than 64 bytes need a loan with that alignment. For another process
+  /// to read it with `Message::value`, the loan must be as long as `T`.
+  template <class T, class... Args>
+  [[nodiscard]] Result<T*> emplace(Args&&... args) MEWS_LIFETIMEBOUND {
+    static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>,
+                  "what another process reads is its bytes alone");
+    auto* const at = payload_.data();
+    if (size() < sizeof(T) || reinterpret_cast<std::uintptr_t>(at) % alignof(T) != 0 ||
+        at == nullptr) {
+      return tl::unexpected(detail::misfit(at, size(), sizeof(T), alignof(T)));
+    }
+    if constexpr (std::is_constructible_v<T, Args...>) {
+      return ::new (static_cast<void*>(at)) T(std::forward<Args>(args)...);
+    } else {
+      return ::new (static_cast<void*>(at)) T{std::forward<Args>(args)...};
+    }
   }
 
  private:

@@ -49,8 +49,8 @@ struct LocalOptions {
 
 /// How to make an arena. The host decides; plugins read it from the arena's header.
 struct CreateOptions {
-  /// 1 to 39 printable ASCII characters without space or '/'; the names of plugins too. For `named`
-  /// also what to attach by: one living host per user and name.
+  /// 1 to 39 bytes of UTF-8 without spaces, '/' and control characters; the names of plugins too.
+  /// For `named` also what to attach by: one living host per user and name.
   std::string name = "mews";
   Backing backing = Backing::anonymous;
   /// 1 to 16, strictly ascending in `slab_bytes`, in all at most 64 TiB. The largest message takes

@@ -32,7 +32,7 @@ struct PluginProcess;
 /// A handle may be moved: what `channel()` gave stays valid. A moved-from handle may only be
 /// destroyed or assigned to. In a child forked off the process that made it, calls are
 /// `wrong_process`, it is not alive, and has no exit. The channel may be moved out of it: then
-/// dropping the handle does not close it, and `channel()` may be used again only after `renew`.
+/// dropping the handle does not close it, and `channel()` is empty until `renew`.
 class Plugin {
  public:
   Plugin(Plugin&&) noexcept;
@@ -44,7 +44,10 @@ class Plugin {
   /// The process's id now; after a death the last one's.
   [[nodiscard]] pid_t pid() const noexcept;
   /// The channel to the process that was running when this handle was made or last renewed.
-  [[nodiscard]] Channel& channel() noexcept;
+  /// It ends with the handle, so the handle needs a name: `host.spawn(..)->channel()` does not
+  /// compile.
+  [[nodiscard]] Channel& channel() & noexcept;
+  Channel& channel() && = delete;
 
   /// Whether the process that `channel()` leads to is running.
   [[nodiscard]] bool is_alive() const noexcept;

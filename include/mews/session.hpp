@@ -17,6 +17,9 @@ namespace MEWS_VISIBLE mews {
 
 /// One process's membership in an arena: the host's, which made it, or a plugin's.
 ///
+/// What is for the host only is `invalid_argument` in a plugin, and the other way round; nothing
+/// has happened then.
+///
 /// Threads: any may call any function, but for `channel()`, whose result has rules of its own. No
 /// thread may use a session while it is moved or destroyed.
 ///
@@ -33,7 +36,7 @@ class Session {
  public:
   /// Makes an arena; this process is its host. `invalid_argument` names the option;
   /// `already_exists` (a living host has that name), `out_of_memory`, `os_error`.
-  [[nodiscard]] static Result<Session> create(CreateOptions options = {});
+  [[nodiscard]] static HandleResult<Session> create(CreateOptions options = {});
 
   /// Joins an arena as a plugin; needs no configuration. By default the one whose host spawned
   /// this process; by socket or by name as the options say. Blocks until the host has admitted
@@ -44,7 +47,7 @@ class Session {
   /// `version_mismatch`, `bad_geometry`, `not_ready` (its creator has not finished it). The seat:
   /// `timed_out` (no `admit`), `too_many_peers`, `closed` (too late), `concurrent_use` (taken). The
   /// system: `out_of_memory`, `os_error`.
-  [[nodiscard]] static Result<Session> attach(const AttachOptions& options = {});
+  [[nodiscard]] static HandleResult<Session> attach(const AttachOptions& options = {});
 
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -55,8 +58,11 @@ class Session {
 
   [[nodiscard]] bool is_host() const noexcept;
 
-  /// Plugin only: its channel to the host. A host's channels are its plugins'.
-  [[nodiscard]] Channel& channel() noexcept;
+  /// Plugin only: its channel to the host. A host's channels are its plugins': this one is empty,
+  /// each of its calls `invalid_argument`. It ends with the session, so the session needs a name:
+  /// `Session::attach()->channel()` does not compile.
+  [[nodiscard]] Channel& channel() & noexcept;
+  Channel& channel() && = delete;
 
   /// Host only. Starts `command` ([0] is looked up in PATH unless it has a slash) as a plugin of
   /// that name. The channel can be used at once. Only the process that is started here can take the
@@ -66,9 +72,9 @@ class Session {
   /// other calls of this session's that start, admit or wait for plugins wait meanwhile.
   /// `spawn_failed` with path and errno, `too_many_peers`, `invalid_argument` (the name, the
   /// command, the environment, or not the host), `out_of_memory`.
-  [[nodiscard]] Result<Plugin> spawn(const std::string& name,
-                                     const std::vector<std::string>& command,
-                                     PluginOptions options = {});
+  [[nodiscard]] HandleResult<Plugin> spawn(const std::string& name,
+                                           const std::vector<std::string>& command,
+                                           PluginOptions options = {});
 
   /// Host only. Lets programs of the same user join at a Unix socket: a path (mode 0600), or with
   /// '@' in front a name that needs no file. The path's file is removed with the session; one that
@@ -86,13 +92,13 @@ class Session {
   /// greeting is told why, as far as it listens, and passed over. `timed_out` (names why the last
   /// one was passed over), `invalid_argument` (not listening), `permission_denied` (another user
   /// tried), `too_many_peers`; whoever asked is told the same, and a later call serves the next.
-  [[nodiscard]] Result<Plugin> admit(Deadline deadline);
+  [[nodiscard]] HandleResult<Plugin> admit(Deadline deadline);
 
   /// Host only. A plugin within this process: its handle, and its session for another thread. Never
   /// blocks. That session has no watcher, as its host cannot die before it; destroy it before this
   /// one. `invalid_argument` (the name, or not the host), `too_many_peers`, `out_of_memory`,
   /// `os_error`.
-  [[nodiscard]] Result<std::pair<Plugin, Session>> connect(const std::string& name);
+  [[nodiscard]] HandleResult<std::pair<Plugin, Session>> connect(const std::string& name);
 
   /// Host only. Closes every channel and waits for the spawned processes to exit; who is still
   /// there at the deadline gets SIGTERM, and a second later SIGKILL. Returns when all are gone and

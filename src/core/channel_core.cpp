@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "channel_core.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "texts.hpp"
+
 namespace mews::detail {
 
 ChannelCore::ChannelCore(std::shared_ptr<SessionCore> session, PeerId plugin,
@@ -26,12 +33,48 @@ void ChannelCore::loan(Result<Loan>& out, std::size_t bytes, Patience patience) 
     out = fail(ErrorCode::wrong_process);
     return;
   }
-  auto& payload = out->payload_;
-  if (bytes <= layout::kMaxInlineBytes) {
-    payload.become_inline(bytes);
+  if (bytes > layout::kMaxInlineBytes) return loan_slab(out, bytes, bytes, patience);
+  auto* const block = base::get_block();
+  if (block == nullptr) {
+    out = fail(ErrorCode::out_of_memory);
     return;
   }
-  auto claimed = session_->claim(payload.slab(), bytes, patience);
+  out->payload_.become_inline(block, bytes);
+}
+
+// Slabs of a page and more are aligned to a page, smaller ones to their size: where the alignment
+// asks for more than the payload does, a larger slab serves it.
+void ChannelCore::loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t alignment,
+                               Patience patience) {
+  if (!session_->is_own()) {
+    out = fail(ErrorCode::wrong_process);
+    return;
+  }
+  if (!std::has_single_bit(alignment) || alignment > layout::kPageBytes) {
+    out = fail(ErrorCode::invalid_argument, detail_text([&] {
+                 return fmt::format("alignment is {}, not a power of two up to {}", alignment,
+                                    layout::kPageBytes);
+               }));
+    return;
+  }
+  if (alignment <= base::kBlockAlignment) return loan(out, bytes, patience);
+  const auto& geometry = session_->arena().geometry();
+  const auto largest = geometry.classes[geometry.class_count - 1].slab_bytes;
+  if (alignment > largest) {
+    out = fail(ErrorCode::invalid_argument, detail_text([&] {
+                 return fmt::format("alignment is {}, and this arena's largest slabs are of {}",
+                                    alignment, size_text(largest));
+               }));
+    return;
+  }
+  loan_slab(out, bytes, std::max(bytes, alignment), patience);
+}
+
+/// `room` is what the slab must have room for, at least `bytes`.
+void ChannelCore::loan_slab(Result<Loan>& out, std::size_t bytes, std::size_t room,
+                            Patience patience) {
+  auto& payload = out->payload_;
+  auto claimed = session_->claim(payload.slab(), room, patience);
   if (!claimed) {
     out = tl::unexpected(std::move(claimed.error()));
     return;

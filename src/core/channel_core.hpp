@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -9,6 +8,7 @@
 #include <string>
 
 #include "mews/base/atomic.hpp"
+#include "mews/base/function_ref.hpp"
 #include "mews/channel.hpp"
 #include "mews/os/wake.hpp"
 #include "mews/ring/lane_consumer.hpp"
@@ -42,9 +42,10 @@ class ChannelCore {
 
   [[nodiscard]] SessionCore& session() noexcept { return *session_; }
 
-  // Results are filled where the caller has them: a loan or message is half a kilobyte, and moving
-  // it on from function to function took longer than the message's way between processes.
+  // Results are filled where the caller has them: to move a loan or message on from function to
+  // function costs more than all that is done with it there.
   void loan(Result<Loan>& out, std::size_t bytes, Patience patience);
+  void loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t alignment, Patience patience);
 
   [[nodiscard]] Result<void> send(Loan& loan, Envelope envelope, Patience patience);
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope,
@@ -55,8 +56,8 @@ class ChannelCore {
   [[nodiscard]] sync::Turn& shared_turn() noexcept { return shared_turn_; }
 
   void receive(Result<Message>& out, Patience patience);
-  using Visit = std::function<void(const MessageView&)>;
-  [[nodiscard]] Result<std::size_t> receive_batch(const Visit& visit, std::size_t limit,
+  using Visit = base::FunctionRef<void(const MessageView&)>;
+  [[nodiscard]] Result<std::size_t> receive_batch(Visit visit, std::size_t limit,
                                                   Patience patience);
 
   [[nodiscard]] int event_fd() const noexcept { return wake_->event_fd(); }
@@ -93,6 +94,8 @@ class ChannelCore {
   template <class Attempt, class Wait>
   Result<void> in_role(Seated seated, Patience patience, Attempt&& attempt, Wait&& wait);
 
+  void loan_slab(Result<Loan>& out, std::size_t bytes, std::size_t room, Patience patience);
+
   // Sending, inside the send role.
   [[nodiscard]] Code why_not_send() const noexcept;
   [[nodiscard]] Code push(Payload& payload, Envelope envelope);
@@ -113,7 +116,7 @@ class ChannelCore {
   [[nodiscard]] Code next(layout::Descriptor& record);
   [[nodiscard]] Code take(Message& message);
   [[nodiscard]] Code take_payload(const layout::Descriptor& record, Payload& payload);
-  [[nodiscard]] Code visit_all(const Visit& visit, std::size_t limit, std::size_t& count);
+  [[nodiscard]] Code visit_all(Visit visit, std::size_t limit, std::size_t& count);
   [[nodiscard]] bool has_something() const noexcept;
   [[nodiscard]] Result<void> wait_for_record(const Until& until);
   void give_back_cells(ring::Look last_look);

@@ -36,8 +36,12 @@ std::optional<ErrorCode> ChannelCore::next(Descriptor& record) {
 
 std::optional<ErrorCode> ChannelCore::take_payload(const Descriptor& record, Payload& payload) {
   if (record.slab_class == layout::kNoClass) {
-    payload.become_inline(record.bytes);
-    consumer_.copy_inline(record, payload.inline_buffer());
+    auto* const block = base::get_block();
+    // Then the record stays where it is.
+    if (block == nullptr) return ErrorCode::out_of_memory;
+    consumer_.copy_inline(
+        record, std::span<std::byte, layout::kMaxInlineBytes>(block, layout::kMaxInlineBytes));
+    payload.become_inline(block, record.bytes);
     return {};
   }
   const mem::SlabPool::Claim claim{.size_class = record.slab_class,
@@ -64,7 +68,7 @@ std::optional<ErrorCode> ChannelCore::take(Message& message) {
   return {};
 }
 
-std::optional<ErrorCode> ChannelCore::visit_all(const Visit& visit, std::size_t limit,
+std::optional<ErrorCode> ChannelCore::visit_all(Visit visit, std::size_t limit,
                                                 std::size_t& count) {
   for (count = 0; count < limit; ++count) {
     Descriptor record;
@@ -121,8 +125,7 @@ void ChannelCore::receive(Result<Message>& out, Patience patience) {
   if (!received) out = tl::unexpected(std::move(received.error()));
 }
 
-Result<std::size_t> ChannelCore::receive_batch(const Visit& visit, std::size_t limit,
-                                               Patience patience) {
+Result<std::size_t> ChannelCore::receive_batch(Visit visit, std::size_t limit, Patience patience) {
   if (limit == 0) return fail(ErrorCode::invalid_argument, "a batch of at most 0 messages");
   std::size_t count = 0;
   auto received = receive_by(patience, [&] { return visit_all(visit, limit, count); });

@@ -23,8 +23,10 @@ std::optional<ErrorCode> ChannelCore::why_not_send() const noexcept {
 std::optional<ErrorCode> ChannelCore::push(Payload& payload, Envelope envelope) {
   if (!payload.is_inline()) return push_slab(payload, envelope);
   const auto failed = push_inline({payload.data(), payload.size()}, envelope);
-  if (!failed) payload.forget();
-  return failed;
+  if (failed) return failed;
+  base::put_block(payload.data());
+  payload.forget();
+  return {};
 }
 
 std::optional<ErrorCode> ChannelCore::push_inline(std::span<const std::byte> bytes,

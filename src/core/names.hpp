@@ -9,8 +9,8 @@
 
 namespace mews::detail {
 
-/// What is wrong with a session's or plugin's name; nothing when it is usable. `option` is what the
-/// caller knows it as.
+/// What is wrong with a session's or plugin's name, and where; nothing when it is usable. `option`
+/// is what the caller knows it as.
 [[nodiscard]] std::optional<Error> check_name(const std::string& name,
                                               std::string_view option = "name");
 /// A named arena's shared memory.

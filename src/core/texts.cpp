@@ -3,7 +3,64 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <cstring>
+
 namespace mews::detail {
+namespace {
+
+/// Bytes that a character's first byte announces; 0 for one that begins none.
+std::size_t announced_length(char first) noexcept {
+  const auto byte = static_cast<unsigned char>(first);
+  if (byte < 0x80) return 1;
+  if (byte < 0xc0) return 0;
+  if (byte < 0xe0) return 2;
+  if (byte < 0xf0) return 3;
+  return byte < 0xf8 ? 4 : 0;
+}
+
+bool is_continuation(char c) noexcept {
+  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}
+
+/// The same, where all of them are there; otherwise 0.
+std::size_t sequence_length(std::string_view text) noexcept {
+  const auto length = text.empty() ? 0 : announced_length(text.front());
+  if (length == 0 || length > text.size()) return 0;
+  const auto rest = text.substr(1, length - 1);
+  return std::all_of(rest.begin(), rest.end(), is_continuation) ? length : 0;
+}
+
+char32_t code_point(std::string_view sequence) noexcept {
+  constexpr std::array<unsigned char, 5> kFirstBits{0, 0x7f, 0x1f, 0x0f, 0x07};
+  char32_t code = static_cast<unsigned char>(sequence.front()) & kFirstBits[sequence.size()];
+  for (const char c : sequence.substr(1))
+    code = code << 6 | (static_cast<unsigned char>(c) & 0x3f);
+  return code;
+}
+
+/// The shortest form of a character that there is (RFC 3629).
+bool is_well_formed(char32_t code, std::size_t length) noexcept {
+  constexpr std::array<char32_t, 5> kLeast{0, 0, 0x80, 0x800, 0x10000};
+  return code >= kLeast[length] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+}
+
+/// C0, DEL, C1, and what breaks a line.
+bool is_control(char32_t code) noexcept {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029;
+}
+
+std::string_view without_cut_character(std::string_view text) noexcept {
+  for (std::size_t back = 1; back <= 3 && back <= text.size(); ++back) {
+    const auto last = text[text.size() - back];
+    if (is_continuation(last)) continue;
+    return announced_length(last) > back ? text.substr(0, text.size() - back) : text;
+  }
+  return text;
+}
+
+}  // namespace
 
 std::string size_text(std::uint64_t bytes) {
   constexpr std::uint64_t kKi = 1024;
@@ -23,12 +80,29 @@ std::string duration_text(std::chrono::nanoseconds duration) {
   return fmt::format("{:.0f} us", ns / 1e3);
 }
 
-std::string printable(const char* text, std::size_t limit) {
+std::size_t printable_length(std::string_view text) noexcept {
+  const auto length = sequence_length(text);
+  if (length == 0) return 0;
+  const auto code = code_point(text.substr(0, length));
+  return is_well_formed(code, length) && !is_control(code) && code != ' ' ? length : 0;
+}
+
+std::string printable(std::string_view text) {
   std::string result;
-  for (std::size_t i = 0; i < limit && text[i] != '\0'; ++i) {
-    result += text[i] > ' ' && text[i] <= '~' ? text[i] : '?';
+  while (!text.empty()) {
+    const auto length = printable_length(text);
+    length == 0 ? result += '?' : result += text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
   }
   return result;
+}
+
+std::string printable(const char* text, std::size_t limit) {
+  // A copy: its process may write there meanwhile.
+  const std::string copy(text, ::strnlen(text, limit));
+  std::string_view name(copy.c_str());
+  if (name.size() == limit) name = without_cut_character(name);
+  return printable(name);
 }
 
 }  // namespace mews::detail

@@ -83,12 +83,12 @@ GeometryCheck plan_geometry(const ArenaPlan& plan) {
     row.chunk_shift = static_cast<std::uint32_t>(std::countr_zero(row.chunk_slabs));
     row.chunk_count = static_cast<std::uint32_t>(base::ceil_div(row.slab_count, row.chunk_slabs));
   }
-  check.fault = check_counts(geometry);
+  check.fault = check_counts(geometry, Terms::options);
   if (check.fault) return check;
   place(geometry);
   if (geometry.arena_bytes > kMaxArenaBytes) {
     check.fault = GeometryFault{GeometryFault::Kind::bad_field,
-                                "the classes together exceed 64 TiB of address space"};
+                                "size_classes together exceed 64 TiB of address space"};
   }
   return check;
 }

@@ -83,7 +83,7 @@ GeometryCheck read_geometry(const ArenaHeader& shared, std::uint64_t mapped_byte
                                      "truncated, or is not whole",
                                      geometry.arena_bytes, mapped_bytes)};
   }
-  if (!check.fault) check.fault = check_counts(geometry);
+  if (!check.fault) check.fault = check_counts(geometry, Terms::header);
   if (!check.fault) check.fault = check_ranges(geometry);
   if (!check.fault && geometry.arena_id[0] == 0 && geometry.arena_id[1] == 0) {
     check.fault = GeometryFault{Kind::bad_field, "arena_id is zero"};

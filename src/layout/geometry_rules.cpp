@@ -20,19 +20,20 @@ GeometryFault bad(std::string sentence) {
   return {GeometryFault::Kind::bad_field, std::move(sentence)};
 }
 
-std::optional<GeometryFault> check_class(const Geometry& geometry, std::uint32_t i) {
+std::optional<GeometryFault> check_class(const Geometry& geometry, std::uint32_t i, Terms terms) {
   const auto& row = geometry.classes[i];
+  const auto* classes = terms == Terms::options ? "size_classes" : "classes";
   if (!std::has_single_bit(row.slab_bytes) || row.slab_bytes < kMinSlabBytes ||
       row.slab_bytes > kMaxSlabBytes) {
-    return bad(fmt::format("classes[{}].slab_bytes is {}, not a power of two from {} to {}", i,
+    return bad(fmt::format("{}[{}].slab_bytes is {}, not a power of two from {} to {}", classes, i,
                            row.slab_bytes, kMinSlabBytes, kMaxSlabBytes));
   }
   if (i > 0 && row.slab_bytes <= geometry.classes[i - 1].slab_bytes) {
-    return bad(fmt::format("classes[{}].slab_bytes is {}, not above classes[{}]'s {}", i,
-                           row.slab_bytes, i - 1, geometry.classes[i - 1].slab_bytes));
+    return bad(fmt::format("{}[{}].slab_bytes is {}, not above {}[{}]'s {}", classes, i,
+                           row.slab_bytes, classes, i - 1, geometry.classes[i - 1].slab_bytes));
   }
   if (row.slab_count == 0 || row.slab_count > kMaxSlabsPerClass) {
-    return bad(fmt::format("classes[{}].slab_count is {}, not from 1 to {}", i, row.slab_count,
+    return bad(fmt::format("{}[{}].slab_count is {}, not from 1 to {}", classes, i, row.slab_count,
                            kMaxSlabsPerClass));
   }
   if (!std::has_single_bit(row.chunk_slabs) || row.chunk_slabs > kMaxSlabsPerClass) {
@@ -79,7 +80,7 @@ std::optional<std::uint64_t> end_of(const Range& range) noexcept {
 
 }  // namespace
 
-std::optional<GeometryFault> check_counts(const Geometry& geometry) {
+std::optional<GeometryFault> check_counts(const Geometry& geometry, Terms terms) {
   if (geometry.peer_capacity < 2 || geometry.peer_capacity > kMaxPeers) {
     return bad(fmt::format("peer_capacity is {}, not from 2 (a host and a plugin) to {}",
                            geometry.peer_capacity, kMaxPeers));
@@ -90,15 +91,18 @@ std::optional<GeometryFault> check_counts(const Geometry& geometry) {
                            geometry.ring_cells, kMinRingCells, kMaxRingCells));
   }
   if (geometry.class_count == 0 || geometry.class_count > kMaxClasses) {
-    return bad(
-        fmt::format("class_count is {}, not from 1 to {}", geometry.class_count, kMaxClasses));
+    return bad(terms == Terms::options
+                   ? fmt::format("size_classes has {} rows: from 1 to {} are possible",
+                                 geometry.class_count == 0 ? "no" : "too many", kMaxClasses)
+                   : fmt::format("class_count is {}, not from 1 to {}", geometry.class_count,
+                                 kMaxClasses));
   }
   if (geometry.fallback_classes > kMaxClasses) {
     return bad(fmt::format("fallback_classes is {}, not from 0 to {}", geometry.fallback_classes,
                            kMaxClasses));
   }
   for (std::uint32_t i = 0; i < geometry.class_count; ++i) {
-    if (auto fault = check_class(geometry, i)) return fault;
+    if (auto fault = check_class(geometry, i, terms)) return fault;
   }
   return std::nullopt;
 }

@@ -13,9 +13,12 @@ namespace mews::layout {
   return (bits + 63) / 64;
 }
 
+/// Whose names the sentences of a fault use: the header's fields, or the options of who creates.
+enum class Terms : std::uint8_t { header, options };
+
 /// What every arena obeys, planned or read: ranges and powers of two of all counts, the order of
 /// the class table. Reads no offsets.
-[[nodiscard]] std::optional<GeometryFault> check_counts(const Geometry& geometry);
+[[nodiscard]] std::optional<GeometryFault> check_counts(const Geometry& geometry, Terms terms);
 
 /// Every range within the arena, aligned, none overlapping another.
 [[nodiscard]] std::optional<GeometryFault> check_ranges(const Geometry& geometry);

@@ -230,19 +230,54 @@ TEST_CASE("attach: options that cannot be are named") {
     return session ? "ok" : outcome(session) + " " + session.error().message();
   };
   using O = mews::CreateOptions;
-  for (const auto& [text, change] : std::vector<std::pair<std::string, void (*)(O&)>>{
-           {"name", [](O& o) { o.name = ""; }},
-           {"name", [](O& o) { o.name = "a/b"; }},
-           {"name", [](O& o) { o.name = std::string(40, 'x'); }},
-           {"max_plugins", [](O& o) { o.max_plugins = 0; }},
-           {"max_plugins", [](O& o) { o.max_plugins = 4096; }},
-           {"ring_cells", [](O& o) { o.ring_cells = 0; }},
-           {"ring_cells", [](O& o) { o.ring_cells = 100; }},
-           {"class_count", [](O& o) { o.size_classes = {}; }},
-           {"classes[1].slab_bytes", [](O& o) { o.size_classes = {{4096, 1}, {1024, 1}}; }},
-           {"classes[0].slab_count", [](O& o) {
-              o.size_classes = {{4096, 0}};
-            }}}) {
+  for (const auto& [text,
+                    change] : std::vector<std::
+                                              pair<
+                                                  std::string,
+                                                  void (*)(
+                                                      O&)>>{{"name", [](O& o) { o.name = ""; }},
+                                                            {"name", [](O& o) { o.name = "a/b"; }},
+                                                            {"name",
+                                                             [](O& o) {
+                                                               o.name = std::string(40, 'x');
+                                                             }},
+                                                            {"max_plugins",
+                                                             [](O& o) { o.max_plugins = 0; }},
+                                                            {"max_plugins",
+                                                             [](O& o) { o.max_plugins = 4096; }},
+                                                            {"ring_cells",
+                                                             [](O& o) { o.ring_cells = 0; }},
+                                                            {"ring_cells",
+                                                             [](O& o) { o.ring_cells = 100; }},
+                                                            {"size_classes has no rows",
+                                                             [](O& o) { o.size_classes = {}; }},
+                                                            {"size_classes has too many rows",
+                                                             [](O& o) {
+                                                               o.size_classes.assign(30, {4096, 1});
+                                                             }},
+                                                            {"size_classes together exceed",
+                                                             [](O& o) {
+                                                               o.size_classes = {
+                                                                   {std::uint64_t{1} << 32,
+                                                                    1u << 24}};
+                                                             }},
+                                                            {"fallback_classes",
+                                                             [](O& o) { o.fallback_classes = 17; }},
+                                                            {"size_classes[0].slab_bytes",
+                                                             [](O& o) {
+                                                               o.size_classes = {{3000, 1}};
+                                                             }},
+                                                            {"size_classes[1].slab_bytes",
+                                                             [](O& o) {
+                                                               o.size_classes = {{4096, 1},
+                                                                                 {1024, 1}};
+                                                             }},
+                                                            {"size_classes[0].slab_count",
+                                                             [](O& o) {
+                                                               o.size_classes = {{4096, 0}};
+                                                             }}}) {
     CHECK_THAT(sentence(change), ContainsSubstring("invalid_argument") && ContainsSubstring(text));
+    CHECK_THAT(sentence(change),
+               !ContainsSubstring("class_count") && !ContainsSubstring(" classes["));
   }
 }

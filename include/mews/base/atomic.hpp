@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "mews/base/sanitizer.hpp"
+
 /// The aliases through which words are read and written that processes share (`Atomic`), or the
 /// threads of one process (`LocalAtomic`).
 ///
@@ -103,18 +105,6 @@ using Atomic = std::atomic<T>;
 template <class T>
 using LocalAtomic = std::atomic<T>;
 
-#endif
-
-#if defined(__SANITIZE_THREAD__)
-inline constexpr bool kIsThreadSanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-inline constexpr bool kIsThreadSanitized = true;
-#else
-inline constexpr bool kIsThreadSanitized = false;
-#endif
-#else
-inline constexpr bool kIsThreadSanitized = false;
 #endif
 
 /// Orders every earlier access of this thread before every later one (StoreLoad included).
