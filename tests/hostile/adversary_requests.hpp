@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -14,7 +15,6 @@ namespace hostile_test {
 
 /// What became of the work with one plugin.
 struct WorkResult {
-  std::uint64_t answers = 0;
   std::uint64_t timeouts = 0;
   bool is_cut_off = false;
   bool has_wrong_bytes = false;
@@ -30,30 +30,33 @@ struct WorkResult {
 /// The requests of a host to one worker.
 class Requests {
  public:
-  /// Numbered from `first` on, so that an answer to an older one is known.
-  Requests(mews::Channel& channel, TimedCalls& calls, std::uint64_t salt, std::uint64_t first)
-      : channel_(channel), calls_(calls), salt_(salt), random_(salt), number_(first) {}
+  struct Plan {
+    std::uint64_t salt;
+    std::uint64_t first;            ///< number of the first, so that an older answer is known
+    std::chrono::seconds deadline;  ///< of each call
+  };
+  Requests(mews::Channel& channel, TimedCalls& calls, const Plan& plan)
+      : channel_(channel), calls_(calls), plan_(plan), random_(plan.salt), number_(plan.first) {}
 
   /// What goes wrong with some of them, or nothing.
   [[nodiscard]] std::string ask_some() {
-    for (int i = 0; i < 20; ++i) {
-      WorkResult result;
-      if (!ask(result)) return result.has_wrong_bytes ? "wrong bytes" : result.first_error;
-    }
-    return {};
+    WorkResult result;
+    for (int i = 0; i < 20 && result.harm() == Harm::none; ++i)
+      ask(result);
+    return result.has_wrong_bytes ? "wrong bytes" : result.first_error;
   }
 
   /// One more, and its answer. False when no more can follow.
   bool ask(WorkResult& result) {
+    const auto deadline = plan_.deadline;
     const auto number = number_++;
     const auto wanted = static_cast<std::uint32_t>(work_size(random_));
-    auto loan = calls_.call("loan", kWorkDeadline,
-                            [&] { return channel_.loan(work_size(random_), kWorkDeadline); });
+    const auto bytes = work_size(random_);
+    auto loan = calls_.call("loan", deadline, [&] { return channel_.loan(bytes, deadline); });
     if (!loan) return note(result, loan.error());
-    fill(loan->bytes(), request_key(salt_, number));
-    const auto sent = calls_.call("send", kWorkDeadline, [&] {
-      return channel_.send(std::move(*loan), {.type = wanted, .correlation = number},
-                           kWorkDeadline);
+    fill(loan->bytes(), request_key(plan_.salt, number));
+    const auto sent = calls_.call("send", deadline, [&] {
+      return channel_.send(std::move(*loan), {.type = wanted, .correlation = number}, deadline);
     });
     if (!sent) return note(result, sent.error());
     return take_answer(result, number, wanted);
@@ -61,20 +64,20 @@ class Requests {
 
  private:
   bool take_answer(WorkResult& result, std::uint64_t number, std::uint32_t wanted) {
-    for (;;) {
+    // Behind answers that came too late for their own requests, as many as there can be.
+    for (int looks = 0; looks < 100; ++looks) {
       const auto answer =
-          calls_.call("receive", kWorkDeadline, [&] { return channel_.receive(kWorkDeadline); });
+          calls_.call("receive", plan_.deadline, [&] { return channel_.receive(plan_.deadline); });
       if (!answer) return note(result, answer.error());
-      // One that came too late for its own request.
       if (answer->correlation() < number) continue;
-      const bool is_right = answer->correlation() == number && answer->type() == wanted &&
-                            answer->size() == wanted &&
-                            is_filled(answer->bytes(), request_key(salt_, number) + 1);
-      ++result.answers;
-      if (is_right) return true;
-      result.has_wrong_bytes = true;
-      return false;
+      if (answer->correlation() == number && answer->type() == wanted && answer->size() == wanted &&
+          is_filled(answer->bytes(), request_key(plan_.salt, number) + 1)) {
+        return true;
+      }
+      break;
     }
+    result.has_wrong_bytes = true;
+    return false;
   }
   static bool note(WorkResult& result, const mews::Error& error) {
     if (result.first_error.empty()) result.first_error = error.message();
@@ -85,7 +88,7 @@ class Requests {
 
   mews::Channel& channel_;
   TimedCalls& calls_;
-  std::uint64_t salt_;
+  Plan plan_;
   mews_test::Random random_;
   std::uint64_t number_;
 };

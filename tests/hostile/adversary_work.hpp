@@ -22,6 +22,8 @@ struct Scribbles {
 
 /// Of each call.
 inline constexpr std::chrono::seconds kWorkDeadline{1};
+/// The same where nobody is in the way.
+inline constexpr std::chrono::seconds kQuietDeadline{15};
 inline constexpr std::size_t kMostWorkBytes = 400'000;
 /// The type of an answer that says: the request had other bytes than were sent.
 inline constexpr std::uint32_t kWrongRequest = ~0U;
