@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <optional>
@@ -6,6 +8,7 @@
 #include <vector>
 
 #include "../support/catch.hpp"
+#include "../support/process_state.hpp"
 #include "mews/sync/gate.hpp"
 
 namespace {
@@ -126,17 +129,26 @@ TEST_CASE("gate: a change in this process serves a waiter while the lead sleeps 
   });
   while (!is_lead_asleep.load())
     std::this_thread::yield();
+  std::atomic<pid_t> follower_id{0};
   std::thread follower([&] {
-    const auto token = gate.wait(
-        kPatience, [&] { return tokens.try_take(); }, [](Deadline) {});
+    const auto attempt = [&] {
+      follower_id.store(::gettid());
+      return tokens.try_take();
+    };
+    const auto token = gate.wait(mews::forever, attempt, [](Deadline) {});
     is_follower_served.store(token.has_value());
   });
+  // Behind the lead, on the gate's own condition.
+  CHECK(mews_test::is_seen_asleep(follower_id));
   tokens.add(1);
   gate.notify();
-  follower.join();
+  const Deadline patience(20s);
+  while (!is_follower_served.load() && !patience.has_passed())
+    std::this_thread::yield();
   CHECK(is_follower_served.load());
   may_lead_wake.store(true);
   lead.join();
+  follower.join();
 }
 
 TEST_CASE("gate: a waiter whose deadline passes leaves, and the lead stays") {
@@ -202,10 +214,15 @@ TEST_CASE("gate: a wake-up that was given to one who leaves by an exception serv
     std::this_thread::yield();
   // Sleeps behind the lead at first, and then is the lead.
   std::atomic<int> sleeps{0};
+  std::atomic<pid_t> follower_id{0};
   std::thread follower([&] {
-    static_cast<void>(gate.wait(
-        mews::forever, [&] { return sleeps.load() > 0; }, [&](Deadline) { sleeps.fetch_add(1); }));
+    const auto attempt = [&] {
+      follower_id.store(::gettid());
+      return sleeps.load() > 0;
+    };
+    static_cast<void>(gate.wait(20s, attempt, [&](Deadline) { sleeps.fetch_add(1); }));
   });
+  CHECK(mews_test::is_seen_asleep(follower_id));
   may_fail.store(true);
   failing.join();
   follower.join();
