@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -73,6 +74,7 @@ struct WordKind {
 /// What a row of an order table asks of the operations on words of its kind.
 enum class Which : std::uint8_t {
   every,
+  one,  ///< or more
   first,
   last,      ///< what comes before it is published by it
   last_two,  ///< the same, by either of two
@@ -113,6 +115,11 @@ enum class Which : std::uint8_t {
   const std::size_t wanted = which == Which::last_two ? 2 : 1;
   if (orders.size() < wanted) return "no such operation";
   if (which == Which::first) orders.resize(1);
+  if (which == Which::one) {
+    const bool is_there = std::any_of(orders.begin(), orders.end(),
+                                      [&](auto order) { return is_at_least(order, least); });
+    return is_there ? "" : "none of them is at least " + name_of(least);
+  }
   if (which == Which::last || which == Which::last_two)
     orders.erase(orders.begin(), orders.end() - static_cast<std::ptrdiff_t>(wanted));
   for (const auto order : orders) {

@@ -6,12 +6,14 @@
 #include <thread>
 #include <vector>
 
+#include "core/look_timer.hpp"
 #include "mews/layout/geometry.hpp"
 #include "mews/mem/arena.hpp"
 #include "mews/mews.hpp"
 #include "mews/os/membarrier.hpp"
 #include "mews/sync/gate.hpp"
 #include "mews/sync/role.hpp"
+#include "mews/sync/turn.hpp"
 #include "model/order_log.hpp"
 #include "model/order_words.hpp"
 #include "model/process.hpp"
@@ -41,6 +43,10 @@ constexpr Row kShared[] = {
     {"connect", "plugin's seat", Step::exchange, Which::last, kAcquire},
     {"leave", "plugin's seat", Step::store, Which::last, kRelease},
     {"vacate", "plugin's seat", Step::store, Which::last, kRelease},
+    // That nobody reads here any more, before the bell.
+    {"leave", "readers left", Step::store, Which::last, kRelease},
+    // The position at which a loop is armed, before the look whether the timer runs.
+    {"arm for a loop", "anything", Step::local_store, Which::one, kSeqCst},
     // The registration for the fence, before it is announced.
     {"create", "host's fences", Step::store, Which::last, kRelease},
     {"connect", "plugin's fences", Step::store, Which::last, kRelease},
@@ -76,6 +82,12 @@ constexpr Row kPrivate[] = {
     {"leave by bias", "role", Step::local_store, Which::every, kRelease},
     {"enter where another is", "role", Step::load, Which::last, kAcquire},
     {"enter where another is", "role", Step::local_store, Which::last, kRelease},
+    {"take a turn", "turn", Step::local_exchange, Which::every, kAcquire},
+    {"wait for a turn", "turn", Step::local_exchange, Which::every, kAcquire},
+    {"leave a turn", "turn", Step::local_exchange, Which::every, kRelease},
+    // That the timer stands still, before the look at the positions.
+    {"rest", "timer", Step::local_store, Which::every, kSeqCst},
+    {"look for a loop", "channel", Step::load, Which::first, kSeqCst},
     // The records that were dealt with, before a position behind them.
     {"advance", "consumer", Step::local_store, Which::every, kRelease},
     {"ask for the position", "consumer", Step::load, Which::every, kAcquire},
@@ -136,6 +148,8 @@ TEST_CASE(
   record.run("receive nothing", [&] { CHECK_FALSE(guest->channel().try_receive()); });
   record.run("drop", [&] { message.reset(); });
 
+  record.run("arm for a loop", [&] { CHECK(value_or_throw(plugin->channel().arm_event())); });
+
   std::vector<Loan> loans;
   record.run("exhaust", [&] {
     while (auto one = plugin->channel().try_loan(kSmall))
@@ -191,6 +205,18 @@ TEST_CASE("order: what threads of a process publish to each other is released an
   CHECK_FALSE(is_in);
   role.leave();
 
+  sync::Turn turn;
+  kinds["turn"] = WordKind::within(turn);
+  record.run("take a turn", [&] { CHECK(turn.try_enter()); });
+  record.run("wait for a turn", [&] {
+    CHECK(turn.enter(std::chrono::seconds(0), [] { return false; }) == sync::Turned::late);
+  });
+  record.run("leave a turn", [&] { turn.leave(); });
+
+  const auto timer = value_or_throw(detail::LookTimer::make());
+  kinds["timer"] = WordKind::within(*timer);
+  record.run("rest", [&] { timer->rest(); });
+
   mews_test::Lane lane;
   kinds["consumer"] = WordKind::within(lane.consumer);
   layout::Descriptor descriptor;
@@ -214,6 +240,7 @@ TEST_CASE("order: what threads of a process publish to each other is released an
   host.reset();
   kinds["channel"] = WordKind::within(host.channel());
   kinds["session"] = WordKind::within(host.session());
+  record.run("look for a loop", [&] { CHECK_FALSE(host.channel().look_for_loop()); });
   record.run("end a channel", [&] { host.channel().end(ErrorCode::peer_died, "gone"); });
   for (const auto& one : record.of("end a channel")) {
     if (one.step == Step::local_store) kinds["channel's end"] = {one.word};
