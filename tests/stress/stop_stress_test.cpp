@@ -145,7 +145,7 @@ TEST_CASE("stop: threads that send in turn and wait for slabs are stopped, and n
   const auto seed = make_seed("stopped senders");
   auto host = value_or_throw(mews::Session::create(tiny_options()));
   auto [plugin, guest] = value_or_throw(host.connect("guest"));
-  const auto sender = plugin.channel().shared();
+  auto sender = plugin.channel().shared();
   constexpr std::size_t kThreads = 3;
   std::array<Rounds, kThreads> rounds{Rounds(scaled(4'000)), Rounds(scaled(4'000)),
                                       Rounds(scaled(4'000))};
