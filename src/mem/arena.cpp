@@ -87,6 +87,8 @@ Result<Arena> Arena::make(os::MemoryFile file, os::Mapping mapping,
                             os::Access::write);
   }
   if (!allowed) return tl::unexpected(std::move(allowed.error()));
+  // Header, seats and words: what a debugger wants. Cells are added as they are opened.
+  mapping.show_in_dumps(0, geometry.cells_offset);
   return Arena(std::move(file), std::move(mapping), std::move(*backing), geometry);
 }
 
@@ -166,10 +168,13 @@ Result<void> Arena::protect(PeerId self) const {
     if (auto allowed = mapping_.allow(part.offset, part.bytes, part.access); !allowed)
       return allowed;
   }
+  for (const auto lane : {in, out})
+    mapping_.show_in_dumps(cells_offset(lane), geometry_.lane_cells_bytes());
   return {};
 }
 
 Result<void> Arena::open_cells(LaneId id) const {
+  mapping_.show_in_dumps(cells_offset(id), geometry_.lane_cells_bytes());
   return mapping_.allow(cells_offset(id), geometry_.lane_cells_bytes(), os::Access::write);
 }
 

@@ -37,25 +37,27 @@ bool is_possible(const TruthWord& word, const layout::Geometry& geometry) noexce
 }  // namespace
 
 Census::Census(const Arena& arena, ClassId id) : arena_(arena), id_(id) {
-  // Relaxed, here and in `holdings`: figures.
-  before_.resize(arena.used_slabs(id));
-  for (std::size_t i = 0; i < before_.size(); ++i) {
-    before_[i] = arena.view(id).words[i].load(std::memory_order_relaxed);
-  }
+  arena.for_each_touched_slab(id, [&](std::uint32_t begin, std::uint32_t end) {
+    before_.resize(end);
+    // Relaxed, here and in `holdings`: figures.
+    for (auto i = begin; i < end; ++i)
+      before_[i] = arena.view(id).words[i].load(std::memory_order_relaxed);
+  });
 }
 
 std::vector<Holding> Census::holdings() const {
   std::unordered_map<std::uint32_t, Holding> by_peer;
-  const auto end = arena_.used_slabs(id_);
-  for (std::uint32_t i = 0; i < end; ++i) {
-    const auto seen = arena_.view(id_).words[i].load(std::memory_order_relaxed);
-    const auto word = TruthWord::unpack(seen);
-    if (word.phase != Phase::held && word.phase != Phase::in_flight) continue;
-    auto& holding = by_peer[word.holder];
-    holding.peer = PeerId{word.holder};
-    ++(word.phase == Phase::held ? holding.held : holding.in_flight);
-    if (i < before_.size() && before_[i] == seen) ++holding.unchanged;
-  }
+  arena_.for_each_touched_slab(id_, [&](std::uint32_t begin, std::uint32_t end) {
+    for (auto i = begin; i < end; ++i) {
+      const auto seen = arena_.view(id_).words[i].load(std::memory_order_relaxed);
+      const auto word = TruthWord::unpack(seen);
+      if (word.phase != Phase::held && word.phase != Phase::in_flight) continue;
+      auto& holding = by_peer[word.holder];
+      holding.peer = PeerId{word.holder};
+      ++(word.phase == Phase::held ? holding.held : holding.in_flight);
+      if (i < before_.size() && before_[i] == seen) ++holding.unchanged;
+    }
+  });
   return sorted(by_peer);
 }
 
@@ -70,23 +72,24 @@ Audit audit(const Arena& arena) {
   std::unordered_map<std::uint32_t, Holding> by_peer;
   for (std::uint32_t c = 0; c < arena.class_count(); ++c) {
     const auto& view = arena.view(ClassId{c});
-    Audit::Class row{.slab_bytes = view.geometry.slab_bytes,
-                     .slabs = view.geometry.slab_count,
-                     .ever_used = arena.used_slabs(ClassId{c})};
-    for (std::uint32_t i = 0; i < row.ever_used; ++i) {
-      // Acquire: so that what is found free can be looked at.
-      const auto word = TruthWord::unpack(view.words[i].load(std::memory_order_acquire));
+    Audit::Class row{.slab_bytes = view.geometry.slab_bytes, .slabs = view.geometry.slab_count};
+    const auto count = [&](const TruthWord& word) {
       if (!is_possible(word, arena.geometry())) {
         ++row.bad;
-        continue;
+        return;
       }
       row.backed_bytes += view.geometry.slab_bytes * word.backed_eighths / 8;
-      if (word.phase == Phase::free) continue;
+      if (word.phase == Phase::free) return;
       ++(word.phase == Phase::held ? row.held : row.in_flight);
       auto& holding = by_peer[word.holder];
       holding.peer = PeerId{word.holder};
       ++(word.phase == Phase::held ? holding.held : holding.in_flight);
-    }
+    };
+    arena.for_each_touched_slab(ClassId{c}, [&](std::uint32_t begin, std::uint32_t end) {
+      // Acquire: so that what is found free can be looked at.
+      for (auto i = begin; i < end; ++i)
+        count(TruthWord::unpack(view.words[i].load(std::memory_order_acquire)));
+    });
     result.classes.push_back(row);
   }
   result.peers = sorted(by_peer);

@@ -58,17 +58,20 @@ Left free_if_left(layout::AtomicTruthWord& word, const DeadPeer& dead, IsPublish
   }
 }
 
-std::uint32_t disown_chunks(const ClassView& view, PeerId dead) noexcept {
+std::uint32_t disown_chunks(const Arena& arena, ClassId id, PeerId dead) noexcept {
+  const auto& view = arena.view(id);
   std::uint32_t disowned = 0;
-  for (std::uint32_t chunk = 0; chunk < view.geometry.chunk_count; ++chunk) {
-    auto owner = dead.value() + 1;
-    // Relaxed: a hint. The bit first, so that whoever adopts the chunk looks into it.
-    if (view.owners[chunk].load(std::memory_order_relaxed) != owner) continue;
-    view.hint(chunk << view.geometry.chunk_shift);
-    view.owners[chunk].compare_exchange_strong(owner, 0, std::memory_order_relaxed,
-                                               std::memory_order_relaxed);
-    ++disowned;
-  }
+  arena.for_each_touched_chunk(id, [&](std::uint32_t begin, std::uint32_t end) {
+    for (auto chunk = begin; chunk < end; ++chunk) {
+      auto owner = dead.value() + 1;
+      // Relaxed: a hint. The bit first, so that whoever adopts the chunk looks into it.
+      if (view.owners[chunk].load(std::memory_order_relaxed) != owner) continue;
+      view.hint(chunk << view.geometry.chunk_shift);
+      view.owners[chunk].compare_exchange_strong(owner, 0, std::memory_order_relaxed,
+                                                 std::memory_order_relaxed);
+      ++disowned;
+    }
+  });
   return disowned;
 }
 
@@ -79,15 +82,16 @@ Reclaimed reclaim(const Arena& arena, const DeadPeer& dead) {
   Reclaimed done;
   for (std::uint32_t c = 0; c < arena.class_count(); ++c) {
     const auto& view = arena.view(ClassId{c});
-    const auto end = arena.used_slabs(ClassId{c});
-    for (std::uint32_t i = 0; i < end; ++i) {
-      const auto left =
-          free_if_left(view.words[i], dead, [&] { return published.contains(key(c, i)); });
-      if (left == Left::not_at_all) continue;
-      ++(left == Left::held ? done.held : done.in_flight);
-      view.hint(i);
-    }
-    if (view.geometry.chunk_slabs > 1) done.chunks += disown_chunks(view, dead.peer);
+    arena.for_each_touched_slab(ClassId{c}, [&](std::uint32_t begin, std::uint32_t end) {
+      for (auto i = begin; i < end; ++i) {
+        const auto left =
+            free_if_left(view.words[i], dead, [&] { return published.contains(key(c, i)); });
+        if (left == Left::not_at_all) continue;
+        ++(left == Left::held ? done.held : done.in_flight);
+        view.hint(i);
+      }
+    });
+    if (view.geometry.chunk_slabs > 1) done.chunks += disown_chunks(arena, ClassId{c}, dead.peer);
   }
   return done;
 }

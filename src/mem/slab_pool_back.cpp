@@ -40,25 +40,34 @@ Result<void> SlabPool::back_claimed(Slab& slab, std::uint64_t bytes, Deadline de
   return backed;
 }
 
+// At least a step, so that one call after the other comes to an end, whatever their deadlines.
 Result<void> SlabPool::back(Slab& slab, std::uint64_t bytes, Deadline deadline) {
-  const auto slab_bytes = homes_[slab.size_class.value()].view.geometry.slab_bytes;
+  const auto& view = homes_[slab.size_class.value()].view;
+  const auto slab_bytes = view.geometry.slab_bytes;
+  const auto too_late = [bytes](std::uint64_t got) {
+    return fail(ErrorCode::timed_out, detail_text([&] {
+                  return fmt::format(
+                      "the system gave memory for {} of {} bytes so far, which "
+                      "stays with the arena: the next call needs only the rest",
+                      got, bytes);
+                }));
+  };
+  bool has_got_any = false;
   std::uint64_t done = 0;
   for (std::uint32_t i = 0; i < slab.count && done < bytes; ++i, done += slab_bytes) {
     const SlabIndex index{slab.first.value() + i};
     const auto wanted = eighths_for(std::min(bytes - done, slab_bytes), slab_bytes);
+    const auto known = view.backing[index.value()].load(std::memory_order_relaxed);
+    if (known < kOpenSlab + wanted) {
+      if (has_got_any && deadline.has_passed()) return too_late(done);
+      has_got_any = true;
+    }
     const auto got = back_one(
         slab.size_class, index,
         {.eighths = wanted, .on_failure = Arena::OnFailure::give_back, .deadline = deadline});
     if (!got) return tl::unexpected(got.error());
     record_backed(slab, index, *got);
-    if (*got < wanted) {
-      return fail(ErrorCode::timed_out, detail_text([&] {
-                    return fmt::format(
-                        "the system gave memory for {} of {} bytes so far, which "
-                        "stays with the arena: the next call needs only the rest",
-                        done + slab_bytes * *got / 8, bytes);
-                  }));
-    }
+    if (*got < wanted) return too_late(done + slab_bytes * *got / 8);
   }
   return {};
 }

@@ -1,21 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "mews/base/checked.hpp"
 #include "mews/mem/slab_pool.hpp"
 
 // Payloads above the largest class: adjacent slabs of it.
 namespace mews::mem {
-
-// At least `chunks` of the class count as used from now on. All orders relaxed: a hint.
-void SlabPool::raise_cursor(ClassId id, std::uint32_t chunks) noexcept {
-  constexpr auto relaxed = std::memory_order_relaxed;
-  auto& cursor = arena_.pool().fresh[id.value()];
-  auto fresh = cursor.load(relaxed);
-  // Others only raise it as well, and so at most once per chunk, unless a peer scribbles.
-  for (auto turns = arena_.view(id).geometry.chunk_count + 1; turns > 0 && fresh < chunks;
-       --turns) {
-    if (cursor.compare_exchange_strong(fresh, chunks, relaxed, relaxed)) return;
-  }
-}
 
 // The first row of `count` free slabs. It is looked for by loads alone, so that a claim in vain
 // takes nothing from anybody and wakes nobody: a slab is given back, and waiters told, only where
@@ -44,9 +31,6 @@ bool SlabPool::claim_run(Slab& run, std::uint32_t count) {
 std::uint32_t SlabPool::claim_row(Slab& run, std::uint32_t begin, std::uint32_t count) {
   const ClassId id{arena_.class_count() - 1};
   const auto& view = arena_.view(id);
-  // First, so that no scan stops short of a slab that a dead peer holds.
-  const auto chunks = base::ceil_div(begin + count, view.geometry.chunk_slabs);
-  raise_cursor(id, static_cast<std::uint32_t>(chunks));
   std::uint32_t taken = 0;
   for (; taken < count; ++taken) {
     const auto word = take_free(view.words[begin + taken]);

@@ -110,7 +110,7 @@ SlabPool::Taken SlabPool::claim_in_chunk(const ClassView& view, Home& home, std:
 SlabPool::Taken SlabPool::claim_elsewhere(ClassId id) {
   const auto& view = arena_.view(id);
   auto& home = homes_[id.value()];
-  if (view.geometry.chunk_slabs == 1) return claim_lowest(view, id);
+  if (view.geometry.chunk_slabs == 1) return claim_lowest(view, home);
   const auto current = home.chunk.load(std::memory_order_relaxed);
   if (current != kNoChunk) {
     if (const auto slab = claim_in_chunk(view, home, current)) return slab;
@@ -133,8 +133,8 @@ SlabPool::Taken SlabPool::claim_elsewhere(ClassId id) {
       return slab;
     }
   }
-  if (const auto slab = steal(view, id)) return slab;
-  return sweep(view, id);
+  if (const auto slab = steal(view)) return slab;
+  return sweep(view);
 }
 
 // A chunk to make current: one of ours that may have a free slab, else one that nobody owns, else
@@ -174,8 +174,7 @@ std::optional<std::uint32_t> SlabPool::adopt_chunk(const ClassView& view, ClassI
 }
 
 // One slab out of a chunk of somebody else's that is said to have one.
-SlabPool::Taken SlabPool::steal(const ClassView& view, ClassId id) {
-  const auto end = arena_.used_slabs(id);
+SlabPool::Taken SlabPool::steal(const ClassView& view) {
   const auto words = bitmap_words(view.geometry.chunk_count);
   // Relaxed: a hint; the truth words decide.
   const auto hinted = [&](std::uint32_t w) {
@@ -184,37 +183,28 @@ SlabPool::Taken SlabPool::steal(const ClassView& view, ClassId id) {
   return first_of(words, hinted, [&](std::uint32_t chunk) -> Taken {
     if (chunk >= view.geometry.chunk_count) return {};
     const auto begin = chunk << view.geometry.chunk_shift;
-    return scan(view, begin, std::min(begin + slabs_in_chunk(view, chunk), end));
+    return scan(view, begin, begin + slabs_in_chunk(view, chunk));
   });
 }
 
-// Hints may have been lost with the process that was to set them: before a class is called
-// exhausted, every truth word is looked at.
-SlabPool::Taken SlabPool::sweep(const ClassView& view, ClassId id) {
-  auto slab = scan(view, 0, arena_.used_slabs(id));
+// Hints may have been lost with the process that was to set them, or be a scribbler's: before a
+// class is called exhausted, every truth word is looked at. A word that was never written is free,
+// so this brings no more than one page of them into being.
+SlabPool::Taken SlabPool::sweep(const ClassView& view) {
+  auto slab = scan(view, 0, view.geometry.slab_count);
   if (slab) view.hint(slab.index);
   return slab;
 }
 
-// The large classes: the lowest free slab among those ever used, else the next fresh one.
-SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, ClassId id) {
-  auto& cursor = arena_.pool().fresh[id.value()];
-  // The cursor passes each slab once, unless a peer scribbles.
-  for (auto turns = view.geometry.slab_count + 1; turns > 0; --turns) {
-    if (const auto slab = scan(view, 0, arena_.used_slabs(id))) {
-      // From now on the lowest slab of all is the next in turn, and is asked first.
-      auto& home = homes_[id.value()];
-      home.warm.store(1, std::memory_order_relaxed);
-      home.chunk.store(0, std::memory_order_relaxed);
-      return slab;
-    }
-    // Relaxed, both: a hint. Whoever moves it first, all look below it next.
-    auto fresh = cursor.load(std::memory_order_relaxed);
-    if (fresh >= view.geometry.slab_count) return {};
-    cursor.compare_exchange_strong(fresh, fresh + 1, std::memory_order_relaxed,
-                                   std::memory_order_relaxed);
+// The large classes: the lowest free slab.
+SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, Home& home) {
+  const auto slab = scan(view, 0, view.geometry.slab_count);
+  if (slab) {
+    // From now on the lowest slab of all is the next in turn, and is asked first.
+    home.warm.store(1, std::memory_order_relaxed);
+    home.chunk.store(0, std::memory_order_relaxed);
   }
-  return {};
+  return slab;
 }
 
 }  // namespace mews::mem

@@ -129,9 +129,11 @@ Result<Mapping> Mapping::reserve(const MemoryFile& file, std::uint64_t bytes) {
   Mapping mapping({static_cast<std::byte*>(begin), bytes});
   // Nothing was populated, as nothing may be accessed; once unlocked, nothing will be.
   ::munlock(begin, bytes);
-  if (::madvise(begin, bytes, MADV_DONTFORK) != 0)
-    return tl::unexpected(
-        Error::os(errno, "madvise(MADV_DONTFORK)", fmt::format("{} bytes", bytes)));
+  for (const auto& [advice, name] : {std::pair(MADV_DONTFORK, "madvise(MADV_DONTFORK)"),
+                                     std::pair(MADV_DONTDUMP, "madvise(MADV_DONTDUMP)")}) {
+    if (::madvise(begin, bytes, advice) == 0) continue;
+    return tl::unexpected(Error::os(errno, name, fmt::format("{} bytes", bytes)));
+  }
   return mapping;
 }
 
@@ -144,6 +146,11 @@ Result<void> Mapping::allow(std::uint64_t offset, std::uint64_t bytes, Access ac
                                     return fmt::format("{} bytes at offset {} of the arena", bytes,
                                                        offset);
                                   })));
+}
+
+void Mapping::show_in_dumps(std::uint64_t offset, std::uint64_t bytes) const noexcept {
+  const auto begin = offset / page_bytes() * page_bytes();
+  ::madvise(bytes_.data() + begin, offset + bytes - begin, MADV_DODUMP);
 }
 
 Result<std::uint64_t> commit_pages(const MemoryFile& file, std::uint64_t offset,

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,10 +50,36 @@ Result<UniqueFd> open_shared(const std::string& name, int flags) {
   return fd;
 }
 
+/// ftruncate without the signal that a file above the limit of sizes raises, which would end the
+/// process. It is this thread's, so that what another thread does is not touched. An errno, or 0.
+int truncate_quietly(int fd, std::uint64_t bytes) noexcept {
+  sigset_t limit;
+  sigset_t before;
+  sigset_t pending;
+  ::sigemptyset(&limit);
+  ::sigaddset(&limit, SIGXFSZ);
+  ::sigpending(&pending);
+  ::pthread_sigmask(SIG_BLOCK, &limit, &before);
+  const int failure = ::ftruncate(fd, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+  if (failure == EFBIG && ::sigismember(&pending, SIGXFSZ) == 0) {
+    const timespec at_once{};
+    ::sigtimedwait(&limit, nullptr, &at_once);
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return failure;
+}
+
 Result<void> set_size(int fd, std::uint64_t bytes) {
-  if (::ftruncate(fd, static_cast<off_t>(bytes)) != 0)
-    return tl::unexpected(Error::os(errno, "ftruncate", fmt::format("{} bytes", bytes)));
-  return {};
+  const int failure = truncate_quietly(fd, bytes);
+  if (failure == 0) return {};
+  if (failure == EFBIG) {
+    return fail(ErrorCode::os_error, failure,
+                fmt::format("ftruncate to {} bytes, which is more than a file of this process may "
+                            "have (ulimit -f, RLIMIT_FSIZE); raise that, or use smaller "
+                            "size_classes",
+                            bytes));
+  }
+  return tl::unexpected(Error::os(failure, "ftruncate", fmt::format("{} bytes", bytes)));
 }
 
 Result<struct stat> status_of(int fd) {

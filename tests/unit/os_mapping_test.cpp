@@ -4,8 +4,6 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,8 +18,8 @@
 #include "../support/catch.hpp"
 #include "../support/seccomp.hpp"
 #include "mews/os/mapping.hpp"
-#include "mews/os/socket.hpp"
 #include "os_support.hpp"
+#include "small_disk.hpp"
 
 using mews::ErrorCode;
 using mews::os::commit_pages;
@@ -35,33 +33,8 @@ constexpr std::uint64_t kBytes = 1 << 20;
 constexpr std::uint64_t kDiskBytes = 64 << 10;
 const auto kPage = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 
-/// In a child: mounts a tmpfs of `kDiskBytes` that only this child sees, and sends an open file
-/// in it to `socket`. The step that was not permitted, or 0.
-int lend_small_disk(int socket, const std::string& directory) {
-  const int user_namespace = ::geteuid() == 0 ? 0 : CLONE_NEWUSER;
-  if (::unshare(CLONE_NEWNS | user_namespace) != 0) return 1;
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return 2;
-  const auto options = "size=" + std::to_string(kDiskBytes);
-  if (::mount("tmpfs", directory.c_str(), "tmpfs", 0, options.c_str()) != 0) return 3;
-  const int fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0 || ::ftruncate(fd, kBytes) != 0) return 4;
-  const std::byte hello{1};
-  const auto sent = mews::os::send_packet(socket, {&hello, 1}, {&fd, 1}, os_test::kPatience);
-  return sent ? 0 : 5;
-}
-
-/// A file of `kBytes` on a file system that holds `kDiskBytes`; nothing where that is forbidden.
 std::optional<MemoryFile> file_on_small_disk() {
-  int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return std::nullopt;
-  const mews::os::UniqueFd here(pair[0]);
-  mews::os::UniqueFd there(pair[1]);
-  const os_test::TempDir directory;
-  os_test::Fork child([&] { return lend_small_disk(there.get(), directory.path()); });
-  there.reset();
-  auto packet = mews::os::receive_packet(here.get(), os_test::kPatience);
-  if (child.outcome() != "exit code 0" || !packet || packet->fds.size() != 1) return std::nullopt;
-  return MemoryFile::adopt(std::move(packet->fds[0]));
+  return os_test::file_on_small_disk({.disk_bytes = kDiskBytes, .file_bytes = kBytes});
 }
 
 /// Makes the kernel answer as one before 5.14, which does not know MADV_POPULATE_WRITE.
@@ -186,6 +159,7 @@ TEST_CASE("os: a commit on a full file system is out_of_memory, and what it gave
   const auto refused = commit_pages(*file, 0, mapping.bytes());
   REQUIRE(code_of(refused) == ErrorCode::out_of_memory);
   CHECK_THAT(refused.error().message(), Catch::Matchers::ContainsSubstring("1048576 bytes"));
+  CHECK_THAT(refused.error().message(), Catch::Matchers::ContainsSubstring("No space left"));
   CHECK(file->resident_bytes().value() <= kDiskBytes);
   CHECK(mapping.bytes()[kDiskBytes / 2 - 1] == std::byte{1});
 

@@ -65,6 +65,9 @@ struct ClassView {
 /// cells              write, once the seat is offered   outgoing: write; incoming: read; no others
 /// slabs              write, once it uses their chunk   write, once it uses their chunk
 ///
+/// Core dumps have all but the slabs, and of the cells those that are not closed to the process: a
+/// dump would bring every page into being that nobody has used.
+///
 /// The system's pages may be larger than the arena's: what shares one may be written if any of it
 /// may. Of an arena that is attached and not protected (by a tool, say) all but the header can be
 /// written.
@@ -111,13 +114,19 @@ class Arena {
   [[nodiscard]] layout::PoolState& pool() const noexcept { return *pool_; }
   [[nodiscard]] const ClassView& view(ClassId id) const noexcept { return classes_[id.value()]; }
   [[nodiscard]] std::uint32_t class_count() const noexcept { return geometry_.class_count; }
-  /// Slabs of the chunks that were ever given out. Above them no truth word was ever written, and
-  /// looking at one would only bring a page into being.
-  [[nodiscard]] std::uint32_t used_slabs(ClassId id) const noexcept {
+  /// Calls `visit(begin, end)` for each row of slabs of the class whose truth words have memory
+  /// behind them, in ascending order; the words of all others are zero, and looking at one would
+  /// only bring a page into being. By the kernel's word, which no peer can change but by writing.
+  template <class Visit>
+  void for_each_touched_slab(ClassId id, Visit&& visit) const {
     const auto& row = geometry_.classes[id.value()];
-    // Relaxed: a stale cursor only hides slabs that were given out this moment.
-    const auto fresh = pool_->fresh[id.value()].load(std::memory_order_relaxed);
-    return std::min(std::min(fresh, row.chunk_count) << row.chunk_shift, row.slab_count);
+    for_each_touched({row.words_offset, row.slab_count, sizeof(layout::AtomicTruthWord)}, visit);
+  }
+  /// The same of the chunks of a class, by their owners.
+  template <class Visit>
+  void for_each_touched_chunk(ClassId id, Visit&& visit) const {
+    const auto& row = geometry_.classes[id.value()];
+    for_each_touched({row.owners_offset, row.chunk_count, sizeof(std::uint32_t)}, visit);
   }
 
   /// Whether an access to a page without memory can fail, rather than bring it into being: the file
@@ -149,6 +158,23 @@ class Arena {
   /// A mapping whose header was read or written becomes an arena, with the header read-only.
   [[nodiscard]] static Result<Arena> make(os::MemoryFile file, os::Mapping mapping,
                                           const layout::Geometry& geometry);
+  struct Row {
+    std::uint64_t offset;
+    std::uint64_t count;
+    std::uint64_t unit_bytes;
+  };
+  template <class Visit>
+  void for_each_touched(const Row& row, Visit&& visit) const {
+    const auto end = row.offset + row.count * row.unit_bytes;
+    for (auto at = file_.next_data(row.offset); at < end; at = file_.next_data(at)) {
+      const auto begin = (at - row.offset) / row.unit_bytes;
+      // Goes on in any case, even if a peer punches holes meanwhile.
+      at = std::clamp(file_.next_hole(at), at + row.unit_bytes, end);
+      visit(static_cast<std::uint32_t>(begin),
+            static_cast<std::uint32_t>((at - row.offset) / row.unit_bytes));
+      if (at >= end) return;
+    }
+  }
   [[nodiscard]] std::uint64_t cells_offset(LaneId id) const noexcept {
     return geometry_.cells_offset + id.value() * geometry_.lane_cells_bytes();
   }

@@ -39,7 +39,6 @@ struct Audit {
   struct Class {
     std::uint64_t slab_bytes = 0;
     std::uint32_t slabs = 0;
-    std::uint32_t ever_used = 0;  ///< slabs of chunks that were given out
     std::uint32_t held = 0;
     std::uint32_t in_flight = 0;
     std::uint32_t bad = 0;  ///< words that no transition can produce

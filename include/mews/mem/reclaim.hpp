@@ -29,8 +29,9 @@ struct DeadPeer {
 /// leaves what it had published, and what others received from it.
 ///
 /// Host only, once the kernel says that the process is gone, and after the host's senders can see
-/// that it is. One scan over the truth words ever used, each repaired by one compare-exchange: a
-/// repair that is interrupted is simply done again. The caller rings the freed bells.
+/// that it is. One scan over all truth words that have memory behind them, as the kernel says, each
+/// repaired by one compare-exchange: a repair that is interrupted is simply done again. The caller
+/// rings the freed bells.
 Reclaimed reclaim(const Arena& arena, const DeadPeer& dead);
 
 }  // namespace mews::mem

@@ -246,13 +246,12 @@ class SlabPool {
   void record_backed(Slab& slab, SlabIndex index, std::uint8_t eighths) noexcept;
   [[nodiscard]] Taken claim_in_chunk(const ClassView& view, Home& home, std::uint32_t chunk);
   [[nodiscard]] Taken claim_elsewhere(ClassId id);
-  [[nodiscard]] Taken claim_lowest(const ClassView& view, ClassId id);
-  [[nodiscard]] Taken steal(const ClassView& view, ClassId id);
-  [[nodiscard]] Taken sweep(const ClassView& view, ClassId id);
+  [[nodiscard]] Taken claim_lowest(const ClassView& view, Home& home);
+  [[nodiscard]] Taken steal(const ClassView& view);
+  [[nodiscard]] Taken sweep(const ClassView& view);
   [[nodiscard]] std::optional<std::uint32_t> adopt_chunk(const ClassView& view, ClassId id,
                                                          Home& home);
   [[nodiscard]] Taken scan(const ClassView& view, std::uint32_t begin, std::uint32_t end);
-  void raise_cursor(ClassId id, std::uint32_t chunks) noexcept;
   [[nodiscard]] bool claim_run(Slab& run, std::uint32_t count);
   [[nodiscard]] std::uint32_t claim_row(Slab& run, std::uint32_t begin, std::uint32_t count);
   std::uint32_t hold_again(Slab& slab, LaneId lane) noexcept;

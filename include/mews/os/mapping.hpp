@@ -39,6 +39,9 @@ class Mapping {
   /// Changes what may be done with `bytes` from `offset` on, and with all of the system's pages
   /// that these lie on. Any thread. Takes effect at once, also for other threads.
   [[nodiscard]] Result<void> allow(std::uint64_t offset, std::uint64_t bytes, Access access) const;
+  /// Has `bytes` from `offset` on, to whole pages of the system, in core dumps of this process. All
+  /// else stays out of them: a dump would bring all pages into being that nobody has used.
+  void show_in_dumps(std::uint64_t offset, std::uint64_t bytes) const noexcept;
 
  private:
   explicit Mapping(std::span<std::byte> bytes) noexcept;
