@@ -34,9 +34,10 @@ Error bad_name(std::string_view name) {
                            name.substr(0, kMaxNameBytes), kMaxNameBytes));
 }
 
-Error named_error(int os_errno, const std::string& name) {
+Error named_error(int os_errno, const std::string& name, bool is_to_create) {
   const auto subject = fmt::format("/dev/shm/{}", name);
   if (os_errno == EEXIST) return Error(ErrorCode::already_exists, os_errno, subject);
+  if (os_errno == ENOENT && is_to_create) return no_shm_error();
   if (os_errno == ENOENT) return Error(ErrorCode::no_such_arena, os_errno, subject);
   return Error::os(os_errno, "shm_open", subject);
 }
@@ -46,7 +47,7 @@ Result<UniqueFd> open_shared(const std::string& name, int flags) {
   const auto path = "/" + name;
   const StandardFdGuard guard;
   auto fd = own_fd(::shm_open(path.c_str(), flags | O_RDWR, S_IRUSR | S_IWUSR));
-  if (!fd) return tl::unexpected(named_error(errno, name));
+  if (!fd) return tl::unexpected(named_error(errno, name, (flags & O_CREAT) != 0));
   return fd;
 }
 
@@ -90,6 +91,11 @@ Result<struct stat> status_of(int fd) {
 }
 
 }  // namespace
+
+Error no_shm_error() {
+  return Error(ErrorCode::os_error, ENOENT,
+               "/dev/shm is not there: mount a tmpfs there, or use an anonymous arena");
+}
 
 Result<MemoryFile> MemoryFile::create_anonymous(const std::string& label, std::uint64_t bytes) {
   // The kernel's limit; the label only shows in /proc, so a long one is no reason to fail.

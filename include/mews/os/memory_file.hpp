@@ -10,6 +10,9 @@
 
 namespace mews::os {
 
+/// What creating a name is when the system has no place for it (ENOENT).
+[[nodiscard]] Error no_shm_error();
+
 /// A descriptor of memory that processes can share: anonymous (memfd) or named (POSIX).
 ///
 /// Sparse: its size is a limit, memory is taken page by page (`commit_pages`). Only anonymous
