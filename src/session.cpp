@@ -190,10 +190,8 @@ HandleResult<std::pair<Plugin, Session>> Session::connect(const std::string& nam
   // A host in this very process does not die before its guest: there is nothing to watch.
   auto options = host.local();
   options.watcher = Watcher::none;
-  auto guest = detail::GuestCore::join(
-      std::move(local->invitation),
-      {.arena = host.session()->shared_arena(), .leave_signal = std::move(local->leave_signal)},
-      options, forever);
+  auto guest = detail::GuestCore::join(std::move(local->invitation), host.session()->shared_arena(),
+                                       options, forever);
   if (!guest) return tl::unexpected(std::move(guest.error()));
   auto state = std::make_unique<State>();
   state->channel = Channel((*guest)->channel());

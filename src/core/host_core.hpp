@@ -20,16 +20,18 @@ namespace mews::detail {
 
 /// One process in a plugin's seat, from invitation to recovery. Fields after `channel` are guarded
 /// by the host's mutex.
-struct PluginProcess {
+struct PluginProcess : std::enable_shared_from_this<PluginProcess> {
   PeerId peer{};
   std::uint32_t epoch = 0;
   pid_t pid = -1;
-  os::UniqueFd watched;    ///< readable once it is gone: a pidfd, or an eventfd within one process
+  os::UniqueFd watched;    ///< a pidfd, readable once it is gone; none within this process
   os::PluginWakeFds wake;  ///< until they have been passed to it: its end alone is to be open
   std::shared_ptr<ChannelCore> channel;
   std::uint64_t watch_id = 0;
+  std::uint64_t hang_up_id = 0;
+  bool is_taken_back = false;  ///< all that it had; the process may go on without it
   Deadline::Clock::time_point began{};
-  std::optional<PluginExit> exit;  ///< set once all that it had has been taken back
+  std::optional<PluginExit> exit;  ///< set after all that it had has been taken back
   Owner owner;
 };
 
@@ -73,7 +75,6 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   struct Local {
     Cast cast;
     Invitation invitation;
-    LeaveSignal leave_signal;
   };
   [[nodiscard]] Result<Local> connect(const std::string& name);
 
@@ -99,7 +100,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
            os::UniqueFd own_pidfd, const CreateOptions& options);
 
   // Seats (host_seats.cpp); mutex held.
-  [[nodiscard]] Result<void> check_room() const;
+  [[nodiscard]] Result<void> check_room();
   [[nodiscard]] Result<std::shared_ptr<PluginProcess>> invite(const std::string& name);
   [[nodiscard]] Seat seat_of(const PluginProcess& process) const noexcept;
   void reset_seat(PeerId peer) noexcept;
@@ -121,6 +122,15 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<void> start(const std::shared_ptr<PluginCore>& plugin);
   [[nodiscard]] Result<void> watch_process(const std::shared_ptr<PluginCore>& plugin,
                                            const std::shared_ptr<PluginProcess>& process);
+  // Processes that go on without the plugin (host_leave.cpp).
+  [[nodiscard]] Result<void> watch_hang_up(const std::shared_ptr<PluginCore>& plugin,
+                                           const std::shared_ptr<PluginProcess>& process);
+  void on_hung_up(const std::shared_ptr<PluginCore>& plugin,
+                  const std::shared_ptr<PluginProcess>& process);
+  void part(const std::shared_ptr<PluginCore>& plugin,
+            const std::shared_ptr<PluginProcess>& process, std::string how);
+  void look_for_parted();
+  void take_back_all(PluginProcess& process, const std::string& how);
   void on_gone(const std::shared_ptr<PluginCore>& plugin,
                const std::shared_ptr<PluginProcess>& process);
   [[nodiscard]] PluginExit exit_text(const PluginCore& plugin, const PluginProcess& process);
@@ -164,7 +174,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
     std::uint32_t epoch = 0;  ///< of who sits there, or sat there last
   };
   std::vector<SeatUse> seats_;  ///< per peer entry
-  // With room for as many as there can be: nothing that has happened is forgotten for want of
+  // Each with room for one more before it comes: nothing that has happened is forgotten for want of
   // memory.
   std::vector<std::shared_ptr<PluginCore>> plugins_;
   std::vector<std::shared_ptr<PluginProcess>> retired_;  ///< dead, their channels still in hands

@@ -12,6 +12,10 @@
 #include "names.hpp"
 
 namespace mews::detail {
+
+using layout::PeerState;
+using layout::SeatWord;
+
 namespace {
 
 Result<layout::Geometry> plan(const CreateOptions& options) {
@@ -61,7 +65,7 @@ void take_host_entry(const mem::Arena& arena, const std::string& name) {
   // Release: a plugin that reads it may use the light fence towards us.
   entry.fences.store(os::register_light_fence() ? 1 : 0, std::memory_order_release);
   // Release: the entry above, before the seat that says that it is in use.
-  entry.seat.store(layout::SeatWord{layout::PeerState::attached}.pack(), std::memory_order_release);
+  entry.seat.store(SeatWord{PeerState::attached}.pack(), std::memory_order_release);
 }
 
 }  // namespace
@@ -76,7 +80,6 @@ HostCore::HostCore(std::shared_ptr<SessionCore> session, std::unique_ptr<Watch> 
       watch_(std::move(watch)),
       seats_(session_->arena().geometry().peer_capacity) {
   seats_[kHostPeer.value()].is_taken = true;
-  plugins_.reserve(max_plugins_);
   retired_.reserve(seats_.size());
 }
 
@@ -125,6 +128,12 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
 }
 
 HostCore::~HostCore() {
+  if (session_->is_own()) {
+    // Before our ends of the channels close: who sees that happen finds that it was in good order.
+    // Release: as any who leaves.
+    session_->arena().peer(kHostPeer).seat.store(SeatWord{PeerState::left}.pack(),
+                                                 std::memory_order_release);
+  }
   watch_->stop();
   leave();
 }

@@ -9,7 +9,6 @@
 #include <new>
 
 #include "host_core.hpp"
-#include "mews/os/event_fd.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/socket.hpp"
 #include "names.hpp"
@@ -164,10 +163,6 @@ Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin,
 
 Result<HostCore::Local> HostCore::connect(const std::string& name) {
   if (auto bad = check_name(name)) return tl::unexpected(std::move(*bad));
-  auto leave_event = os::make_event_fd();
-  if (!leave_event) return tl::unexpected(std::move(leave_event.error()));
-  auto watched = os::duplicate(leave_event->get());
-  if (!watched) return tl::unexpected(std::move(watched.error()));
   auto host_pidfd = os::duplicate(own_pidfd_.get());
   if (!host_pidfd) return tl::unexpected(std::move(host_pidfd.error()));
   auto plugin = std::make_shared<PluginCore>();
@@ -175,7 +170,7 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
   plugin->host = weak_from_this();
   auto cast = [&] {
     const Lock lock(mutex_);
-    return seat(plugin, ::getpid(), std::move(*watched));
+    return seat(plugin, ::getpid(), {});
   }();
   if (!cast) return tl::unexpected(std::move(cast.error()));
   const auto process = cast->process;
@@ -184,8 +179,7 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
                               .epoch = process->epoch,
                               .arena = {},
                               .host_pidfd = std::move(*host_pidfd),
-                              .wake = std::move(process->wake)},
-               .leave_signal = LeaveSignal(std::move(*leave_event))};
+                              .wake = std::move(process->wake)}};
 }
 
 }  // namespace mews::detail

@@ -15,7 +15,6 @@
 
 #include "mews/layout/limits.hpp"
 #include "mews/layout/peer_entry.hpp"
-#include "mews/os/event_fd.hpp"
 #include "mews/os/socket.hpp"
 #include "texts.hpp"
 
@@ -120,10 +119,6 @@ Result<Variable> read_variable() {
 }
 
 }  // namespace
-
-LeaveSignal::~LeaveSignal() {
-  if (event_) os::signal_event_fd(event_.get());
-}
 
 std::string to_environment(const Seat& seat) {
   struct stat arena {};

@@ -39,25 +39,6 @@ struct Seat {
   int event = -1;
 };
 
-/// Where host and guest are one process, no process ends when the guest goes: this tells the host,
-/// whatever way it goes.
-class LeaveSignal {
- public:
-  LeaveSignal() noexcept = default;
-  explicit LeaveSignal(os::UniqueFd event) noexcept : event_(std::move(event)) {}
-  LeaveSignal(LeaveSignal&&) noexcept = default;
-  LeaveSignal& operator=(LeaveSignal&& other) noexcept {
-    std::swap(event_, other.event_);
-    return *this;
-  }
-  ~LeaveSignal();
-  /// It stays after all.
-  void withhold() noexcept { event_.reset(); }
-
- private:
-  os::UniqueFd event_;
-};
-
 /// "MEWS_ARENA=fd:pidfd:stream:event:peer:epoch:device:inode" for a child that inherits these
 /// descriptors. The last two are the arena's: the variable goes on to processes that do not have
 /// the descriptors, but may have others by these numbers.
