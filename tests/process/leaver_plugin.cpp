@@ -44,7 +44,7 @@ int keep(const Words& words) {
     most = std::max(most, mews_test::address_space_kib());
   }
   // One arena may be counted twice, while the thread of its watcher ends.
-  return most < before + (1u << 20) ? 0 : 5;
+  return most < before + (1u << 17) ? 0 : 5;
 }
 
 int with_slabs(const std::string& what) {
