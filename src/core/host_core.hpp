@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "channel_core.hpp"
 #include "invitation.hpp"
 #include "mews/options.hpp"
+#include "mews/os/named_memory.hpp"
 #include "owner.hpp"
 #include "session_core.hpp"
 #include "watcher.hpp"
@@ -71,7 +73,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<Cast> spawn(const std::string& name, const std::vector<std::string>& command,
                                    PluginOptions options);
   [[nodiscard]] Result<void> listen(const std::string& address);
-  [[nodiscard]] Result<Cast> admit(Deadline deadline);
+  [[nodiscard]] Result<Cast> admit(Deadline deadline, const std::stop_token& stop);
   struct Local {
     Cast cast;
     Invitation invitation;
@@ -95,6 +97,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   using Lock = std::unique_lock<std::mutex>;
   struct Holding;
   class SeatGuard;
+  class Admission;
 
   HostCore(std::shared_ptr<SessionCore> session, std::unique_ptr<Watch> watch,
            os::UniqueFd own_pidfd, const CreateOptions& options);
@@ -114,7 +117,8 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
                              std::shared_ptr<Holding> holding);
 
   // Processes that the host did not start (host_join.cpp).
-  [[nodiscard]] Result<Cast> admit_caller(int socket, Deadline deadline);
+  [[nodiscard]] Result<void> open_door(const std::string& address);
+  [[nodiscard]] Result<void> open_named_door(const std::string& name);
   [[nodiscard]] Result<Cast> seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
                                   os::UniqueFd watched);
 
@@ -164,10 +168,10 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool is_watching_ = false;  ///< a thread is in `Watch::wait`
-  os::UniqueFd listener_;
-  // While the listener is open nobody else can have these names: they are removed before it closes.
-  AtEnd remove_memory_name_;
-  AtEnd remove_socket_;
+  os::NamedMemory name_;      ///< of a named arena; goes after all that hangs on it
+  bool is_listening_ = false;
+  std::unique_ptr<Admission> admission_;  ///< once there is a listener; stays until the end
+  AtEnd remove_socket_;                   ///< while the listener is open and the name is ours
   struct SeatUse {
     bool is_taken = false;
     bool is_used = false;     ///< to be wiped before it is given out again
