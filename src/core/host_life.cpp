@@ -6,6 +6,7 @@
 #include <csignal>
 #include <new>
 
+#include "admission.hpp"
 #include "host_core.hpp"
 #include "mews/os/process.hpp"
 #include "names.hpp"
@@ -326,6 +327,11 @@ std::vector<std::string> HostCore::shutdown(Deadline deadline) {
   std::vector<std::string> killed;
   Lock lock(mutex_);
   is_shutting_down_ = true;
+  if (admission_) {
+    lock.unlock();
+    admission_->wake();
+    lock.lock();
+  }
   for (const auto& plugin : plugins_) {
     // Its own sender may be at work in another thread; SIGTERM follows in any case.
     if (plugin->current->channel) (void)plugin->current->channel->close();
