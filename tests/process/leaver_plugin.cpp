@@ -4,6 +4,8 @@
 // takes slabs, and then replaces itself, or closes its descriptors, or leaves a forked child
 // behind; "keep ADDRESS COUNT": each session leaves a message behind, which is dropped after it;
 // "idle".
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -58,7 +60,10 @@ int with_slabs(const std::string& what) {
   if (what == "exec") ::execl("/proc/self/exe", "leaver_plugin", "idle", nullptr);
   if (what == "close") ::syscall(SYS_close_range, 3u, ~0u, 0u);
   if (what == "fork") {
-    if (::fork() == 0) hang();
+    if (::fork() == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      hang();
+    }
     loans.clear();
     const auto ending = std::move(session);
   }
