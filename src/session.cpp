@@ -9,10 +9,9 @@
 
 #include "core/guest_core.hpp"
 #include "core/host_core.hpp"
-#include "core/names.hpp"
+#include "core/joining.hpp"
 #include "core/owner.hpp"
 #include "mews/base/kept.hpp"
-#include "mews/os/socket.hpp"
 
 namespace mews {
 
@@ -36,62 +35,12 @@ namespace {
 
 constexpr std::chrono::seconds kGoodbye{2};
 
-// Asks whoever listens there for a seat in his arena.
-Result<detail::Invitation> ask_at(const std::string& address, const AttachOptions& options,
-                                  Deadline deadline) {
-  auto socket = os::connect_unix(address, deadline);
-  if (!socket) return tl::unexpected(std::move(socket.error()));
-  // Abstract addresses are open to all: another user may have taken this one.
-  const auto host = os::peer_credentials(socket->get());
-  if (!host) return tl::unexpected(host.error());
-  if (host->uid != ::geteuid()) {
-    return fail(ErrorCode::permission_denied, fmt::format("user {} listens at {}; this is user {}",
-                                                          host->uid, address, ::geteuid()));
-  }
-  return detail::ask_for_seat(socket->get(), options.as, deadline);
-}
-
-Result<detail::Invitation> join_at(const AttachOptions& options, Deadline deadline) {
-  auto invitation = ask_at(options.socket, options, deadline);
-  if (invitation && !invitation->arena.is_sealed()) {
-    return fail(ErrorCode::not_an_arena,
-                "what the host at " + options.socket +
-                    " offers can be truncated; a named arena is joined by its name");
-  }
-  return invitation;
-}
-
-std::optional<Error> check_options(const AttachOptions& options) {
-  if (!options.name.empty() && !options.socket.empty()) {
-    return Error(ErrorCode::invalid_argument,
-                 fmt::format("socket is {} and name is {}: one of them finds the arena",
-                             options.socket, options.name));
-  }
-  if (!options.name.empty()) {
-    if (auto bad = detail::check_name(options.name)) return bad;
-  }
-  return options.as.empty() ? std::nullopt : detail::check_name(options.as, "as");
-}
-
-// The name is looked at first, so that each mistake gets its own error: no such memory, no
-// permission, not an arena; only then is the living host asked for a seat in it.
-Result<detail::Invitation> join_named(const AttachOptions& options, Deadline deadline) {
-  auto file = os::MemoryFile::open_named(detail::memory_name(options.name));
-  if (!file) return tl::unexpected(std::move(file.error()));
-  auto arena = mem::Arena::attach(std::move(*file), deadline);
-  if (!arena) return tl::unexpected(std::move(arena.error()));
-  auto invitation = ask_at(detail::socket_of_name(options.name), options, deadline);
-  if (!invitation && invitation.error().code() == ErrorCode::no_such_arena) {
-    return fail(ErrorCode::host_died,
-                fmt::format("the arena \"{}\" is what a dead host, process {}, left; the next "
-                            "create of that name replaces it",
-                            options.name, arena->geometry().host_pid));
-  }
-  if (invitation && !invitation->arena.is_same_as(arena->file())) {
-    return fail(ErrorCode::not_an_arena,
-                "the host of \"" + options.name + "\" offers other memory than that name's");
-  }
-  return invitation;
+Result<std::unique_ptr<detail::GuestCore>> join_spawner(detail::InheritedTurn& turn,
+                                                        const LocalOptions& local,
+                                                        Deadline deadline) {
+  auto invitation = turn.take();
+  if (!invitation) return tl::unexpected(std::move(invitation.error()));
+  return detail::GuestCore::join(std::move(*invitation), nullptr, local, deadline);
 }
 
 }  // namespace
@@ -130,14 +79,12 @@ HandleResult<Session> Session::create(CreateOptions options) try {
 
 HandleResult<Session> Session::attach(const AttachOptions& options) try {
   const Deadline deadline(options.timeout);
-  if (auto bad = check_options(options)) return tl::unexpected(std::move(*bad));
+  if (auto bad = detail::check_options(options)) return tl::unexpected(std::move(*bad));
   auto state = std::make_unique<State>();
   detail::InheritedTurn turn;
-  auto invitation = !options.name.empty()     ? join_named(options, deadline)
-                    : !options.socket.empty() ? join_at(options, deadline)
-                                              : turn.take();
-  if (!invitation) return tl::unexpected(std::move(invitation.error()));
-  auto guest = detail::GuestCore::join(std::move(*invitation), {}, options.local, deadline);
+  auto guest = options.name.empty() && options.socket.empty()
+                   ? join_spawner(turn, options.local, deadline)
+                   : detail::join_host(options, deadline);
   if (!guest) return tl::unexpected(std::move(guest.error()));
   state->channel = Channel((*guest)->channel());
   state->guest = std::move(*guest);
@@ -173,9 +120,9 @@ Result<void> Session::listen(const std::string& address) try {
   return fail(ErrorCode::out_of_memory);
 }
 
-HandleResult<Plugin> Session::admit(Deadline deadline) try {
+HandleResult<Plugin> Session::admit(Deadline deadline, std::stop_token stop) try {
   if (auto not_here = state_->why_not_host()) return tl::unexpected(std::move(*not_here));
-  auto plugin = state_->host->admit(deadline);
+  auto plugin = state_->host->admit(deadline, stop);
   if (!plugin) return tl::unexpected(std::move(plugin.error()));
   return Plugin(std::move(plugin->plugin), std::move(plugin->process), std::move(plugin->channel));
 } catch (const std::bad_alloc&) {
@@ -190,10 +137,8 @@ HandleResult<std::pair<Plugin, Session>> Session::connect(const std::string& nam
   // A host in this very process does not die before its guest: there is nothing to watch.
   auto options = host.local();
   options.watcher = Watcher::none;
-  auto guest = detail::GuestCore::join(
-      std::move(local->invitation),
-      {.arena = host.session()->shared_arena(), .leave_signal = std::move(local->leave_signal)},
-      options, forever);
+  auto guest = detail::GuestCore::join(std::move(local->invitation), host.session()->shared_arena(),
+                                       options, forever);
   if (!guest) return tl::unexpected(std::move(guest.error()));
   auto state = std::make_unique<State>();
   state->channel = Channel((*guest)->channel());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -87,12 +88,14 @@ class Session {
   /// (that lock), `os_error`.
   [[nodiscard]] Result<void> listen(const std::string& address);
 
-  /// Host only. The next program that wants to join. Blocks until then. One that asks and hangs up,
-  /// or does not sit down within a second, or is of another layout version, or sends what is no
-  /// greeting is told why, as far as it listens, and passed over. `timed_out` (names why the last
-  /// one was passed over), `invalid_argument` (not listening), `permission_denied` (another user
-  /// tried), `too_many_peers`; whoever asked is told the same, and a later call serves the next.
-  [[nodiscard]] HandleResult<Plugin> admit(Deadline deadline);
+  /// Host only. The next program that wants to join. Blocks until then. All that have asked are
+  /// greeted at once, during this call and later ones. One that asks and hangs up, or is silent for
+  /// a second, or is another user's or of another layout version, or sends what is no greeting is
+  /// told why, as far as it listens, and passed over. `timed_out` (names why the last one was
+  /// passed over), `cancelled` (by `stop`), `closed` (the session is shutting down),
+  /// `invalid_argument` (not listening), `too_many_peers`, `os_error`, `out_of_memory`; whoever
+  /// asked is told the same, and a later call serves the next.
+  [[nodiscard]] HandleResult<Plugin> admit(Deadline deadline, std::stop_token stop = {});
 
   /// Host only. A plugin within this process: its handle, and its session for another thread. Never
   /// blocks. That session has no watcher, as its host cannot die before it; destroy it before this

@@ -11,7 +11,7 @@
 namespace mews::detail {
 
 ChannelCore::ChannelCore(std::shared_ptr<SessionCore> session, PeerId plugin,
-                         std::unique_ptr<os::WakeEnd> wake)
+                         std::shared_ptr<os::WakeEnd> wake)
     : session_(std::move(session)),
       other_(session_->self() == kHostPeer ? plugin : kHostPeer),
       out_(session_->self() == kHostPeer ? lane_to_plugin(channel_of(plugin))

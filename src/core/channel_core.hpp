@@ -38,7 +38,7 @@ class ChannelCore {
  public:
   /// `plugin` is the channel's plugin, whichever end this is.
   ChannelCore(std::shared_ptr<SessionCore> session, PeerId plugin,
-              std::unique_ptr<os::WakeEnd> wake);
+              std::shared_ptr<os::WakeEnd> wake);
 
   [[nodiscard]] SessionCore& session() noexcept { return *session_; }
 
@@ -133,7 +133,7 @@ class ChannelCore {
   PeerId other_;
   LaneId out_;
   LaneId in_;
-  std::unique_ptr<os::WakeEnd> wake_;  ///< for event loops
+  std::shared_ptr<os::WakeEnd> wake_;  ///< for event loops
   sync::Doorbell out_data_;            ///< we ring: records are there
   sync::Doorbell out_space_;           ///< we sleep: cells become free
   sync::Doorbell in_data_;             ///< we sleep: records are there

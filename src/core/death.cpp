@@ -25,9 +25,9 @@ void take_back(SessionCore& session, ChannelCore& channel, const Departed& plugi
   session.ring_all_freed();
 }
 
-void give_up(SessionCore& session, ChannelCore& channel) {
-  session.end(ErrorCode::host_died);
-  channel.end(ErrorCode::host_died, {});
+void give_up(SessionCore& session, ChannelCore& channel, ErrorCode why) {
+  session.end(why);
+  channel.end(why, {});
 }
 
 }  // namespace mews::detail

@@ -20,7 +20,8 @@ struct Departed {
 /// what it had published and what others had received from it.
 void take_back(SessionCore& session, ChannelCore& channel, const Departed& plugin);
 
-/// A plugin, of its host: nobody waits any longer, for a message or for a slab.
-void give_up(SessionCore& session, ChannelCore& channel);
+/// A plugin, of its host: nobody waits any longer, for a message or for a slab. `why`: `host_died`,
+/// or `closed` when it has left in good order.
+void give_up(SessionCore& session, ChannelCore& channel, ErrorCode why);
 
 }  // namespace mews::detail

@@ -76,9 +76,27 @@ Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation) {
 
 }  // namespace
 
-Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation, Within within,
+Result<void> GuestCore::watch_host() {
+  auto watching = watch_->add(host_pidfd_.get(),
+                              [this] { give_up(*session_, *channel_, ErrorCode::host_died); });
+  if (watching) watching = watch_->add_hang_up(channel_->hang_up_fd(), [this] { on_hung_up(); });
+  if (!watching) return tl::unexpected(std::move(watching.error()));
+  return {};
+}
+
+// The host's end is closed: it has ended its session, or has replaced itself by exec, or is dying.
+void GuestCore::on_hung_up() {
+  // Acquire: what it did in the arena before it left.
+  const auto seat = session_->arena().peer(kHostPeer).seat.load(std::memory_order_acquire);
+  const bool has_left = SeatWord::unpack(seat).state == PeerState::left;
+  give_up(*session_, *channel_, has_left ? ErrorCode::closed : ErrorCode::host_died);
+}
+
+Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
+                                                   std::shared_ptr<const mem::Arena> within,
                                                    const LocalOptions& local, Deadline deadline) {
-  auto arena = std::move(within.arena);
+  const bool is_within = within != nullptr;
+  auto arena = std::move(within);
   if (!arena) {
     auto attached = mem::Arena::attach(std::move(invitation.arena), deadline);
     if (!attached) return tl::unexpected(std::move(attached.error()));
@@ -93,19 +111,19 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation, Within
   // The seat comes last: whatever fails before can be tried again with the same invitation.
   std::unique_ptr<GuestCore> guest(new GuestCore);
   guest->session_ = SessionCore::make(std::move(arena), invitation.peer, local);
-  guest->epoch_ = invitation.epoch;
-  guest->channel_ = std::make_shared<ChannelCore>(guest->session_, invitation.peer,
-                                                  os::plugin_wake_end(std::move(invitation.wake)));
+  const std::shared_ptr wake = os::plugin_wake_end(std::move(invitation.wake));
+  guest->channel_ = std::make_shared<ChannelCore>(guest->session_, invitation.peer, wake);
   guest->host_pidfd_ = std::move(invitation.host_pidfd);
-  guest->leave_signal_ = std::move(within.leave_signal);
   // As long as there is no second thread: then it takes the kernel 2 us, afterwards 6 to 10 ms.
   (void)os::register_light_fence();
   auto watch = Watch::make(local.watcher);
   if (!watch) return tl::unexpected(std::move(watch.error()));
   guest->watch_ = std::move(*watch);
-  auto watching = guest->watch_->add(
-      guest->host_pidfd_.get(), [raw = guest.get()] { give_up(*raw->session_, *raw->channel_); });
-  if (!watching) return tl::unexpected(std::move(watching.error()));
+  if (!is_within) {  // a host in this very process does not die before its guest
+    if (auto watching = guest->watch_host(); !watching) {
+      return tl::unexpected(std::move(watching.error()));
+    }
+  }
   const auto& entry = guest->session_->arena().peer(invitation.peer);
   Result<void> seated;
   if (invitation.is_spawned) {
@@ -113,24 +131,15 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation, Within
   }
   if (seated) seated = take_seat(guest->session_->arena(), invitation);
   if (!seated) return tl::unexpected(std::move(seated.error()));
+  guest->session_->sit(invitation.epoch, wake);
   guest->is_seated_ = true;
   return guest;
 }
 
 GuestCore::~GuestCore() {
   if (watch_) watch_->stop();
-  if (!is_seated_) return;
-  channel_->leave();
-  channel_.reset();
-  // While a loan or message is out, the seat stays ours: the host must not take the slabs back.
-  if (session_->has_slabs_out()) {
-    leave_signal_.withhold();
-    return;
-  }
-  // Release: all that this process did in the arena, before the host that finds it left.
-  session_->arena()
-      .peer(session_->self())
-      .seat.store(SeatWord{PeerState::left, epoch_}.pack(), std::memory_order_release);
+  // While a loan, message or sender is out, the seat stays ours: the last one to go gives it up.
+  if (is_seated_) channel_->leave();
 }
 
 }  // namespace mews::detail

@@ -13,15 +13,10 @@ namespace mews::detail {
 /// The plugin's side: one seat, one channel, and an eye on the host.
 class GuestCore {
  public:
-  /// What a guest within the host's own process has of it.
-  struct Within {
-    std::shared_ptr<const mem::Arena> arena;  ///< the host's mapping
-    LeaveSignal leave_signal;                 ///< given when the guest goes
-  };
-  /// Takes the seat of `invitation`. `within` is empty in a process of its own.
-  [[nodiscard]] static Result<std::unique_ptr<GuestCore>> join(Invitation invitation, Within within,
-                                                               const LocalOptions& local,
-                                                               Deadline deadline);
+  /// Takes the seat of `invitation`. `within`: the host's mapping, for a guest in its own process.
+  [[nodiscard]] static Result<std::unique_ptr<GuestCore>> join(
+      Invitation invitation, std::shared_ptr<const mem::Arena> within, const LocalOptions& local,
+      Deadline deadline);
   GuestCore(const GuestCore&) = delete;
   GuestCore& operator=(const GuestCore&) = delete;
   ~GuestCore();
@@ -32,13 +27,13 @@ class GuestCore {
 
  private:
   GuestCore() = default;
+  [[nodiscard]] Result<void> watch_host();
+  void on_hung_up();
 
   std::shared_ptr<SessionCore> session_;
-  std::uint32_t epoch_ = 0;
   bool is_seated_ = false;
   std::shared_ptr<ChannelCore> channel_;
   os::UniqueFd host_pidfd_;
-  LeaveSignal leave_signal_;
   std::unique_ptr<Watch> watch_;
 };
 

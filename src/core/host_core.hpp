@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "channel_core.hpp"
 #include "invitation.hpp"
 #include "mews/options.hpp"
+#include "mews/os/named_memory.hpp"
 #include "owner.hpp"
 #include "session_core.hpp"
 #include "watcher.hpp"
@@ -20,16 +22,18 @@ namespace mews::detail {
 
 /// One process in a plugin's seat, from invitation to recovery. Fields after `channel` are guarded
 /// by the host's mutex.
-struct PluginProcess {
+struct PluginProcess : std::enable_shared_from_this<PluginProcess> {
   PeerId peer{};
   std::uint32_t epoch = 0;
   pid_t pid = -1;
-  os::UniqueFd watched;    ///< readable once it is gone: a pidfd, or an eventfd within one process
+  os::UniqueFd watched;    ///< a pidfd, readable once it is gone; none within this process
   os::PluginWakeFds wake;  ///< until they have been passed to it: its end alone is to be open
   std::shared_ptr<ChannelCore> channel;
   std::uint64_t watch_id = 0;
+  std::uint64_t hang_up_id = 0;
+  bool is_taken_back = false;  ///< all that it had; the process may go on without it
   Deadline::Clock::time_point began{};
-  std::optional<PluginExit> exit;  ///< set once all that it had has been taken back
+  std::optional<PluginExit> exit;  ///< set after all that it had has been taken back
   Owner owner;
 };
 
@@ -69,11 +73,10 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<Cast> spawn(const std::string& name, const std::vector<std::string>& command,
                                    PluginOptions options);
   [[nodiscard]] Result<void> listen(const std::string& address);
-  [[nodiscard]] Result<Cast> admit(Deadline deadline);
+  [[nodiscard]] Result<Cast> admit(Deadline deadline, const std::stop_token& stop);
   struct Local {
     Cast cast;
     Invitation invitation;
-    LeaveSignal leave_signal;
   };
   [[nodiscard]] Result<Local> connect(const std::string& name);
 
@@ -94,12 +97,13 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   using Lock = std::unique_lock<std::mutex>;
   struct Holding;
   class SeatGuard;
+  class Admission;
 
   HostCore(std::shared_ptr<SessionCore> session, std::unique_ptr<Watch> watch,
            os::UniqueFd own_pidfd, const CreateOptions& options);
 
   // Seats (host_seats.cpp); mutex held.
-  [[nodiscard]] Result<void> check_room() const;
+  [[nodiscard]] Result<void> check_room();
   [[nodiscard]] Result<std::shared_ptr<PluginProcess>> invite(const std::string& name);
   [[nodiscard]] Seat seat_of(const PluginProcess& process) const noexcept;
   void reset_seat(PeerId peer) noexcept;
@@ -113,7 +117,8 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
                              std::shared_ptr<Holding> holding);
 
   // Processes that the host did not start (host_join.cpp).
-  [[nodiscard]] Result<Cast> admit_caller(int socket, Deadline deadline);
+  [[nodiscard]] Result<void> open_door(const std::string& address);
+  [[nodiscard]] Result<void> open_named_door(const std::string& name);
   [[nodiscard]] Result<Cast> seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
                                   os::UniqueFd watched);
 
@@ -121,6 +126,15 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<void> start(const std::shared_ptr<PluginCore>& plugin);
   [[nodiscard]] Result<void> watch_process(const std::shared_ptr<PluginCore>& plugin,
                                            const std::shared_ptr<PluginProcess>& process);
+  // Processes that go on without the plugin (host_leave.cpp).
+  [[nodiscard]] Result<void> watch_hang_up(const std::shared_ptr<PluginCore>& plugin,
+                                           const std::shared_ptr<PluginProcess>& process);
+  void on_hung_up(const std::shared_ptr<PluginCore>& plugin,
+                  const std::shared_ptr<PluginProcess>& process);
+  void part(const std::shared_ptr<PluginCore>& plugin,
+            const std::shared_ptr<PluginProcess>& process, std::string how);
+  void look_for_parted();
+  void take_back_all(PluginProcess& process, const std::string& how);
   void on_gone(const std::shared_ptr<PluginCore>& plugin,
                const std::shared_ptr<PluginProcess>& process);
   [[nodiscard]] PluginExit exit_text(const PluginCore& plugin, const PluginProcess& process);
@@ -154,17 +168,17 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool is_watching_ = false;  ///< a thread is in `Watch::wait`
-  os::UniqueFd listener_;
-  // While the listener is open nobody else can have these names: they are removed before it closes.
-  AtEnd remove_memory_name_;
-  AtEnd remove_socket_;
+  os::NamedMemory name_;      ///< of a named arena; goes after all that hangs on it
+  bool is_listening_ = false;
+  std::unique_ptr<Admission> admission_;  ///< once there is a listener; stays until the end
+  AtEnd remove_socket_;                   ///< while the listener is open and the name is ours
   struct SeatUse {
     bool is_taken = false;
     bool is_used = false;     ///< to be wiped before it is given out again
     std::uint32_t epoch = 0;  ///< of who sits there, or sat there last
   };
   std::vector<SeatUse> seats_;  ///< per peer entry
-  // With room for as many as there can be: nothing that has happened is forgotten for want of
+  // Each with room for one more before it comes: nothing that has happened is forgotten for want of
   // memory.
   std::vector<std::shared_ptr<PluginCore>> plugins_;
   std::vector<std::shared_ptr<PluginProcess>> retired_;  ///< dead, their channels still in hands

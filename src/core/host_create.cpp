@@ -5,13 +5,17 @@
 
 #include <cstring>
 
-#include "host_core.hpp"
+#include "admission.hpp"
 #include "mews/os/membarrier.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/socket.hpp"
 #include "names.hpp"
 
 namespace mews::detail {
+
+using layout::PeerState;
+using layout::SeatWord;
+
 namespace {
 
 Result<layout::Geometry> plan(const CreateOptions& options) {
@@ -41,16 +45,6 @@ Result<layout::Geometry> plan(const CreateOptions& options) {
   return geometry;
 }
 
-// Whose listener it is, is the name's living host: the kernel takes the address back when that
-// process ends, so what lies in /dev/shm besides is of a dead one and may be replaced.
-Result<os::MemoryFile> make_named(const std::string& name, std::uint64_t bytes) {
-  const auto memory = memory_name(name);
-  auto file = os::MemoryFile::create_named(memory, bytes);
-  if (file || file.error().code() != ErrorCode::already_exists) return file;
-  os::MemoryFile::unlink_named(memory);
-  return os::MemoryFile::create_named(memory, bytes);
-}
-
 void take_host_entry(const mem::Arena& arena, const std::string& name) {
   auto& entry = arena.peer(kHostPeer);
   std::strncpy(entry.name, name.c_str(), sizeof entry.name - 1);
@@ -61,7 +55,7 @@ void take_host_entry(const mem::Arena& arena, const std::string& name) {
   // Release: a plugin that reads it may use the light fence towards us.
   entry.fences.store(os::register_light_fence() ? 1 : 0, std::memory_order_release);
   // Release: the entry above, before the seat that says that it is in use.
-  entry.seat.store(layout::SeatWord{layout::PeerState::attached}.pack(), std::memory_order_release);
+  entry.seat.store(SeatWord{PeerState::attached}.pack(), std::memory_order_release);
 }
 
 }  // namespace
@@ -76,7 +70,6 @@ HostCore::HostCore(std::shared_ptr<SessionCore> session, std::unique_ptr<Watch> 
       watch_(std::move(watch)),
       seats_(session_->arena().geometry().peer_capacity) {
   seats_[kHostPeer.value()].is_taken = true;
-  plugins_.reserve(max_plugins_);
   retired_.reserve(seats_.size());
 }
 
@@ -85,20 +78,13 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
   auto geometry = plan(options);
   if (!geometry) return tl::unexpected(std::move(geometry.error()));
   const bool is_named = options.backing == Backing::named;
-  os::UniqueFd listener;
-  AtEnd remove_name;  // on every way out, and before the listener, which keeps other hosts off
-  if (is_named) {
-    auto listening = os::listen_unix(socket_of_name(options.name));
-    if (!listening) return tl::unexpected(std::move(listening.error()));
-    listener = std::move(*listening);
-  }
+  auto owned = is_named ? os::NamedMemory::own(memory_name(options.name), geometry->arena_bytes)
+                        : os::NamedMemory();
+  if (!owned) return tl::unexpected(std::move(owned.error()));
   auto file = is_named
-                  ? make_named(options.name, geometry->arena_bytes)
+                  ? owned->take_file()
                   : os::MemoryFile::create_anonymous("mews-" + options.name, geometry->arena_bytes);
   if (!file) return tl::unexpected(std::move(file.error()));
-  if (is_named) {
-    remove_name = AtEnd([name = memory_name(options.name)] { os::MemoryFile::unlink_named(name); });
-  }
   auto arena = mem::Arena::create(std::move(*file), *geometry);
   if (!arena) return tl::unexpected(std::move(arena.error()));
   if (is_named) {
@@ -119,13 +105,31 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
   if (auto watching = host->watch_loops(); !watching) {
     return tl::unexpected(std::move(watching.error()));
   }
-  host->listener_ = std::move(listener);
-  host->remove_memory_name_ = std::move(remove_name);
+  if (is_named) {
+    host->name_ = std::move(*owned);
+    if (auto opened = host->open_named_door(options.name); !opened) {
+      return tl::unexpected(std::move(opened.error()));
+    }
+  }
   return host;
+}
+
+// Whoever owns the memory's name owns the path of its socket: what is there is a dead host's.
+Result<void> HostCore::open_named_door(const std::string& name) {
+  const auto path = socket_of_name(name);
+  auto listener = os::listen_at_own_path(path);
+  if (!listener) return tl::unexpected(std::move(listener.error()));
+  remove_socket_ = AtEnd([path] { ::unlink(path.c_str()); });
+  auto admission = Admission::make(*this, std::move(*listener));
+  if (!admission) return tl::unexpected(std::move(admission.error()));
+  admission_ = std::move(*admission);
+  is_listening_ = true;
+  return {};
 }
 
 HostCore::~HostCore() {
   watch_->stop();
+  // Before our ends of the channels close: who sees that happen finds that it was in good order.
   leave();
 }
 

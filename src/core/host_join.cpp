@@ -8,8 +8,7 @@
 #include <filesystem>
 #include <new>
 
-#include "host_core.hpp"
-#include "mews/os/event_fd.hpp"
+#include "admission.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/socket.hpp"
 #include "names.hpp"
@@ -17,48 +16,6 @@
 // Processes that the host did not start: they ask at a socket, or live in the host itself.
 namespace mews::detail {
 namespace {
-
-// Who it is, by the kernel's word: the same user, and a descriptor for exactly that process.
-Result<os::UniqueFd> identify(int socket, pid_t& pid) {
-  const auto who = os::peer_credentials(socket);
-  if (!who) return tl::unexpected(who.error());
-  if (who->uid != ::geteuid()) {
-    return fail(ErrorCode::permission_denied,
-                fmt::format("process {} of user {} wanted to join; this arena is user {}'s",
-                            who->pid, who->uid, ::geteuid()));
-  }
-  pid = who->pid;
-  return os::open_pidfd(who->pid);
-}
-
-// For a caller to say its name and to take its seat. One that is stuck keeps the others waiting.
-constexpr std::chrono::seconds kHandshake{1};
-
-// One that asked and gave up, died or fell silent before it sat, or that says what this library
-// does not understand: the next one is to be served.
-bool is_passed_over(const Error& error) noexcept {
-  switch (error.code()) {
-    case ErrorCode::closed:
-    case ErrorCode::timed_out:
-    case ErrorCode::version_mismatch:
-    case ErrorCode::not_an_arena:
-    case ErrorCode::peer_corrupt:
-      return true;
-    default:
-      return error.os_errno() == ESRCH;
-  }
-}
-
-Error nobody_sat(const Error& last) {
-  return Error(ErrorCode::timed_out, "the last that asked was passed over: " + last.message());
-}
-
-Result<void> hand_over(int socket, const Seat& seat, Deadline deadline) try {
-  auto offered = offer_seat(socket, seat, deadline);
-  return offered ? await_taken(socket, deadline) : offered;
-} catch (const std::bad_alloc&) {
-  return fail(ErrorCode::out_of_memory);  // and not past the caller, who has given out a seat
-}
 
 // The path of a listening socket, unless somebody else's has come to lie there.
 AtEnd removal_of_socket(const std::string& address) {
@@ -79,69 +36,40 @@ AtEnd removal_of_socket(const std::string& address) {
 }  // namespace
 
 Result<void> HostCore::listen(const std::string& address) {
+  {
+    const Lock lock(mutex_);
+    if (is_listening_) return fail(ErrorCode::invalid_argument, "this session listens already");
+    is_listening_ = true;
+  }
+  // Not with the mutex held: a path may block for the lock of its folder.
+  auto listening = open_door(address);
+  if (listening) return {};
   const Lock lock(mutex_);
-  if (listener_) return fail(ErrorCode::invalid_argument, "this session listens already");
+  is_listening_ = false;
+  return listening;
+}
+
+Result<void> HostCore::open_door(const std::string& address) try {
   auto listener = os::listen_unix(address);
   if (!listener) return tl::unexpected(std::move(listener.error()));
-  listener_ = std::move(*listener);
-  remove_socket_ = removal_of_socket(address);
+  auto removal = removal_of_socket(address);
+  auto admission = Admission::make(*this, std::move(*listener));
+  if (!admission) return tl::unexpected(std::move(admission.error()));
+  const Lock lock(mutex_);
+  admission_ = std::move(*admission);
+  remove_socket_ = std::move(removal);
   return {};
-}
-
-Result<HostCore::Cast> HostCore::admit(Deadline deadline) {
-  int listener = -1;
-  {
-    const Lock lock(mutex_);
-    listener = listener_.get();
-  }
-  if (listener < 0) return fail(ErrorCode::invalid_argument, "admit() without listen()");
-  std::optional<Error> passed_over;
-  // One is heard in any case; after the deadline the next would have no time.
-  while (!passed_over || !deadline.has_passed()) {
-    auto socket = os::accept_unix(listener, deadline);
-    if (!socket) {
-      if (passed_over && socket.error().code() == ErrorCode::timed_out) break;
-      return tl::unexpected(std::move(socket.error()));
-    }
-    const Deadline patience(std::min(deadline.at(), Deadline(kHandshake).at()));
-    auto admitted = admit_caller(socket->get(), patience);
-    if (admitted) return admitted;
-    (void)refuse_seat(socket->get(), admitted.error().code(), patience);
-    if (!is_passed_over(admitted.error())) return admitted;
-    passed_over = std::move(admitted.error());
-  }
-  return tl::unexpected(nobody_sat(*passed_over));
-}
-
-Result<HostCore::Cast> HostCore::admit_caller(int socket, Deadline deadline) try {
-  auto plugin = std::make_shared<PluginCore>();
-  plugin->host = weak_from_this();
-  pid_t pid = -1;
-  auto watched = identify(socket, pid);
-  if (!watched) return tl::unexpected(std::move(watched.error()));
-  auto name = receive_hello(socket, deadline);
-  if (!name) return tl::unexpected(std::move(name.error()));
-  plugin->name = name->empty() ? fmt::format("pid-{}", pid) : *name;
-
-  // Watched before it is offered a seat: from then on its death must be seen.
-  auto cast = [&] {
-    const Lock lock(mutex_);
-    return seat(plugin, pid, std::move(*watched));
-  }();
-  if (!cast) return cast;
-  auto& process = *cast->process;
-  // Its word after we had its pidfd: the process behind that pid is the one that asked.
-  auto taken = hand_over(socket, seat_of(process), deadline);
-  {
-    const Lock lock(mutex_);
-    process.wake = {};
-    const bool is_gone = process.exit.has_value();
-    // It may have sat down without a word, or too late for us to hear it: then it is in.
-    if (taken || !(is_gone || withdraw(plugin))) return cast;
-  }
-  return tl::unexpected(std::move(taken.error()));
 } catch (const std::bad_alloc&) {
-  return fail(ErrorCode::out_of_memory);  // the caller is to be told
+  return fail(ErrorCode::out_of_memory);
+}
+
+Result<HostCore::Cast> HostCore::admit(Deadline deadline, const std::stop_token& stop) {
+  auto* const admission = [this] {
+    const Lock lock(mutex_);
+    return admission_.get();
+  }();
+  if (admission == nullptr) return fail(ErrorCode::invalid_argument, "admit() without listen()");
+  return admission->admit(deadline, stop);
 }
 
 Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
@@ -164,10 +92,6 @@ Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin,
 
 Result<HostCore::Local> HostCore::connect(const std::string& name) {
   if (auto bad = check_name(name)) return tl::unexpected(std::move(*bad));
-  auto leave_event = os::make_event_fd();
-  if (!leave_event) return tl::unexpected(std::move(leave_event.error()));
-  auto watched = os::duplicate(leave_event->get());
-  if (!watched) return tl::unexpected(std::move(watched.error()));
   auto host_pidfd = os::duplicate(own_pidfd_.get());
   if (!host_pidfd) return tl::unexpected(std::move(host_pidfd.error()));
   auto plugin = std::make_shared<PluginCore>();
@@ -175,7 +99,7 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
   plugin->host = weak_from_this();
   auto cast = [&] {
     const Lock lock(mutex_);
-    return seat(plugin, ::getpid(), std::move(*watched));
+    return seat(plugin, ::getpid(), {});
   }();
   if (!cast) return tl::unexpected(std::move(cast.error()));
   const auto process = cast->process;
@@ -184,8 +108,7 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
                               .epoch = process->epoch,
                               .arena = {},
                               .host_pidfd = std::move(*host_pidfd),
-                              .wake = std::move(process->wake)},
-               .leave_signal = LeaveSignal(std::move(*leave_event))};
+                              .wake = std::move(process->wake)}};
 }
 
 }  // namespace mews::detail

@@ -6,9 +6,8 @@
 #include <csignal>
 #include <new>
 
-#include "death.hpp"
+#include "admission.hpp"
 #include "host_core.hpp"
-#include "mews/os/event_fd.hpp"
 #include "mews/os/process.hpp"
 #include "names.hpp"
 #include "texts.hpp"
@@ -104,11 +103,15 @@ Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) try {
 
 Result<void> HostCore::watch_process(const std::shared_ptr<PluginCore>& plugin,
                                      const std::shared_ptr<PluginProcess>& process) try {
-  auto id =
-      watch_->add(process->watched.get(), [this, plugin, process] { on_gone(plugin, process); });
-  if (!id) return tl::unexpected(std::move(id.error()));
-  process->watch_id = *id;
-  return {};
+  if (process->watched) {
+    auto id =
+        watch_->add(process->watched.get(), [this, plugin, process] { on_gone(plugin, process); });
+    if (!id) return tl::unexpected(std::move(id.error()));
+    process->watch_id = *id;
+  }
+  auto hang_up = watch_hang_up(plugin, process);
+  if (!hang_up) watch_->remove(process->watch_id);
+  return hang_up;
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
 }
@@ -119,11 +122,9 @@ void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
   if (process->exit) return;
   watch_->remove(process->watch_id);
   auto exit = exit_text(*plugin, *process);
-  detail::take_back(*session_, *process->channel,
-                    {.peer = process->peer, .epoch = process->epoch, .how = exit.description});
+  take_back_all(*process, exit.description);
   plan_restart(plugin, exit, Deadline::Clock::now() - process->began);
   process->exit = exit;
-  retired_.push_back(process);
   collect_seats();
   const bool is_due_now = exit.will_restart && plugin->delay.count() == 0;
   if (!exit.will_restart) std::erase(plugins_, plugin);
@@ -326,6 +327,11 @@ std::vector<std::string> HostCore::shutdown(Deadline deadline) {
   std::vector<std::string> killed;
   Lock lock(mutex_);
   is_shutting_down_ = true;
+  if (admission_) {
+    lock.unlock();
+    admission_->wake();
+    lock.lock();
+  }
   for (const auto& plugin : plugins_) {
     // Its own sender may be at work in another thread; SIGTERM follows in any case.
     if (plugin->current->channel) (void)plugin->current->channel->close();

@@ -39,8 +39,17 @@ void HostCore::reset_seat(PeerId peer) noexcept {
   reset_lane(arena, lane_to_host(channel));
 }
 
-Result<void> HostCore::check_room() const {
-  if (plugins_.size() < max_plugins_) return {};
+Result<void> HostCore::check_room() {
+  look_for_parted();
+  // A child of ours that has left is still to be waited for, but needs no seat.
+  const auto running = std::count_if(plugins_.begin(), plugins_.end(), [](const auto& plugin) {
+    const auto& process = plugin->current;
+    return process == nullptr || !process->is_taken_back || process->exit;
+  });
+  if (running < static_cast<std::ptrdiff_t>(max_plugins_)) {
+    plugins_.reserve(plugins_.size() + 1);  // nothing is forgotten for want of memory
+    return {};
+  }
   return fail(ErrorCode::too_many_peers,
               fmt::format("max_plugins is {}, and so many are running", max_plugins_));
 }
@@ -131,6 +140,7 @@ bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
   watch_->remove(process.watch_id);
   process.channel->end(ErrorCode::closed,
                        {});  // its users' end must not touch the next one's lanes
+  watch_->remove(process.hang_up_id);
   vacate(process);
   process.exit.emplace();  // its handler may be on its way
   std::erase(plugins_, plugin);

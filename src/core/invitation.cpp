@@ -15,7 +15,6 @@
 
 #include "mews/layout/limits.hpp"
 #include "mews/layout/peer_entry.hpp"
-#include "mews/os/event_fd.hpp"
 #include "mews/os/socket.hpp"
 #include "texts.hpp"
 
@@ -45,16 +44,16 @@ std::span<const std::byte> bytes_of(const T& value) {
 
 // Magic and version come first in each, in all versions; the rest is this one's.
 template <class T>
-Result<T> read_packet(const os::Packet& packet, const char* what) {
+Result<T> read_packet(std::span<const std::byte> packet, const char* what) {
   static_assert(offsetof(T, magic) == 0 && offsetof(T, layout_major) == 8);
-  const auto bytes = packet.bytes.size();
+  const auto bytes = packet.size();
   const auto wrong_size = [&] {
     return fail(ErrorCode::not_an_arena,
                 fmt::format("{} has {} bytes, not {}", what, bytes, sizeof(T)));
   };
   T value{};
   if (bytes < offsetof(T, layout_major) + sizeof value.layout_major) return wrong_size();
-  std::memcpy(&value, packet.bytes.data(), std::min(bytes, sizeof value));
+  std::memcpy(&value, packet.data(), std::min(bytes, sizeof value));
   if (value.magic != layout::kMagic) {
     return fail(ErrorCode::not_an_arena, fmt::format("{} is not mews's", what));
   }
@@ -121,10 +120,6 @@ Result<Variable> read_variable() {
 
 }  // namespace
 
-LeaveSignal::~LeaveSignal() {
-  if (event_) os::signal_event_fd(event_.get());
-}
-
 std::string to_environment(const Seat& seat) {
   struct stat arena {};
   (void)::fstat(seat.arena, &arena);
@@ -178,18 +173,31 @@ void InheritedTurn::use_up() noexcept {
   inheritance.store(Inheritance::used, std::memory_order_relaxed);
 }
 
-Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline deadline) {
+namespace {
+
+Hello hello_of(const std::string& name) {
   Hello hello{};
   hello.magic = layout::kMagic;
   hello.layout_major = layout::kLayoutMajor;
   std::strncpy(hello.name, name.c_str(), sizeof hello.name - 1);
-  auto greeted = os::send_packet(socket, bytes_of(hello), {}, deadline);
+  return hello;
+}
+
+}  // namespace
+
+void confirm_seat(int socket, Deadline deadline) noexcept {
+  // Whatever comes of it: who sits is in, and a host that is gone is noticed by other means.
+  (void)os::send_packet(socket, bytes_of(hello_of({})), {}, deadline);
+}
+
+Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline deadline) {
+  auto greeted = os::send_packet(socket, bytes_of(hello_of(name)), {}, deadline);
   if (!greeted && greeted.error().code() != ErrorCode::closed) {
     return tl::unexpected(no_seat(std::move(greeted.error())));
   }
   auto packet = os::receive_packet(socket, deadline);
   if (!packet) return tl::unexpected(no_seat(std::move(packet.error())));
-  const auto offer = read_packet<Offer>(*packet, "the host's offer");
+  const auto offer = read_packet<Offer>(packet->bytes, "the host's offer");
   if (!offer) return tl::unexpected(offer.error());
   if (offer->refusal != 0) {
     const auto last = static_cast<std::uint32_t>(ErrorCode::os_error);
@@ -202,9 +210,6 @@ Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline de
                 fmt::format("the host's offer came with {} descriptors, not {}", packet->fds.size(),
                             kOfferFds));
   }
-  if (auto sent = os::send_packet(socket, bytes_of(hello), {}, deadline); !sent) {
-    return tl::unexpected(no_seat(std::move(sent.error())));
-  }
   return Invitation{
       .peer = PeerId{offer->peer},
       .epoch = offer->epoch,
@@ -214,7 +219,7 @@ Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline de
 }
 
 Result<std::string> receive_hello(int socket, Deadline deadline) {
-  auto packet = os::receive_packet(socket, deadline);
+  auto packet = os::receive_plain_packet(socket, deadline);
   if (!packet) return tl::unexpected(std::move(packet.error()));
   const auto hello = read_packet<Hello>(*packet, "the greeting");
   if (!hello) return tl::unexpected(hello.error());
@@ -238,12 +243,6 @@ Result<void> refuse_seat(int socket, ErrorCode why, Deadline deadline) {
                     .peer = 0,
                     .epoch = 0};
   return os::send_packet(socket, bytes_of(offer), {}, deadline);
-}
-
-Result<void> await_taken(int socket, Deadline deadline) {
-  auto hello = receive_hello(socket, deadline);
-  if (!hello) return tl::unexpected(std::move(hello.error()));
-  return {};
 }
 
 }  // namespace mews::detail

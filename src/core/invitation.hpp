@@ -39,25 +39,6 @@ struct Seat {
   int event = -1;
 };
 
-/// Where host and guest are one process, no process ends when the guest goes: this tells the host,
-/// whatever way it goes.
-class LeaveSignal {
- public:
-  LeaveSignal() noexcept = default;
-  explicit LeaveSignal(os::UniqueFd event) noexcept : event_(std::move(event)) {}
-  LeaveSignal(LeaveSignal&&) noexcept = default;
-  LeaveSignal& operator=(LeaveSignal&& other) noexcept {
-    std::swap(event_, other.event_);
-    return *this;
-  }
-  ~LeaveSignal();
-  /// It stays after all.
-  void withhold() noexcept { event_.reset(); }
-
- private:
-  os::UniqueFd event_;
-};
-
 /// "MEWS_ARENA=fd:pidfd:stream:event:peer:epoch:device:inode" for a child that inherits these
 /// descriptors. The last two are the arena's: the variable goes on to processes that do not have
 /// the descriptors, but may have others by these numbers.
@@ -83,15 +64,16 @@ class InheritedTurn {
   std::array<int, 4> fds_{-1, -1, -1, -1};
 };
 
-/// The plugin's side of joining by socket: says its name, gets its seat, says that it is there.
+/// The plugin's side of joining by socket: says its name, gets its seat. What fails from then on
+/// leaves the seat to the host, which sees the socket close.
 [[nodiscard]] Result<Invitation> ask_for_seat(int socket, const std::string& name,
                                               Deadline deadline);
+/// Last of all, says that it sits there.
+void confirm_seat(int socket, Deadline deadline) noexcept;
 
-/// The host's side: the name the other end gives itself.
+/// The host's side: the name the other end gives itself, when it greets and when it sits.
 [[nodiscard]] Result<std::string> receive_hello(int socket, Deadline deadline);
 [[nodiscard]] Result<void> offer_seat(int socket, const Seat& seat, Deadline deadline);
 [[nodiscard]] Result<void> refuse_seat(int socket, ErrorCode why, Deadline deadline);
-/// Waits for the plugin's word that it has taken the seat.
-[[nodiscard]] Result<void> await_taken(int socket, Deadline deadline);
 
 }  // namespace mews::detail

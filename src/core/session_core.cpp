@@ -53,13 +53,17 @@ SessionCore::SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self,
 std::shared_ptr<SessionCore> SessionCore::make(std::shared_ptr<const mem::Arena> arena, PeerId self,
                                                const LocalOptions& local) {
   return {new SessionCore(std::move(arena), self, local), [](SessionCore* core) {
-            if (core->has_slabs_out()) {
-              // Loans and messages that are still out point at it.
-              base::keep_for_ever(core->kept_);
-            } else {
-              delete core;
-            }
+            if (core->is_own()) return core->count_in();
+            // A copy in a forked child, which has no mapping; loans and messages point at it.
+            base::keep_for_ever(core->kept_);
           }};
+}
+
+SessionCore::~SessionCore() {
+  if (!epoch_ || !is_own()) return;
+  // Release: all that this process did in the arena, before the host that finds it left.
+  arena_->peer(self_).seat.store(layout::SeatWord{layout::PeerState::left, *epoch_}.pack(),
+                                 std::memory_order_release);
 }
 
 std::chrono::nanoseconds SessionCore::spin_limit() const noexcept {

@@ -16,6 +16,7 @@
 #include "mews/mem/arena.hpp"
 #include "mews/mem/slab_pool.hpp"
 #include "mews/options.hpp"
+#include "mews/os/wake.hpp"
 #include "mews/stats.hpp"
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/gate.hpp"
@@ -29,8 +30,12 @@ namespace mews::detail {
 class SessionCore final : private mem::FreedListener {
  public:
   SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self, const LocalOptions& local);
+  SessionCore(const SessionCore&) = delete;
+  SessionCore& operator=(const SessionCore&) = delete;
+  ~SessionCore();
 
-  /// A shared pointer whose last owner keeps the object for ever if loans or messages are out.
+  /// A shared pointer: when its last owner is gone, and the last loan and message, the object goes,
+  /// and with it the mapping, unless others of this process have that too.
   static std::shared_ptr<SessionCore> make(std::shared_ptr<const mem::Arena> arena, PeerId self,
                                            const LocalOptions& local);
 
@@ -64,14 +69,21 @@ class SessionCore final : private mem::FreedListener {
   /// Whether this is the process that made the session, and not one forked off it.
   [[nodiscard]] bool is_own() const noexcept { return owner_.is_this_process(); }
 
-  /// Slabs that loans and messages of this process have. Counted here and not read off the truth
-  /// words, because on it depends whether the arena may be unmapped, and a peer may scribble.
-  /// Relaxed: who lends keeps the session, and letting go of it (a shared pointer) comes after.
+  /// Slabs that loans and messages of this process have, and one for the session. Counted here and
+  /// not read off the truth words, because whoever brings it to zero ends this object, and a peer
+  /// may scribble. Relaxed: who lends keeps the session meanwhile.
   void count_out() noexcept { out_.fetch_add(1, std::memory_order_relaxed); }
-  void count_in() noexcept { out_.fetch_sub(1, std::memory_order_release); }
-  [[nodiscard]] bool has_slabs_out() const noexcept {
-    // Acquire: the last use of the arena before it is let go.
-    return out_.load(std::memory_order_acquire) != 0;
+  void count_in() noexcept {
+    // Release: each one's use of the arena, before the last one, who reads all (acquire), ends it.
+    if (out_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+  /// A plugin has taken its seat: the end of this object says in the arena that it has left,
+  /// unmaps, and then, by closing `wake`, tells the host. Once, before other threads know of the
+  /// seat.
+  void sit(std::uint32_t epoch, std::shared_ptr<os::WakeEnd> wake) noexcept {
+    epoch_ = epoch;
+    wake_ = std::move(wake);
   }
 
   /// Slabs of any class may have become free, or the session has ended: everybody looks again.
@@ -96,7 +108,9 @@ class SessionCore final : private mem::FreedListener {
   /// Wakes who may use a slab of `id`.
   void on_freed(ClassId id) noexcept override;
 
+  std::shared_ptr<os::WakeEnd> wake_;  ///< goes after the mapping
   std::shared_ptr<const mem::Arena> arena_;
+  std::optional<std::uint32_t> epoch_;  ///< of a plugin's seat
   PeerId self_;
   LocalOptions local_;
   Owner owner_;
@@ -106,7 +120,7 @@ class SessionCore final : private mem::FreedListener {
   std::array<sync::Gate, layout::kMaxClasses> gates_;
   base::LocalAtomic<int> ended_{-1};
   base::Kept kept_;
-  alignas(64) std::atomic<std::uint64_t> out_{0};
+  alignas(64) std::atomic<std::uint64_t> out_{1};
 };
 
 /// Figures of the whole arena.

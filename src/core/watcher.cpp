@@ -47,13 +47,23 @@ Result<void> Watch::start() {
 }
 
 Result<std::uint64_t> Watch::add(int fd, std::function<void()> handler) {
+  return add_events(fd, EPOLLIN, std::move(handler));
+}
+
+// A hang-up is reported in any case.
+Result<std::uint64_t> Watch::add_hang_up(int fd, std::function<void()> handler) {
+  return add_events(fd, 0, std::move(handler));
+}
+
+Result<std::uint64_t> Watch::add_events(int fd, std::uint32_t events,
+                                        std::function<void()> handler) {
   const std::lock_guard lock(entries_mutex_);
   const auto id = next_id_++;
   // The entry first: without memory for it nothing has happened.
   const auto entry =
       entries_.emplace(id, Entry{fd, std::make_shared<std::function<void()>>(std::move(handler))})
           .first;
-  epoll_event event{.events = EPOLLIN | EPOLLONESHOT, .data = {.u64 = id}};
+  epoll_event event{.events = events | EPOLLONESHOT, .data = {.u64 = id}};
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
     const int failure = errno;
     entries_.erase(entry);

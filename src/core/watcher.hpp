@@ -29,6 +29,9 @@ class Watch {
   /// Calls `handler` once, when `fd` has become readable. The handler may add and remove. The
   /// descriptor must stay open until then, or be removed first. Any thread.
   [[nodiscard]] Result<std::uint64_t> add(int fd, std::function<void()> handler);
+  /// The same, when the other end of a stream `fd` has been closed; whether it is readable is
+  /// nothing to it.
+  [[nodiscard]] Result<std::uint64_t> add_hang_up(int fd, std::function<void()> handler);
   void remove(std::uint64_t id) noexcept;
   /// The handler of `id`, which has been called, is to be called once more when its descriptor has
   /// become readable.
@@ -53,6 +56,8 @@ class Watch {
   };
   Watch(os::UniqueFd epoll, os::UniqueFd wake_event) noexcept
       : epoll_(std::move(epoll)), wake_event_(std::move(wake_event)) {}
+  [[nodiscard]] Result<std::uint64_t> add_events(int fd, std::uint32_t events,
+                                                 std::function<void()> handler);
   [[nodiscard]] Result<void> start();
   void run();
   bool dispatch_once(int timeout_ms);

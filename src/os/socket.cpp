@@ -15,7 +15,13 @@
 #include <cstddef>
 #include <thread>
 
+#include "mews/os/closing.hpp"
+#include "mews/os/process.hpp"
 #include "poll_until.hpp"
+
+#if !defined(SO_PEERPIDFD)
+#define SO_PEERPIDFD 77
+#endif
 
 namespace mews::os {
 namespace {
@@ -98,30 +104,55 @@ Result<void> remove_stale(const Address& address, const std::string& path) {
   return {};
 }
 
+/// A socket that the new path's mode can be taken from: the umask, which could do the same, is
+/// every thread's.
+Result<UniqueFd> make_listener(const Address& address, const std::string& text) {
+  auto listener = make_socket(SOCK_NONBLOCK);
+  if (listener && address.is_path && ::fchmod(listener->get(), S_IRUSR | S_IWUSR) != 0)
+    return tl::unexpected(Error::os(errno, "fchmod", text));
+  return listener;
+}
+
+Result<void> start_listening(int listener, const Address& address, const std::string& text) {
+  if (::bind(listener, address.get(), address.bytes) != 0) {
+    if (errno == EADDRINUSE) return fail(ErrorCode::already_exists, errno, text);
+    return tl::unexpected(Error::os(errno, "bind", text));
+  }
+  // Before there are callers: what is accepted takes it over. Where it cannot be had, whoever
+  // closes those sockets has to see to it.
+  (void)refuse_rights(listener);
+  if (::listen(listener, kBacklog) != 0) return tl::unexpected(Error::os(errno, "listen", text));
+  return {};
+}
+
 }  // namespace
 
 Result<UniqueFd> listen_unix(const std::string& address) {
   const auto parsed = parse(address);
   if (!parsed) return tl::unexpected(parsed.error());
-  auto listener = make_socket(SOCK_NONBLOCK);
+  auto listener = make_listener(*parsed, address);
   if (!listener) return listener;
   Result<UniqueFd> lock;
   if (parsed->is_path) {
-    // The new path takes the socket's own mode; the umask, which could do the same, is every
-    // thread's.
-    if (::fchmod(listener->get(), S_IRUSR | S_IWUSR) != 0)
-      return tl::unexpected(Error::os(errno, "fchmod", address));
     lock = lock_directory_of(address);
     if (!lock) return lock;
     if (auto removed = remove_stale(*parsed, address); !removed)
       return tl::unexpected(removed.error());
   }
-  if (::bind(listener->get(), parsed->get(), parsed->bytes) != 0) {
-    if (errno == EADDRINUSE) return fail(ErrorCode::already_exists, errno, address);
-    return tl::unexpected(Error::os(errno, "bind", address));
-  }
-  if (::listen(listener->get(), kBacklog) != 0)
-    return tl::unexpected(Error::os(errno, "listen", address));
+  if (auto started = start_listening(listener->get(), *parsed, address); !started)
+    return tl::unexpected(std::move(started.error()));
+  return listener;
+}
+
+Result<UniqueFd> listen_at_own_path(const std::string& path) {
+  const auto parsed = parse(path);
+  if (!parsed) return tl::unexpected(parsed.error());
+  auto listener = make_listener(*parsed, path);
+  if (!listener) return listener;
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return tl::unexpected(Error::os(errno, "unlink", path));
+  if (auto started = start_listening(listener->get(), *parsed, path); !started)
+    return tl::unexpected(std::move(started.error()));
   return listener;
 }
 
@@ -164,6 +195,21 @@ Result<UniqueFd> connect_unix(const std::string& address, Deadline deadline) {
     if (deadline.has_passed())
       return fail(ErrorCode::timed_out, address + " has more callers waiting than it accepts");
   }
+}
+
+Result<UniqueFd> peer_pidfd(int socket, pid_t pid) {
+  int raw = -1;
+  socklen_t bytes = sizeof raw;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &raw, &bytes) == 0) {
+    auto fd = own_fd(raw);
+    if (!fd) return tl::unexpected(Error::os(errno, "SO_PEERPIDFD"));
+    return fd;
+  }
+  if (errno == ENOPROTOOPT) return open_pidfd(pid);
+  // Of one that has been reaped there is none.
+  const bool is_gone = errno == EINVAL || errno == ENODATA || errno == ESRCH;
+  return tl::unexpected(
+      Error::os(is_gone ? ESRCH : errno, "SO_PEERPIDFD", fmt::format("process {}", pid)));
 }
 
 Result<PeerCredentials> peer_credentials(int socket) {

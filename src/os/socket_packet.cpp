@@ -74,15 +74,48 @@ Result<void> send_packet(int socket, std::span<const std::byte> bytes, std::span
   }
 }
 
-Result<Packet> receive_packet(int socket, Deadline deadline) {
-  Packet packet;
-  packet.bytes.resize(kMaxPacketBytes);
-  packet.fds.reserve(kMaxPacketFds);  // nothing may throw between the kernel's hand and ours
+namespace {
+
+struct Received {
+  ssize_t count;
+  int error;
+};
+
+/// Calls `receive_once` until it has a packet: its bytes.
+template <class ReceiveOnce>
+Result<std::size_t> receive_by(int socket, Deadline deadline, ReceiveOnce&& receive_once) {
   // The kernel looks whether a packet is there before it looks whether the other end is, so the
   // last one may have come in between; and it reports a reset before what was sent ahead of it. At
   // the end, what is there is therefore looked at once more.
   std::optional<Error> end;
   for (;;) {
+    const auto [count, error] = receive_once();
+    if (count > 0) return static_cast<std::size_t>(count);
+    if (end) return tl::unexpected(std::move(*end));
+    if (count == 0 || is_hang_up(error)) {
+      end.emplace(ErrorCode::closed, error, "the other end hung up");
+      continue;
+    }
+    if (error != EAGAIN && error != EINTR)
+      return tl::unexpected(Error::os(error, "recvmsg", fmt::format("descriptor {}", socket)));
+    if (error == EAGAIN && poll_until(socket, POLLIN, deadline) == 0)
+      return fail(ErrorCode::timed_out, "the other end sent nothing");
+  }
+}
+
+Received receive_message(int socket, msghdr& header, int flags) noexcept {
+  const auto count = ::recvmsg(socket, &header, flags | MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  return {count, count < 0 ? errno : 0};
+}
+
+}  // namespace
+
+Result<Packet> receive_packet(int socket, Deadline deadline) {
+  Packet packet;
+  packet.bytes.resize(kMaxPacketBytes);
+  packet.fds.reserve(kMaxPacketFds);  // nothing may throw between the kernel's hand and ours
+  int flags = 0;
+  const auto count = receive_by(socket, deadline, [&] {
     iovec body{.iov_base = packet.bytes.data(), .iov_len = packet.bytes.size()};
     ControlBuffer control;
     msghdr header{};
@@ -90,34 +123,43 @@ Result<Packet> receive_packet(int socket, Deadline deadline) {
     header.msg_iovlen = 1;
     header.msg_control = control.bytes.data();
     header.msg_controllen = control.bytes.size();
-    const auto [count, error] = [&] {
-      const StandardFdGuard guard;
-      const auto received = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-      const int failure = received < 0 ? errno : 0;
-      if (received >= 0) take_fds(header, packet.fds);
-      return std::pair(received, failure);
-    }();
-    if (end && count <= 0) return tl::unexpected(std::move(*end));
-    if (count == 0 || is_hang_up(error)) {
-      packet.fds.clear();
-      end.emplace(ErrorCode::closed, error, "the other end hung up");
-      continue;
-    }
-    if (count < 0) {
-      if (error != EAGAIN && error != EINTR)
-        return tl::unexpected(Error::os(error, "recvmsg", fmt::format("descriptor {}", socket)));
-      if (error == EAGAIN && poll_until(socket, POLLIN, deadline) == 0)
-        return fail(ErrorCode::timed_out, "the other end sent nothing");
-      continue;
-    }
-    const bool has_all = std::ranges::all_of(packet.fds, [](const auto& fd) { return bool(fd); });
-    if (!has_all || ((header.msg_flags & MSG_CTRUNC) != 0 && packet.fds.size() < kMaxPacketFds))
-      return tl::unexpected(Error::os(EMFILE, "recvmsg", "a packet with descriptors"));
-    if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
-      return fail(ErrorCode::peer_corrupt, "a packet with more bytes or descriptors than allowed");
-    packet.bytes.resize(static_cast<std::size_t>(count));
-    return packet;
-  }
+    packet.fds.clear();
+    const StandardFdGuard guard;
+    const auto received = receive_message(socket, header, 0);
+    if (received.count >= 0) take_fds(header, packet.fds);
+    flags = header.msg_flags;
+    return received;
+  });
+  if (!count) return tl::unexpected(std::move(count.error()));
+  const bool has_all = std::ranges::all_of(packet.fds, [](const auto& fd) { return bool(fd); });
+  if (!has_all || ((flags & MSG_CTRUNC) != 0 && packet.fds.size() < kMaxPacketFds))
+    return tl::unexpected(Error::os(EMFILE, "recvmsg", "a packet with descriptors"));
+  if ((flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+    return fail(ErrorCode::peer_corrupt, "a packet with more bytes or descriptors than allowed");
+  packet.bytes.resize(*count);
+  return packet;
+}
+
+Result<std::vector<std::byte>> receive_plain_packet(int socket, Deadline deadline) {
+  std::vector<std::byte> bytes(kMaxPacketBytes);
+  int flags = 0;
+  const auto count = receive_by(socket, deadline, [&] {
+    iovec body{.iov_base = bytes.data(), .iov_len = bytes.size()};
+    msghdr header{};
+    header.msg_iov = &body;
+    header.msg_iovlen = 1;
+    // A look takes no reference that could be the last; without room for descriptors it tells that
+    // there are some.
+    auto looked = receive_message(socket, header, MSG_PEEK);
+    flags = header.msg_flags;
+    if (looked.count > 0 && (flags & MSG_CTRUNC) == 0) return receive_message(socket, header, 0);
+    return looked;
+  });
+  if (!count) return tl::unexpected(std::move(count.error()));
+  if ((flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+    return fail(ErrorCode::peer_corrupt, "a packet with too many bytes, or with descriptors");
+  bytes.resize(*count);
+  return bytes;
 }
 
 }  // namespace mews::os

@@ -137,6 +137,10 @@ int madvise(void* begin, std::size_t bytes, int advice) noexcept {
   mews_test::kill_point::pass();
   return static_cast<int>(::syscall(SYS_madvise, begin, bytes, advice));
 }
+int rename(const char* from, const char* to) noexcept {
+  mews_test::kill_point::pass();
+  return static_cast<int>(::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
 int unlink(const char* path) noexcept {
   mews_test::kill_point::pass();
   return static_cast<int>(::syscall(SYS_unlinkat, AT_FDCWD, path, 0));

@@ -101,7 +101,7 @@ void Process::on_death() {
   if (peer_ == kHost) {
     detail::take_back(*session_, *channel_, {.peer = id_of(plugin_), .epoch = 0, .how = "gone"});
   } else {
-    detail::give_up(*session_, *channel_);
+    detail::give_up(*session_, *channel_, ErrorCode::host_died);
   }
 }
 

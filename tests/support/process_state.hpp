@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -43,6 +44,21 @@ namespace mews_test {
     std::this_thread::yield();
   }
   return false;
+}
+
+/// The address space that this process has mapped.
+[[nodiscard]] inline std::uint64_t address_space_kib() {
+  std::ifstream file("/proc/self/status");
+  for (std::string word; file >> word;) {
+    std::uint64_t kib = 0;
+    if (word == "VmSize:" && file >> kib) return kib;
+  }
+  return 0;
+}
+
+/// The descriptors that this process has open.
+[[nodiscard]] inline std::ptrdiff_t descriptors_of_this_process() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
 }
 
 /// Waits until this process's other threads are asleep or gone, but no longer than a second.

@@ -67,4 +67,16 @@ struct Child {
 /// begun to execute the program.
 [[nodiscard]] Result<Child> spawn(const SpawnOptions& options);
 
+/// What a process has of a file.
+enum class FileUse : std::uint8_t {
+  mapped,
+  not_mapped,
+  no_memory,  ///< the process is ending, and has no memory any more
+  unknown,    ///< the system does not tell
+};
+
+/// Whether process `pid` has a mapping of what the open descriptor `fd` names. May wait for that
+/// process while it maps or unmaps.
+[[nodiscard]] FileUse use_of_file(pid_t pid, int fd);
+
 }  // namespace mews::os

@@ -33,6 +33,10 @@ struct Packet {
 /// another process holds the flock of the directory, which makes the replacement safe.
 [[nodiscard]] Result<UniqueFd> listen_unix(const std::string& address);
 
+/// The same at a path that is the caller's by other means: what lies there is removed, and no lock
+/// is taken. Never blocks.
+[[nodiscard]] Result<UniqueFd> listen_at_own_path(const std::string& path);
+
 /// The next connection: `timed_out` when none comes, `os_error` (EBADF/EINVAL) when closed.
 [[nodiscard]] Result<UniqueFd> accept_unix(int listener, Deadline deadline);
 
@@ -40,6 +44,10 @@ struct Packet {
 [[nodiscard]] Result<UniqueFd> connect_unix(const std::string& address, Deadline deadline);
 
 [[nodiscard]] Result<PeerCredentials> peer_credentials(int socket);
+
+/// A pidfd of the process at the other end, which `peer_credentials` gave as `pid`: by the kernel's
+/// word (SO_PEERPIDFD, Linux 6.5), elsewhere by its number. `os_error` with ESRCH: it is gone.
+[[nodiscard]] Result<UniqueFd> peer_pidfd(int socket, pid_t pid);
 
 /// Sends one packet of 1 to 4096 bytes with at most 16 descriptors. No SIGPIPE. `closed` when the
 /// other end hung up, `timed_out` when it does not receive.
@@ -50,5 +58,9 @@ struct Packet {
 /// `timed_out`, `peer_corrupt` when it was truncated, `os_error` (EMFILE) when this process may not
 /// open as many descriptors. Descriptors of a packet that is refused are closed.
 [[nodiscard]] Result<Packet> receive_packet(int socket, Deadline deadline);
+
+/// Receives one packet from whoever may connect. One with descriptors is `peer_corrupt`: it is left
+/// in the socket, as the last reference to what they name must not become this process's.
+[[nodiscard]] Result<std::vector<std::byte>> receive_plain_packet(int socket, Deadline deadline);
 
 }  // namespace mews::os

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <condition_variable>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+
+#include "host_core.hpp"
+#include "mews/os/private_fd.hpp"
+
+namespace mews::detail {
+
+/// A host's listener, and the callers that are at it: all are greeted at once, each with a patience
+/// of its own, so that one that is silent delays nobody. A caller says its name (greeting), is
+/// offered a seat, and says that it has sat down (offered); that may take several calls of `admit`.
+///
+/// Threads: any. One of those that wait serves the callers, the others wait for it.
+class HostCore::Admission {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Admission>> make(HostCore& host,
+                                                               os::UniqueFd listener);
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
+  ~Admission();
+
+  [[nodiscard]] Result<Cast> admit(Deadline deadline, const std::stop_token& stop);
+  /// Whoever waits in `admit` looks whether it is to go on. Not with the host's mutex held.
+  void wake() noexcept;
+
+ private:
+  struct Caller {
+    os::UniqueFd socket;
+    bool can_send_fds = false;  ///< then nobody may wait for its socket's end
+    pid_t pid = -1;
+    os::UniqueFd pidfd;
+    Deadline patience = forever;
+    std::optional<Cast> offered;
+  };
+  using Callers = std::list<Caller>;
+  using Outcome = std::optional<Result<Cast>>;  ///< what an `admit` returns; nothing: it goes on
+
+  Admission(HostCore& host, os::UniqueFd listener, os::UniqueFd poll, os::UniqueFd wake) noexcept
+      : host_(host),
+        listener_(std::move(listener)),
+        poll_(std::move(poll)),
+        wake_(std::move(wake)) {}
+
+  [[nodiscard]] Result<void> watch(int fd, void* what) noexcept;
+  void watch_listener(std::uint32_t events) noexcept;
+  [[nodiscard]] std::optional<ErrorCode> why_not(const std::stop_token& stop);
+  [[nodiscard]] Error nobody_came(std::uint64_t passed_over_before) const;
+
+  // By the one thread that serves.
+  [[nodiscard]] Outcome serve(Deadline deadline);
+  [[nodiscard]] Outcome accept_all();
+  [[nodiscard]] Outcome greet(Callers::iterator caller);
+  [[nodiscard]] Outcome settle(Callers::iterator caller);
+  [[nodiscard]] Outcome let_pass(Callers::iterator caller, Error why);
+  [[nodiscard]] Outcome see_off(Callers::iterator caller, Outcome outcome);
+  [[nodiscard]] Result<void> offer(Caller& caller);
+  [[nodiscard]] Deadline next_patience() const noexcept;
+
+  HostCore& host_;
+  os::PrivateFd listener_;
+  os::UniqueFd poll_;
+  os::UniqueFd wake_;
+  Callers callers_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_served_ = false;            ///< by a thread in `serve`
+  std::optional<Error> passed_over_;  ///< the last
+  std::uint64_t passed_over_count_ = 0;
+};
+
+}  // namespace mews::detail
