@@ -126,6 +126,9 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
 
 HostCore::~HostCore() {
   watch_->stop();
+  for (const auto& process : unburied_) {
+    if (auto child = os::duplicate(process->watched.get())) os::bury_later(std::move(*child));
+  }
   leave();
 }
 

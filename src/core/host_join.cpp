@@ -80,6 +80,7 @@ AtEnd removal_of_socket(const std::string& address) {
 
 Result<void> HostCore::listen(const std::string& address) {
   const Lock lock(mutex_);
+  if (auto open = check_open(); !open) return open;
   if (listener_) return fail(ErrorCode::invalid_argument, "this session listens already");
   auto listener = os::listen_unix(address);
   if (!listener) return tl::unexpected(std::move(listener.error()));
@@ -92,6 +93,7 @@ Result<HostCore::Cast> HostCore::admit(Deadline deadline) {
   int listener = -1;
   {
     const Lock lock(mutex_);
+    if (auto open = check_open(); !open) return tl::unexpected(std::move(open.error()));
     listener = listener_.get();
   }
   if (listener < 0) return fail(ErrorCode::invalid_argument, "admit() without listen()");
@@ -135,7 +137,7 @@ Result<HostCore::Cast> HostCore::admit_caller(int socket, Deadline deadline) try
   {
     const Lock lock(mutex_);
     process.wake = {};
-    const bool is_gone = process.exit.has_value();
+    const bool is_gone = process.is_dead;
     // It may have sat down without a word, or too late for us to hear it: then it is in.
     if (taken || !(is_gone || withdraw(plugin))) return cast;
   }
@@ -146,6 +148,7 @@ Result<HostCore::Cast> HostCore::admit_caller(int socket, Deadline deadline) try
 
 Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
                                       os::UniqueFd watched) {
+  if (auto open = check_open(); !open) return tl::unexpected(std::move(open.error()));
   if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
   auto holding = std::make_shared<Holding>();
   auto process = invite(plugin->name);
@@ -159,7 +162,7 @@ Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin,
   }
   guard.keep();
   plugins_.push_back(plugin);
-  return cast_of(plugin, std::move(holding));
+  return cast_of(plugin, *process, std::move(holding));
 }
 
 Result<HostCore::Local> HostCore::connect(const std::string& name) {

@@ -40,7 +40,7 @@ void HostCore::reset_seat(PeerId peer) noexcept {
 }
 
 Result<void> HostCore::check_room() const {
-  if (plugins_.size() < max_plugins_) return {};
+  if (plugins_.size() + reserved_ < max_plugins_) return {};
   return fail(ErrorCode::too_many_peers,
               fmt::format("max_plugins is {}, and so many are running", max_plugins_));
 }
@@ -132,7 +132,7 @@ bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
   process.channel->end(ErrorCode::closed,
                        {});  // its users' end must not touch the next one's lanes
   vacate(process);
-  process.exit.emplace();  // its handler may be on its way
+  process.is_dead = true;  // its handler may be on its way
   std::erase(plugins_, plugin);
   return true;
 }
@@ -148,8 +148,8 @@ HostCore::Holding::~Holding() {
 }
 
 HostCore::Cast HostCore::cast_of(const std::shared_ptr<PluginCore>& plugin,
+                                 const std::shared_ptr<PluginProcess>& process,
                                  std::shared_ptr<Holding> holding) {
-  const auto& process = plugin->current;
   holding->channel = process->channel;
   holding->host = weak_from_this();
   auto* channel = process->channel.get();

@@ -10,6 +10,7 @@
 
 #include "../support/catch.hpp"
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "os_support.hpp"
 
 using namespace mews::os;
