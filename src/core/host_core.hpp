@@ -153,7 +153,8 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
                                         os::Child& child);
   void restart(const std::shared_ptr<PluginCore>& plugin);
   [[nodiscard]] Result<void> begin_restart(const std::shared_ptr<PluginCore>& plugin);
-  void fail_restart(const std::shared_ptr<PluginCore>& plugin, Error why);
+  void give_up_restarting(const std::shared_ptr<PluginCore>& plugin, const Error& why);
+  void tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const Error& why);
   void mind_starts();
 
   // Life and death (host_life.cpp).

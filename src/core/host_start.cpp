@@ -103,10 +103,13 @@ Result<void> HostCore::settle_start(const std::shared_ptr<PluginCore>& plugin,
   if (!settled) {
     const Lock lock(mutex_);
     if (is_gone) vacate(*process);
-    if (!plugin->is_restarting) --reserved_;
     --starts_;
     plugin->job.reset();
-    plugin->is_restarting = false;
+    if (plugin->is_restarting) {
+      give_up_restarting(plugin, settled.error());
+    } else {
+      --reserved_;
+    }
   }
   announce();
   return settled;
@@ -148,9 +151,11 @@ void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
     plugin->delay = std::min(plugin->options.restart_delay_limit,
                              std::max(kFirstRestartDelay, 2 * plugin->delay));
     begun = begin_restart(plugin);
-    if (!begun) plugin->is_restarting = false;
+    if (!begun) give_up_restarting(plugin, begun.error());
   }
-  if (!begun) fail_restart(plugin, std::move(begun.error()));
+  if (begun) return;
+  announce();
+  tell_no_restart(plugin, begun.error());
 }
 
 Result<void> HostCore::begin_restart(const std::shared_ptr<PluginCore>& plugin) try {
@@ -164,7 +169,7 @@ Result<void> HostCore::begin_restart(const std::shared_ptr<PluginCore>& plugin) 
   auto job = spawner_.submit(std::move(start->options), start_deadline(),
                              [this, plugin, process = start->process](Result<os::Child> child) {
                                auto settled = settle_start(plugin, process, std::move(child));
-                               if (!settled) fail_restart(plugin, std::move(settled.error()));
+                               if (!settled) tell_no_restart(plugin, settled.error());
                              });
   if (!job) {
     --starts_;
@@ -178,16 +183,27 @@ Result<void> HostCore::begin_restart(const std::shared_ptr<PluginCore>& plugin) 
 }
 
 void HostCore::mind_starts() {
+  {
+    // First, so that a restart that comes now sets it again.
+    const Lock lock(mutex_);
+    mind_timer_.clear(*watch_);
+  }
   const auto next = spawner_.mind();
   const Lock lock(mutex_);
-  mind_timer_.clear(*watch_);
-  if (next.is_forever() || is_shutting_down_) return;
+  if (next.is_forever() || is_shutting_down_ || mind_timer_.is_set()) return;
   // Without a timer a restart that is stuck is minded by the next start.
   (void)mind_timer_.set(*watch_, next.left(), [this] { mind_starts(); });
 }
 
+void HostCore::give_up_restarting(const std::shared_ptr<PluginCore>& plugin, const Error& why) {
+  plugin->is_restarting = false;
+  plugin->not_started = why;
+  std::erase(plugins_, plugin);
+}
+
 // The callback is for whoever dispatches the watch.
-void HostCore::fail_restart(const std::shared_ptr<PluginCore>& plugin, Error why) {
+void HostCore::tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const Error& why) {
+  if (!plugin->options.on_exit) return;
   const PluginExit exit{
       .name = plugin->name,
       .is_signal = false,
@@ -195,23 +211,19 @@ void HostCore::fail_restart(const std::shared_ptr<PluginCore>& plugin, Error why
       .will_restart = false,
       .gave_up = true,
       .description = fmt::format("{}: no restart: {}", plugin->name, why.message())};
-  bool is_told = true;
+  const auto tell = [this, plugin, exit] {
+    {
+      const Lock lock(mutex_);
+      plugin->restart_timer.clear(*watch_);
+    }
+    plugin->options.on_exit(exit);
+  };
   {
     const Lock lock(mutex_);
-    plugin->not_started = std::move(why);
-    std::erase(plugins_, plugin);
-    is_told = is_shutting_down_ || plugin->is_retired || !plugin->options.on_exit ||
-              plugin->restart_timer.set(*watch_, {}, [this, plugin, exit] {
-                const auto clear = [&] {
-                  const Lock inner(mutex_);
-                  plugin->restart_timer.clear(*watch_);
-                };
-                clear();
-                plugin->options.on_exit(exit);
-              });
+    if (is_shutting_down_ || plugin->is_retired) return;  // it was called off
+    if (plugin->restart_timer.set(*watch_, {}, tell)) return;
   }
-  announce();
-  if (!is_told) plugin->options.on_exit(exit);  // the system has no timer
+  plugin->options.on_exit(exit);  // the system has no timer
 }
 
 }  // namespace mews::detail

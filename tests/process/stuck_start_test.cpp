@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <errno.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -8,11 +6,13 @@
 #include <string>
 
 #include "../support/catch.hpp"
+#include "../support/children.hpp"
 #include "../unit/os_support.hpp"
 #include "exec_gate.hpp"
 #include "site.hpp"
 
 using namespace process_test;
+using mews_test::has_no_child;
 
 // A start that is stuck between its process's beginning and its program.
 namespace {
@@ -41,10 +41,6 @@ mews::CreateOptions host_options(std::chrono::nanoseconds timeout) {
   auto options = small_arena();
   options.local.default_timeout = timeout;
   return options;
-}
-
-bool has_no_child() {
-  return ::waitpid(-1, nullptr, WNOHANG | WNOWAIT) == -1 && errno == ECHILD;
 }
 
 }  // namespace
