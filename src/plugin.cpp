@@ -39,8 +39,11 @@ Plugin& Plugin::operator=(Plugin&& other) noexcept {
 }
 
 Plugin::~Plugin() {
+  if (!process_ || !process_->owner.is_this_process()) return;  // moved from, or a forked copy
+  // Nobody can turn to a next process any more.
+  if (const auto host = core_->host.lock()) host->retire(core_);
   // The user may have moved the channel out.
-  if (!channel_ || !channel_->core_ || !process_->owner.is_this_process()) return;
+  if (!channel_ || !channel_->core_) return;
   // Nobody else sends through this handle any more; a SharedSender that is at work keeps it open.
   (void)channel_->close();
 }
@@ -61,7 +64,7 @@ Channel& Plugin::channel() & noexcept {
 bool Plugin::is_alive() const noexcept {
   if (!process_->owner.is_this_process()) return false;
   const auto host = core_->host.lock();
-  return host ? !host->is_gone(*process_) : !process_->exit;
+  return host ? !host->is_gone(*process_) : !process_->is_dead;
 }
 
 std::optional<PluginExit> Plugin::exit() const {
@@ -88,6 +91,15 @@ Result<void> Plugin::renew(Deadline deadline, const std::stop_token& stop) try {
   process_ = std::move(next->process);
   *channel_ = Channel(std::move(next->channel));
   return {};
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
+}
+
+Result<PluginExit> Plugin::stop(Deadline deadline) try {
+  if (!process_->owner.is_this_process()) return fail(ErrorCode::wrong_process);
+  const auto host = core_->host.lock();
+  if (!host) return tl::unexpected(session_is_gone());
+  return host->stop(core_, deadline);
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
 }

@@ -63,7 +63,7 @@ Session::~Session() {
     return;
   }
   state_->channel.reset();
-  if (state_->host) shutdown(kGoodbye);
+  if (state_->host) (void)shutdown(kGoodbye);
 }
 
 HandleResult<Session> Session::create(CreateOptions options) try {
@@ -150,8 +150,11 @@ HandleResult<std::pair<Plugin, Session>> Session::connect(const std::string& nam
   return fail(ErrorCode::out_of_memory);
 }
 
-std::vector<std::string> Session::shutdown(Deadline deadline) {
-  return state_->why_not_host() ? std::vector<std::string>{} : state_->host->shutdown(deadline);
+Result<ShutdownReport> Session::shutdown(Deadline deadline) try {
+  if (auto not_here = state_->why_not_host()) return tl::unexpected(std::move(*not_here));
+  return state_->host->shutdown(deadline);
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);
 }
 
 Stats Session::stats() const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "mews/session.hpp"
 #include "support/fail.hpp"
 

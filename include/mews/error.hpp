@@ -89,8 +89,8 @@ template <class Build>
 ///
 /// A function that returns a `Result` throws nothing. When the process itself is out of memory the
 /// code is `out_of_memory`, or the true one with an empty detail. Functions that
-/// return a text, figures or names as such (`message`, `Session::stats`, `Session::shutdown`,
-/// `Plugin::exit`, `default_size_classes`), and `Session::process_events`, which makes such texts,
+/// return a text, figures or names as such (`message`, `Session::stats`, `Plugin::exit`,
+/// `default_size_classes`), and `Session::process_events`, which makes such texts,
 /// need memory for them and throw `std::bad_alloc`, as any container does.
 class Error {
  public:

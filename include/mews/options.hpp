@@ -9,6 +9,7 @@
 
 #include "mews/base/deadline.hpp"
 #include "mews/base/visible.hpp"
+#include "mews/process_options.hpp"
 
 namespace MEWS_VISIBLE mews {
 
@@ -79,28 +80,49 @@ struct AttachOptions {
 struct PluginExit {
   std::string name;
   bool is_signal = false;  ///< killed by a signal, otherwise it exited
-  /// The signal or the exit code; -1 where it is not known: the process is no child of the host's,
-  /// or the program ignores SIGCHLD or waits for children that it did not start itself.
+  /// The signal or the exit code; -1 where it is not known: the process was not started by
+  /// `Session::spawn` (its parent alone can ask), or the program ignores SIGCHLD or waits for
+  /// children that it did not start itself, or a debugger kept it for two seconds.
   int number = 0;
   bool will_restart = false;
+  /// It was to be restarted, but is not any more: too many restarts in `restart_window`, or the
+  /// restart failed.
+  bool gave_up = false;
   std::string description;  ///< "fonts: signal 9 (Killed), restart in 10 ms"
+};
+
+/// What `Session::shutdown` did not end in good order, by name.
+struct ShutdownReport {
+  std::vector<std::string> killed;  ///< ended by SIGKILL
+  /// Still running: this process has no permission to signal it, or the kernel has not ended it
+  /// yet.
+  std::vector<std::string> left_behind;
+  [[nodiscard]] bool is_clean() const noexcept { return killed.empty() && left_behind.empty(); }
 };
 
 enum class Restart : std::uint8_t { never, on_crash };
 
+/// For `PluginOptions::restart_limit`.
+inline constexpr std::uint32_t kUnlimitedRestarts = ~std::uint32_t{0};
+
 /// How to start a plugin and what to do when it ends.
 struct PluginOptions {
   std::vector<std::string> environment = {};  ///< "NAME=value" to add to the host's
-  /// `on_crash`: unless it exited with 0, was told to go, or nobody knows how it ended (number -1).
-  /// After `Session::shutdown` nothing restarts.
+  ProcessOptions process = {};
+  /// `on_crash`: unless it exited with 0, or nobody knows how it ended (number -1). Nothing
+  /// restarts any more after `Plugin::stop`, after `Session::shutdown`, or once the handle is
+  /// dropped.
   Restart restart = Restart::never;
   /// Before the first restart.
   std::chrono::milliseconds restart_delay{0};
   std::chrono::milliseconds restart_delay_limit = std::chrono::seconds(5);  ///< doubled up to this
+  /// So many restarts within the window; the next one is given up (`PluginExit::gave_up`).
+  std::uint32_t restart_limit = 10;
+  std::chrono::milliseconds restart_window = std::chrono::minutes(1);
   /// Called after everything the process had has been taken back; once more, with number -1 and the
   /// reason, if its restart then fails. On the watcher's thread, or with `Watcher::none` on the one
-  /// that calls `process_events`, or waits in `wait_exit`, `renew` or `shutdown`. Must not block or
-  /// throw, and must not destroy the session or a plugin.
+  /// that calls `process_events`, or waits in `wait_exit`, `stop`, `renew` or `shutdown`. Must not
+  /// block or throw, and must not destroy the session or a plugin.
   std::function<void(const PluginExit&)> on_exit = {};
 };
 

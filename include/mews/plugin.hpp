@@ -23,11 +23,11 @@ struct PluginProcess;
 ///
 /// Dropping it closes the channel; once nobody has the channel any more (moved out, or by a shared
 /// sender), the process is told that nobody reads either. It is still watched, and taken back when
-/// it ends.
+/// it ends, and not started again any more, as nobody could `renew`.
 ///
-/// Threads: any may call `is_alive`, `exit`, `wait_exit` and `kill`, and ask for name, peer and
-/// pid. `renew`, as a move, makes the handle another process's: no other thread may use the handle,
-/// nor what `channel()` gave, meanwhile. The channel has rules of its own.
+/// Threads: any may call `is_alive`, `exit`, `wait_exit`, `stop` and `kill`, and ask for name, peer
+/// and pid. `renew`, as a move, makes the handle another process's: no other thread may use the
+/// handle, nor what `channel()` gave, meanwhile. The channel has rules of its own.
 ///
 /// A handle may be moved: what `channel()` gave stays valid. A moved-from handle may only be
 /// destroyed or assigned to. In a child forked off the process that made it, calls are
@@ -58,16 +58,28 @@ class Plugin {
   /// `Watcher::none` the waiting thread does what `process_events` does.
   [[nodiscard]] Result<PluginExit> wait_exit(Deadline deadline, const std::stop_token& stop = {});
 
+  /// Ends the plugin for good: it is not started again, its channel is closed, and when its process
+  /// (the latest one, also where the handle has not been renewed) is still there at the deadline it
+  /// gets SIGTERM, and a second later SIGKILL. Returns how it ended, once all that it had has been
+  /// taken back; at once when it had ended before. Blocks at most six seconds past the deadline, a
+  /// mutex. `timed_out` when the kernel has not ended it by then; `permission_denied` when this
+  /// process may not signal it; `closed` when the session that made this handle is gone; `os_error`
+  /// with EBADF for a plugin within this process, which no signal can end. With `Watcher::none` the
+  /// waiting thread does what `process_events` does.
+  [[nodiscard]] Result<PluginExit> stop(Deadline deadline);
+
   /// After a death under `Restart::on_crash`: waits for the next process and turns `channel()` to
   /// it. What the dead one had sent and was not received is dropped. Blocks as `wait_exit` does.
-  /// `timed_out`; `cancelled`; `closed` when the session that made this handle is gone; `peer_died`
-  /// when there will be no next process; when it could not be started, why: `spawn_failed` with
-  /// path and errno, `too_many_peers`, `out_of_memory`, `os_error`. On every error the handle is
-  /// what it was.
+  /// `timed_out`; `cancelled`; `closed` when the session that made this handle is gone or shutting
+  /// down (also in the middle of the wait); `peer_died` when there will be no next process; when it
+  /// could not be started, why: `spawn_failed` with path and errno, `timed_out` (the start was
+  /// stuck), `too_many_peers`, `out_of_memory`, `os_error`. On every error the handle is what it
+  /// was.
   [[nodiscard]] Result<void> renew(Deadline deadline, const std::stop_token& stop = {});
 
   /// Sends a signal to exactly this process, never to one that got its number later; one system
-  /// call. `os_error` with errno: ESRCH when it is gone, EINVAL for a number that is no signal,
+  /// call. Under `Restart::on_crash` a plugin that dies of it is started again: `stop` ends it for
+  /// good. `os_error` with errno: ESRCH when it is gone, EINVAL for a number that is no signal,
   /// EBADF when it is a plugin within this process (`Session::connect`). `permission_denied`.
   [[nodiscard]] Result<void> kill(int signal_number);
 

@@ -52,9 +52,10 @@ class Session {
 
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
-  /// Host: as `shutdown` with two seconds; plugins that it did not start are told that the session
-  /// is over. Plugin: closes its channel, both ways. In a forked child, where the
-  /// arena is not mapped: nothing, as with its plugins, loans and messages.
+  /// Host: as `shutdown` with two seconds; then plugins that it did not start are told that the
+  /// session is over, its threads end, and the kernel sends whoever is left behind its parent-death
+  /// signal. Plugin: closes its channel, both ways. In a forked child, where the arena is not
+  /// mapped: nothing, as with its plugins, loans and messages.
   ~Session();
 
   [[nodiscard]] bool is_host() const noexcept;
@@ -69,10 +70,14 @@ class Session {
   /// that name. The channel can be used at once. Only the process that is started here can take the
   /// seat, as its end alone is watched: a script or wrapper must `exec` the program, or the program
   /// joins by socket or name. Restarts get the environment as it is now; no other thread may change
-  /// it during this call. Blocks until the program is loaded (or cannot be), not until it attaches;
-  /// other calls of this session's that start, admit or wait for plugins wait meanwhile.
-  /// `spawn_failed` with path and errno, `too_many_peers`, `invalid_argument` (the name, the
-  /// command, the environment, or not the host), `out_of_memory`.
+  /// it during this call. The process's parent is a thread of the session's, made by the first
+  /// `spawn`. Blocks until the program is loaded (or cannot be), not until it attaches: at most for
+  /// the session's default timeout, which here counts as two seconds at least and sixty at most.
+  /// Then the start is stuck (a file system that does not answer, a debugger), its process is
+  /// killed, and the error is `timed_out`. Nobody else waits meanwhile.
+  /// `spawn_failed` with errno and the path or the step (see `ProcessOptions`), `too_many_peers`,
+  /// `invalid_argument` (the name, the command, the environment, an option, or not the host),
+  /// `closed` (the session is shutting down), `out_of_memory`, `os_error`.
   [[nodiscard]] HandleResult<Plugin> spawn(const std::string& name,
                                            const std::vector<std::string>& command,
                                            PluginOptions options = {});
@@ -83,7 +88,8 @@ class Session {
   ///
   /// A path blocks for the lock of its folder, at most two seconds, and other calls of this
   /// session's that start, admit or wait for plugins wait meanwhile; a name never blocks.
-  /// `invalid_argument` (the address, listening already, or not the host), `already_exists` (a
+  /// `invalid_argument` (the address, listening already, or not the host), `closed` (the session is
+  /// shutting down), `already_exists` (a
   /// living process listens there, or the path is no socket), `permission_denied`, `timed_out`
   /// (that lock), `os_error`.
   [[nodiscard]] Result<void> listen(const std::string& address);
@@ -99,17 +105,20 @@ class Session {
 
   /// Host only. A plugin within this process: its handle, and its session for another thread. Never
   /// blocks. That session has no watcher, as its host cannot die before it; destroy it before this
-  /// one. `invalid_argument` (the name, or not the host), `too_many_peers`, `out_of_memory`,
-  /// `os_error`.
+  /// one. `invalid_argument` (the name, or not the host), `closed` (the session is shutting down),
+  /// `too_many_peers`, `out_of_memory`, `os_error`.
   [[nodiscard]] HandleResult<std::pair<Plugin, Session>> connect(const std::string& name);
 
-  /// Host only. Closes every channel and waits for the spawned processes to exit; who is still
-  /// there at the deadline gets SIGTERM, and a second later SIGKILL. Returns when all are gone and
-  /// taken back, at the latest six seconds after the deadline: a process that the kernel cannot end
-  /// in five is left behind. The names of those that got SIGKILL. Nothing restarts any more from
-  /// the moment that it is called. With `Watcher::none` the waiting thread does what
-  /// `process_events` does.
-  std::vector<std::string> shutdown(Deadline deadline);
+  /// Host only. Closes every channel and waits for the spawned processes to exit; whichever is
+  /// still there at the deadline gets SIGTERM, and a second later SIGKILL. Starts that are under
+  /// way are given up. From the moment that it is called nothing restarts any more, `renew` ends,
+  /// and whatever would let a plugin in is `closed`. Returns when all have ended and have been
+  /// taken back, at the latest six seconds after the deadline, and says who had to be killed and
+  /// who is left behind: a process that this one may not signal (it is not waited for past the
+  /// deadline), or that the kernel cannot end in five seconds. A second call waits for none of
+  /// these again. `invalid_argument` (not the host). With `Watcher::none` the waiting thread does
+  /// what `process_events` does.
+  Result<ShutdownReport> shutdown(Deadline deadline);
 
   /// Figures of the whole arena as they are now; costs a scan over the slabs ever used. Never
   /// blocks; throws `std::bad_alloc`.

@@ -248,7 +248,7 @@ HostCore::Admission::Outcome HostCore::Admission::settle(Callers::iterator calle
   {
     const Lock lock(host_.mutex_);
     // One that has sat down and is gone again is in as well.
-    const bool is_gone = caller->offered->process->exit.has_value();
+    const bool is_gone = caller->offered->process->is_dead;
     is_in = is_gone ? said.has_value() : !host_.withdraw(caller->offered->plugin);
   }
   if (is_in) return see_off(caller, *std::move(caller->offered));

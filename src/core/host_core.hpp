@@ -2,6 +2,8 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,8 +16,11 @@
 #include "invitation.hpp"
 #include "mews/options.hpp"
 #include "mews/os/named_memory.hpp"
+#include "mews/os/spawner.hpp"
 #include "owner.hpp"
+#include "process_plan.hpp"
 #include "session_core.hpp"
+#include "watch_timer.hpp"
 #include "watcher.hpp"
 
 namespace mews::detail {
@@ -33,9 +38,19 @@ struct PluginProcess : std::enable_shared_from_this<PluginProcess> {
   std::uint64_t hang_up_id = 0;
   bool is_taken_back = false;  ///< all that it had; the process may go on without it
   Deadline::Clock::time_point began{};
-  std::optional<PluginExit> exit;  ///< set after all that it had has been taken back
+  bool is_dead = false;         ///< and all that it had has been taken back
+  bool is_left_behind = false;  ///< nobody waits for its end any longer
+  bool has_attached = false;    ///< known once it is dead
+  Deadline::Clock::time_point died{};
+  std::string how;                 ///< how it ended, as far as it is known: for errors
+  std::optional<PluginExit> exit;  ///< set once it is dead, and it is known how, or never will be
+  WatchTimer status_timer;         ///< while its status is still to be had
+  std::chrono::milliseconds status_delay{1};
   Owner owner;
 };
+
+/// Before the second restart, and the wait that is doubled.
+inline constexpr std::chrono::milliseconds kFirstRestartDelay{10};
 
 class HostCore;
 
@@ -43,18 +58,18 @@ class HostCore;
 class PluginCore {
  public:
   std::string name;
-  std::vector<std::string> command;  ///< empty: not a child of ours
-  /// As it was at the first start: nobody may read it while another thread changes it, and a
-  /// restart is made by a thread of ours.
-  std::vector<std::string> environment;
+  bool is_spawned = false;  ///< a child of ours: its status is ours to take, and its end to see to
+  ProcessPlan plan;
   PluginOptions options;
   std::weak_ptr<HostCore> host;
   std::shared_ptr<PluginProcess> current;
-  bool is_restarting = false;
+  bool is_restarting = false;        ///< planned, or under way
+  bool is_retired = false;           ///< nobody can use a next process: there will be none
   std::optional<Error> not_started;  ///< why there is no next process where one was planned
   std::chrono::milliseconds delay{0};
-  os::UniqueFd restart_timer;
-  std::uint64_t timer_id = 0;
+  WatchTimer restart_timer;
+  std::shared_ptr<os::Spawner::Job> job;             ///< the restart that is under way
+  std::deque<Deadline::Clock::time_point> restarts;  ///< within the window
 };
 
 /// The host's side: seats, processes, deaths, restarts. Any thread.
@@ -80,7 +95,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   };
   [[nodiscard]] Result<Local> connect(const std::string& name);
 
-  std::vector<std::string> shutdown(Deadline deadline);
+  [[nodiscard]] Result<ShutdownReport> shutdown(Deadline deadline);
   [[nodiscard]] Watch& watch() noexcept { return *watch_; }
   [[nodiscard]] const std::shared_ptr<SessionCore>& session() const noexcept { return session_; }
   [[nodiscard]] const LocalOptions& local() const noexcept { return local_; }
@@ -92,6 +107,10 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<Cast> wait_next(const std::shared_ptr<PluginCore>& plugin,
                                        const std::shared_ptr<PluginProcess>& last,
                                        const Until& until);
+  [[nodiscard]] Result<PluginExit> stop(const std::shared_ptr<PluginCore>& plugin,
+                                        Deadline deadline);
+  /// There will be no next process.
+  void retire(const std::shared_ptr<PluginCore>& plugin);
 
  private:
   using Lock = std::unique_lock<std::mutex>;
@@ -114,6 +133,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] bool withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept;
   /// `holding` is a new one: what can fail for want of memory comes before the plugin does.
   [[nodiscard]] Cast cast_of(const std::shared_ptr<PluginCore>& plugin,
+                             const std::shared_ptr<PluginProcess>& process,
                              std::shared_ptr<Holding> holding);
 
   // Processes that the host did not start (host_join.cpp).
@@ -122,8 +142,27 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<Cast> seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
                                   os::UniqueFd watched);
 
+  // Starts (host_start.cpp): prepared and kept with the mutex held, made without it.
+  struct PreparedStart {
+    std::shared_ptr<PluginProcess> process;
+    os::SpawnOptions options;
+  };
+  [[nodiscard]] Result<PreparedStart> prepare_start(PluginCore& plugin);
+  [[nodiscard]] Deadline start_deadline() const;
+  /// The end of a start. On an error there is no process, and the seat is free.
+  [[nodiscard]] Result<void> settle_start(const std::shared_ptr<PluginCore>& plugin,
+                                          const std::shared_ptr<PluginProcess>& process,
+                                          Result<os::Child> child);
+  [[nodiscard]] Result<void> keep_child(const std::shared_ptr<PluginCore>& plugin,
+                                        const std::shared_ptr<PluginProcess>& process,
+                                        os::Child& child);
+  void restart(const std::shared_ptr<PluginCore>& plugin);
+  [[nodiscard]] Result<void> begin_restart(const std::shared_ptr<PluginCore>& plugin);
+  void give_up_restarting(const std::shared_ptr<PluginCore>& plugin, const Error& why);
+  void tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const Error& why);
+  void mind_starts();
+
   // Life and death (host_life.cpp).
-  [[nodiscard]] Result<void> start(const std::shared_ptr<PluginCore>& plugin);
   [[nodiscard]] Result<void> watch_process(const std::shared_ptr<PluginCore>& plugin,
                                            const std::shared_ptr<PluginProcess>& process);
   // Processes that go on without the plugin (host_leave.cpp).
@@ -137,25 +176,35 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   void take_back_all(PluginProcess& process, const std::string& how);
   void on_gone(const std::shared_ptr<PluginCore>& plugin,
                const std::shared_ptr<PluginProcess>& process);
-  [[nodiscard]] PluginExit exit_text(const PluginCore& plugin, const PluginProcess& process);
+  [[nodiscard]] bool ask_later(const std::shared_ptr<PluginCore>& plugin,
+                               const std::shared_ptr<PluginProcess>& process);
+  void ask_status(const std::shared_ptr<PluginCore>& plugin,
+                  const std::shared_ptr<PluginProcess>& process);
+  /// It is known how it ended, or never will be. Unlocks.
+  void conclude(Lock lock, const std::shared_ptr<PluginCore>& plugin,
+                const std::shared_ptr<PluginProcess>& process,
+                const std::optional<os::ExitStatus>& status);
   void plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExit& exit,
                     Deadline::Clock::duration lived);
-  [[nodiscard]] Result<void> set_restart_timer(const std::shared_ptr<PluginCore>& plugin);
-  void restart(const std::shared_ptr<PluginCore>& plugin);
   /// The look timer has fired: event loops are told what their bells may not have told them.
   [[nodiscard]] Result<void> watch_loops();
   void look_for_loops();
   /// Waits with `lock` held in between; true when `is_done` came true before the end of `until`. A
   /// stop is seen when `interrupt` follows it.
-  template <class IsDone>
-  bool wait(Lock& lock, const Until& until, IsDone&& is_done);
+  bool wait(Lock& lock, const Until& until, const std::function<bool()>& is_done);
   void interrupt() noexcept;
   /// Tells all plugins that the session is over.
   void leave() noexcept;
   /// Whoever waits looks again.
   void announce() noexcept;
+
+  // The host ends plugins (host_end.cpp).
+  [[nodiscard]] Result<void> check_open() const;
+  [[nodiscard]] std::shared_ptr<os::Spawner::Job> cancel_restart(
+      const std::shared_ptr<PluginCore>& plugin);
   [[nodiscard]] bool has_children() const;
-  void signal_children(int signal_number, std::vector<std::string>* names);
+  void signal_children(int signal_number);
+  [[nodiscard]] ShutdownReport report(const std::vector<std::shared_ptr<PluginCore>>& killed) const;
 
   const std::shared_ptr<SessionCore> session_;
   const LocalOptions local_;
@@ -182,7 +231,13 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   // memory.
   std::vector<std::shared_ptr<PluginCore>> plugins_;
   std::vector<std::shared_ptr<PluginProcess>> retired_;  ///< dead, their channels still in hands
+  std::size_t starts_ = 0;                               ///< under way, first ones and restarts
+  std::size_t reserved_ = 0;                             ///< places in `plugins_` for first ones
+  WatchTimer mind_timer_;                                ///< while restarts are under way
+  /// Dead and seen to, but the status is still to be had.
+  std::vector<std::shared_ptr<PluginProcess>> unburied_;
   bool is_shutting_down_ = false;
+  os::Spawner spawner_;  ///< the first to go: its threads use the others
 };
 
 /// Keeps a channel for its users outside. When the last of them is gone, wherever that is, nobody

@@ -129,6 +129,9 @@ Result<void> HostCore::open_named_door(const std::string& name) {
 
 HostCore::~HostCore() {
   watch_->stop();
+  for (const auto& process : unburied_) {
+    if (auto child = os::duplicate(process->watched.get())) os::bury_later(std::move(*child));
+  }
   // Before our ends of the channels close: who sees that happen finds that it was in good order.
   leave();
 }

@@ -38,6 +38,7 @@ AtEnd removal_of_socket(const std::string& address) {
 Result<void> HostCore::listen(const std::string& address) {
   {
     const Lock lock(mutex_);
+    if (auto open = check_open(); !open) return open;
     if (is_listening_) return fail(ErrorCode::invalid_argument, "this session listens already");
     is_listening_ = true;
   }
@@ -74,6 +75,7 @@ Result<HostCore::Cast> HostCore::admit(Deadline deadline, const std::stop_token&
 
 Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
                                       os::UniqueFd watched) {
+  if (auto open = check_open(); !open) return tl::unexpected(std::move(open.error()));
   if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
   auto holding = std::make_shared<Holding>();
   auto process = invite(plugin->name);
@@ -87,7 +89,7 @@ Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin,
   }
   guard.keep();
   plugins_.push_back(plugin);
-  return cast_of(plugin, std::move(holding));
+  return cast_of(plugin, *process, std::move(holding));
 }
 
 Result<HostCore::Local> HostCore::connect(const std::string& name) {

@@ -71,7 +71,7 @@ void HostCore::on_hung_up(const std::shared_ptr<PluginCore>& plugin,
   // Not with the mutex held: looking at another process may wait for it.
   const auto parting = parting_of(session_->arena(), *process);
   const Lock lock(mutex_);
-  if (process->exit || process->is_taken_back) return;
+  if (process->is_dead || process->is_taken_back) return;
   switch (parting) {
     case Parting::none:
     case Parting::dying:
@@ -91,7 +91,7 @@ void HostCore::look_for_parted() {
   std::vector<std::shared_ptr<PluginCore>> parted;
   for (const auto& plugin : plugins_) {
     const auto& process = plugin->current;
-    if (!process || process->exit || process->is_taken_back) continue;
+    if (!process || process->is_dead || process->is_taken_back) continue;
     if (has_left(session_->arena(), *process) && os::has_hung_up(process->channel->hang_up_fd())) {
       parted.push_back(plugin);
     }
@@ -105,12 +105,15 @@ void HostCore::look_for_parted() {
 void HostCore::part(const std::shared_ptr<PluginCore>& plugin,
                     const std::shared_ptr<PluginProcess>& process, std::string how) {
   take_back_all(*process, how);
-  if (plugin->command.empty()) {
+  if (!plugin->is_spawned) {
     watch_->remove(process->watch_id);
+    process->is_dead = true;
+    process->how = how;
     process->exit = PluginExit{.name = plugin->name,
                                .is_signal = false,
                                .number = -1,
                                .will_restart = false,
+                               .gave_up = false,
                                .description = std::move(how)};
     std::erase(plugins_, plugin);
   }

@@ -1,105 +1,63 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
-#include <sys/timerfd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <new>
 
-#include "admission.hpp"
 #include "host_core.hpp"
 #include "mews/os/process.hpp"
-#include "names.hpp"
 #include "texts.hpp"
 
-// Processes come, go, and come again. A death is known from the kernel, by a descriptor that
-// becomes readable; everything that follows is done by whoever dispatches the watch.
+// Processes end. A death is known from the kernel, by a descriptor that becomes readable;
+// everything that follows is done by whoever dispatches the watch.
 namespace mews::detail {
 namespace {
 
 using layout::PeerState;
 using layout::SeatWord;
+using std::chrono::milliseconds;
 
-constexpr std::chrono::milliseconds kFirstDelay{10};
-constexpr std::chrono::seconds kAfterTerm{1};
-constexpr std::chrono::seconds kAfterKill{5};
+// A debugger that is attached to a process gets its status first. So long its host waits for it,
+// before it says that nobody knows; asked seldom then, so that no zombie stays.
+constexpr std::chrono::seconds kUntilUnknown{2};
+constexpr milliseconds kLongestAsk{100};
+constexpr std::chrono::seconds kSilentAsk{5};
 
-Result<os::UniqueFd> timer_in(std::chrono::milliseconds delay) {
-  auto timer = os::own_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!timer) return tl::unexpected(Error::os(errno, "timerfd_create"));
-  itimerspec when{};
-  when.it_value.tv_sec = delay.count() / 1000;
-  when.it_value.tv_nsec = std::max<long>(1, delay.count() % 1000 * 1'000'000);
-  if (::timerfd_settime(timer.get(), 0, &when, nullptr) != 0) {
-    return tl::unexpected(Error::os(errno, "timerfd_settime"));
+std::string how_text(const PluginCore& plugin, const PluginProcess& process,
+                     const std::optional<os::ExitStatus>& status) {
+  auto text = plugin.name + ": ";
+  if (status) {
+    text += status->describe();
+  } else {
+    text += "gone";
   }
-  return timer;
+  if (!status && plugin.is_spawned) {
+    text += os::is_reapable(process.watched.get())
+                ? ", how is not known: a debugger that is attached to it has its status"
+                : ", how is not known: SIGCHLD is ignored, or the program took its status";
+  }
+  if (!plugin.is_spawned || process.has_attached) return text;
+  text += ", without having attached";
+  if (status && !status->is_signal && status->number == 0) {
+    text += ": does its program call Session::attach?";
+  }
+  return text;
 }
 
-// Whether it is gone now.
-bool end_child(int pidfd) {
-  (void)os::send_signal(pidfd, SIGKILL);
-  const bool is_gone = os::wait_for_exit(pidfd, kAfterKill);
-  (void)os::reap(pidfd);
-  return is_gone;
+/// Whether one more is within the limit, which it then counts for.
+bool may_restart(PluginCore& plugin) {
+  const auto& options = plugin.options;
+  if (options.restart_limit == kUnlimitedRestarts) return true;
+  const auto now = Deadline::Clock::now();
+  auto& restarts = plugin.restarts;
+  while (!restarts.empty() && now - restarts.front() > options.restart_window)
+    restarts.pop_front();
+  if (restarts.size() >= options.restart_limit) return false;
+  restarts.push_back(now);
+  return true;
 }
 
 }  // namespace
-
-Result<HostCore::Cast> HostCore::spawn(const std::string& name,
-                                       const std::vector<std::string>& command,
-                                       PluginOptions options) {
-  if (auto bad = check_name(name)) return tl::unexpected(std::move(*bad));
-  if (command.empty() || command[0].empty()) {
-    return fail(ErrorCode::invalid_argument, fmt::format("plugin {} has no command", name));
-  }
-  auto plugin = std::make_shared<PluginCore>();
-  plugin->name = name;
-  plugin->command = command;
-  plugin->environment = os::environment();
-  plugin->options = std::move(options);
-  for (auto* delay : {&plugin->options.restart_delay, &plugin->options.restart_delay_limit})
-    *delay = std::max(*delay, std::chrono::milliseconds::zero());
-  plugin->host = weak_from_this();
-  plugin->delay = plugin->options.restart_delay;
-  auto holding = std::make_shared<Holding>();
-  const Lock lock(mutex_);
-  if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
-  if (auto started = start(plugin); !started) return tl::unexpected(std::move(started.error()));
-  plugins_.push_back(plugin);
-  return cast_of(plugin, std::move(holding));
-}
-
-Result<void> HostCore::start(const std::shared_ptr<PluginCore>& plugin) try {
-  auto process = invite(plugin->name);
-  if (!process) return tl::unexpected(std::move(process.error()));
-  SeatGuard guard(*this, **process);
-  const auto seat = seat_of(**process);
-  os::SpawnOptions spawning;
-  spawning.arguments = plugin->command;
-  spawning.base_environment = plugin->environment;
-  spawning.environment = plugin->options.environment;
-  spawning.environment.push_back(to_environment(seat));
-  spawning.inherited_fds = {seat.arena, seat.host_pidfd, seat.stream, seat.event};
-  auto child = os::spawn(spawning);
-  if (!child) return tl::unexpected(std::move(child.error()));
-  (*process)->wake = {};
-  (*process)->pid = child->pid;
-  // Relaxed: the number is all there is to it.
-  session_->arena().peer(seat.peer).pid.store(static_cast<std::uint32_t>(child->pid),
-                                              std::memory_order_relaxed);
-  (*process)->watched = std::move(child->pidfd);
-  if (auto watching = watch_process(plugin, *process); !watching) {
-    // Nobody would see it end.
-    if (!end_child((*process)->watched.get())) guard.keep();
-    return watching;
-  }
-  guard.keep();
-  plugin->current = *process;
-  return {};
-} catch (const std::bad_alloc&) {
-  return fail(ErrorCode::out_of_memory);  // no process has been started
-}
 
 Result<void> HostCore::watch_process(const std::shared_ptr<PluginCore>& plugin,
                                      const std::shared_ptr<PluginProcess>& process) try {
@@ -116,16 +74,75 @@ Result<void> HostCore::watch_process(const std::shared_ptr<PluginCore>& plugin,
   return fail(ErrorCode::out_of_memory);
 }
 
+// Its memory comes back at once, whatever there is still to be known.
 void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
                        const std::shared_ptr<PluginProcess>& process) {
   Lock lock(mutex_);
-  if (process->exit) return;
+  if (process->is_dead) return;
   watch_->remove(process->watch_id);
-  auto exit = exit_text(*plugin, *process);
-  take_back_all(*process, exit.description);
-  plan_restart(plugin, exit, Deadline::Clock::now() - process->began);
-  process->exit = exit;
+  // Relaxed: it is dead, and has taken its seat or not.
+  process->has_attached =
+      session_->arena().peer(process->peer).seat.load(std::memory_order_relaxed) !=
+      SeatWord{PeerState::invited, process->epoch}.pack();
+  // Only a process that was started here is this session's to reap.
+  const auto status =
+      plugin->is_spawned ? os::reap(process->watched.get()) : std::optional<os::ExitStatus>{};
+  process->how = how_text(*plugin, *process, status);
+  take_back_all(*process, process->how);
+  process->is_dead = true;
+  process->died = Deadline::Clock::now();
   collect_seats();
+  const bool is_to_come = !status && plugin->is_spawned && os::is_reapable(process->watched.get());
+  if (is_to_come && ask_later(plugin, process)) {
+    lock.unlock();
+    announce();
+    return;
+  }
+  conclude(std::move(lock), plugin, process, status);
+}
+
+bool HostCore::ask_later(const std::shared_ptr<PluginCore>& plugin,
+                         const std::shared_ptr<PluginProcess>& process) {
+  const auto delay = process->exit ? milliseconds(kSilentAsk) : process->status_delay;
+  process->status_delay = std::min(2 * process->status_delay, kLongestAsk);
+  return process->status_timer
+      .set(*watch_, delay, [this, plugin, process] { ask_status(plugin, process); })
+      .has_value();
+}
+
+void HostCore::ask_status(const std::shared_ptr<PluginCore>& plugin,
+                          const std::shared_ptr<PluginProcess>& process) {
+  Lock lock(mutex_);
+  if (!process->status_timer.is_set()) return;
+  process->status_timer.clear(*watch_);
+  const auto status = os::reap(process->watched.get());
+  const bool is_to_come = !status && os::is_reapable(process->watched.get());
+  if (process->exit) {  // told already: only the zombie is left
+    if (!is_to_come) std::erase(unburied_, process);
+    if (is_to_come) (void)ask_later(plugin, process);
+    return;
+  }
+  const bool is_late = Deadline::Clock::now() - process->died > kUntilUnknown;
+  if (is_to_come && !is_late && ask_later(plugin, process)) return;
+  conclude(std::move(lock), plugin, process, status);
+}
+
+void HostCore::conclude(Lock lock, const std::shared_ptr<PluginCore>& plugin,
+                        const std::shared_ptr<PluginProcess>& process,
+                        const std::optional<os::ExitStatus>& status) {
+  process->how = how_text(*plugin, *process, status);
+  PluginExit exit{.name = plugin->name,
+                  .is_signal = status && status->is_signal,
+                  .number = status ? status->number : -1,
+                  .will_restart = false,
+                  .gave_up = false,
+                  .description = process->how};
+  plan_restart(plugin, exit, process->died - process->began);
+  process->exit = exit;
+  if (!status && plugin->is_spawned && os::is_reapable(process->watched.get())) {
+    unburied_.push_back(process);
+    (void)ask_later(plugin, process);  // without a timer, the session's end sees to it
+  }
   const bool is_due_now = exit.will_restart && plugin->delay.count() == 0;
   if (!exit.will_restart) std::erase(plugins_, plugin);
   lock.unlock();
@@ -134,83 +151,40 @@ void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
   if (is_due_now) restart(plugin);
 }
 
-PluginExit HostCore::exit_text(const PluginCore& plugin, const PluginProcess& process) {
-  PluginExit exit{.name = plugin.name,
-                  .is_signal = false,
-                  .number = -1,
-                  .will_restart = false,
-                  .description = plugin.name + ": gone"};
-  if (const auto status = os::reap(process.watched.get())) {
-    exit.is_signal = status->is_signal;
-    exit.number = status->number;
-    exit.description = fmt::format("{}: {}", plugin.name, status->describe());
-  } else if (!plugin.command.empty()) {
-    exit.description += ", how is not known: SIGCHLD is ignored, or the program took its status";
-  }
-  return exit;
-}
-
 void HostCore::plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExit& exit,
                             Deadline::Clock::duration lived) {
   const auto& options = plugin->options;
-  if (is_shutting_down_ || options.restart == Restart::never || plugin->command.empty()) return;
+  if (is_shutting_down_ || plugin->is_retired || options.restart == Restart::never ||
+      !plugin->is_spawned) {
+    return;
+  }
   // Exited with 0; or nobody knows how it ended, and what may have been a good end is not undone.
   if (!exit.is_signal && exit.number <= 0) return;
-  exit.will_restart = true;
-  plugin->is_restarting = true;
+  if (!may_restart(*plugin)) {
+    exit.gave_up = true;
+    exit.description += fmt::format(", given up after {} restarts within {}", options.restart_limit,
+                                    duration_text(options.restart_window));
+    return;
+  }
   // One that ran for a while starts over; one that keeps dying waits twice as long each time.
-  if (lived > std::max<Deadline::Clock::duration>(options.restart_delay_limit, kFirstDelay)) {
+  if (lived >
+      std::max<Deadline::Clock::duration>(options.restart_delay_limit, kFirstRestartDelay)) {
     plugin->delay = options.restart_delay;
   }
+  if (plugin->delay.count() != 0) {
+    auto set =
+        plugin->restart_timer.set(*watch_, plugin->delay, [this, plugin] { restart(plugin); });
+    if (!set) {
+      exit.gave_up = true;
+      exit.description += ", given up: " + set.error().message();
+      plugin->not_started = std::move(set.error());
+      return;
+    }
+  }
+  exit.will_restart = plugin->is_restarting = true;
   exit.description += plugin->delay.count() == 0
                           ? ", restart at once"
                           : fmt::format(", restart in {}", duration_text(plugin->delay));
-  if (plugin->delay.count() == 0) return;
-  if (auto set = set_restart_timer(plugin); !set) {
-    exit.will_restart = plugin->is_restarting = false;
-    exit.description += ", but: " + set.error().message();
-    plugin->not_started = std::move(set.error());
-  }
-}
-
-Result<void> HostCore::set_restart_timer(const std::shared_ptr<PluginCore>& plugin) {
-  auto timer = timer_in(plugin->delay);
-  if (!timer) return tl::unexpected(std::move(timer.error()));
-  auto id = watch_->add(timer->get(), [this, plugin] { restart(plugin); });
-  if (!id) return tl::unexpected(std::move(id.error()));
-  plugin->restart_timer = std::move(*timer);
-  plugin->timer_id = *id;
-  return {};
-}
-
-void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
-  std::optional<PluginExit> failed;
-  {
-    const Lock lock(mutex_);
-    if (plugin->restart_timer) {
-      watch_->remove(plugin->timer_id);
-      plugin->restart_timer.reset();
-    }
-    plugin->is_restarting = false;
-    if (is_shutting_down_) {
-      std::erase(plugins_, plugin);
-    } else {
-      plugin->delay =
-          std::min(plugin->options.restart_delay_limit, std::max(kFirstDelay, 2 * plugin->delay));
-      if (auto started = start(plugin); !started) {
-        failed = {.name = plugin->name,
-                  .is_signal = false,
-                  .number = -1,
-                  .will_restart = false,
-                  .description =
-                      fmt::format("{}: no restart: {}", plugin->name, started.error().message())};
-        plugin->not_started = std::move(started.error());
-        std::erase(plugins_, plugin);
-      }
-    }
-  }
-  announce();
-  if (failed && plugin->options.on_exit) plugin->options.on_exit(*failed);
 }
 
 Result<void> HostCore::watch_loops() {
@@ -239,8 +213,7 @@ void HostCore::look_for_loops() {
   watch_->rearm(look_id_);
 }
 
-template <class IsDone>
-bool HostCore::wait(Lock& lock, const Until& until, IsDone&& is_done) {
+bool HostCore::wait(Lock& lock, const Until& until, const std::function<bool()>& is_done) {
   const auto deadline = until.deadline;
   while (!is_done()) {
     if (until.is_cancelled() || deadline.has_passed()) return false;
@@ -274,7 +247,7 @@ void HostCore::announce() noexcept {
 
 bool HostCore::is_gone(const PluginProcess& process) {
   const Lock lock(mutex_);
-  return process.exit.has_value();
+  return process.is_dead;
 }
 
 std::optional<PluginExit> HostCore::exit_of(const PluginProcess& process) {
@@ -298,51 +271,15 @@ Result<HostCore::Cast> HostCore::wait_next(const std::shared_ptr<PluginCore>& pl
   // The next one may have died in turn, and its channel may be gone with it.
   const auto has_next = [&] { return plugin->current != last && plugin->current->channel; };
   // A death that has not been noticed yet is waited for as well.
-  const bool is_over = wait(
-      lock, until, [&] { return has_next() || (plugin->current->exit && !plugin->is_restarting); });
-  if (has_next()) return cast_of(plugin, std::make_shared<Holding>());
+  const bool is_over = wait(lock, until, [&] {
+    return has_next() || is_shutting_down_ || (plugin->current->exit && !plugin->is_restarting);
+  });
+  if (auto open = check_open(); !open) return tl::unexpected(std::move(open.error()));
+  if (has_next()) return cast_of(plugin, plugin->current, std::make_shared<Holding>());
   if (!is_over && until.is_cancelled()) return fail(ErrorCode::cancelled);
   if (!is_over) return fail(ErrorCode::timed_out, plugin->name + " was not started again");
   if (plugin->not_started) return tl::unexpected(*plugin->not_started);
-  return fail(ErrorCode::peer_died,
-              plugin->current->exit->description + ", and will not be started again");
-}
-
-bool HostCore::has_children() const {
-  return std::any_of(plugins_.begin(), plugins_.end(), [](const auto& plugin) {
-    return !plugin->command.empty() && !plugin->current->exit;
-  });
-}
-
-void HostCore::signal_children(int signal_number, std::vector<std::string>* names) {
-  for (const auto& plugin : plugins_) {
-    if (plugin->command.empty() || plugin->current->exit) continue;
-    // A failure means that it is gone already, which the watch reports.
-    (void)os::send_signal(plugin->current->watched.get(), signal_number);
-    if (names != nullptr) names->push_back(plugin->name);
-  }
-}
-
-std::vector<std::string> HostCore::shutdown(Deadline deadline) {
-  std::vector<std::string> killed;
-  Lock lock(mutex_);
-  is_shutting_down_ = true;
-  if (admission_) {
-    lock.unlock();
-    admission_->wake();
-    lock.lock();
-  }
-  for (const auto& plugin : plugins_) {
-    // Its own sender may be at work in another thread; SIGTERM follows in any case.
-    if (plugin->current->channel) (void)plugin->current->channel->close();
-  }
-  const auto is_over = [this] { return !has_children(); };
-  if (wait(lock, {deadline}, is_over)) return killed;
-  signal_children(SIGTERM, nullptr);
-  if (wait(lock, {kAfterTerm}, is_over)) return killed;
-  signal_children(SIGKILL, &killed);
-  wait(lock, {kAfterKill}, is_over);
-  return killed;
+  return fail(ErrorCode::peer_died, plugin->current->how + ", and will not be started again");
 }
 
 }  // namespace mews::detail

@@ -46,8 +46,8 @@ Result<void> HostCore::check_room() {
     const auto& process = plugin->current;
     return process == nullptr || !process->is_taken_back || process->exit;
   });
-  if (running < static_cast<std::ptrdiff_t>(max_plugins_)) {
-    plugins_.reserve(plugins_.size() + 1);  // nothing is forgotten for want of memory
+  if (static_cast<std::size_t>(running) + reserved_ < max_plugins_) {
+    plugins_.reserve(plugins_.size() + reserved_ + 1);  // nothing is forgotten for want of memory
     return {};
   }
   return fail(ErrorCode::too_many_peers,
@@ -142,7 +142,7 @@ bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
                        {});  // its users' end must not touch the next one's lanes
   watch_->remove(process.hang_up_id);
   vacate(process);
-  process.exit.emplace();  // its handler may be on its way
+  process.is_dead = true;  // its handler may be on its way
   std::erase(plugins_, plugin);
   return true;
 }
@@ -158,8 +158,8 @@ HostCore::Holding::~Holding() {
 }
 
 HostCore::Cast HostCore::cast_of(const std::shared_ptr<PluginCore>& plugin,
+                                 const std::shared_ptr<PluginProcess>& process,
                                  std::shared_ptr<Holding> holding) {
-  const auto& process = plugin->current;
   holding->channel = process->channel;
   holding->host = weak_from_this();
   auto* channel = process->channel.get();

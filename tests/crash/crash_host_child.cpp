@@ -13,7 +13,7 @@
 #include "crash/lane_audit.hpp"
 #include "crash/second_view.hpp"
 
-// <scenario> <kill at> <witness descriptor> <arena's name> <victim program> <named|anonymous>
+// <scenario> <kill at> <witness page> <arena's name> <victim program> <named|anonymous>
 // <alone|beside>: a host that ends at a given step.
 namespace {
 
@@ -83,7 +83,7 @@ int main(int count, char** arguments) {
   const auto* scenario = host::find(arguments[1]);
   if (scenario == nullptr) return 2;
   const auto kill_at = std::strtoull(arguments[2], nullptr, 10);
-  WitnessPage page(std::atoi(arguments[3]));
+  WitnessPage page(arguments[3]);
   auto& witness = *page;
   const std::string name = arguments[4];
   const bool is_named = arguments[6] == std::string("named");

@@ -16,7 +16,7 @@ int main(int count, char** arguments) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that ends early leaves nobody behind
   const std::string name = arguments[1];
   const auto kill_at = std::strtoull(arguments[2], nullptr, 10);
-  WitnessPage page(std::atoi(arguments[3]));
+  WitnessPage page(arguments[3]);
   auto& witness = *page;
   const plugin::Scenario* scenario = nullptr;
   for (const auto& each : plugin::kScenarios) {

@@ -11,6 +11,7 @@
 #include "crash/witness.hpp"
 #include "mews/mews.hpp"
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 
 namespace mews_test {
 

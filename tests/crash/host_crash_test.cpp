@@ -11,6 +11,7 @@
 #include "crash/second_view.hpp"
 #include "crash/survivor.hpp"
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "support/arena_fixture.hpp"
 #include "support/catch.hpp"
 
@@ -35,7 +36,7 @@ struct HostProcess {
               const Setting& setting)
       : child(value_or_throw(mews::os::spawn(
             {.arguments = {MEWS_TEST_BIN_DIR "/crash_host_child", std::string(scenario),
-                           std::to_string(kill_at), page.fd(), setting.arena,
+                           std::to_string(kill_at), page.path(), setting.arena,
                            MEWS_TEST_BIN_DIR "/crash_victim_plugin",
                            setting.is_named ? "named" : "anonymous",
                            setting.has_colleague ? "beside" : "alone"},

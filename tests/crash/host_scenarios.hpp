@@ -65,7 +65,7 @@ inline void recover(Stage& stage) {
   WitnessPage page;
   for (int round = 0; round < 2; ++round) {
     page.reset();
-    auto victim = stage.host.spawn("victim", {stage.victim, "hold_everything", "70", page.fd()});
+    auto victim = stage.host.spawn("victim", {stage.victim, "hold_everything", "70", page.path()});
     if (!victim) return complain(stage.actor.witness(), "spawn: " + victim.error().message());
     const auto exit = victim->wait_exit(mews::forever);
     if (!exit) return complain(stage.actor.witness(), "exit: " + exit.error().message());

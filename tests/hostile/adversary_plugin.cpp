@@ -34,7 +34,7 @@ std::vector<int> wake_descriptors() {
   ::signal(SIGPIPE, SIG_IGN);
   const auto& region = words.at(1);
   const auto seed = std::stoull(words.at(2));
-  const mews_test::SharedPage<Scribbles> page(std::stoi(words.at(3)));
+  const mews_test::SharedPage<Scribbles> page(words.at(3).c_str());
   const RawArena arena("adversary");  // while the arena's descriptor is there
   auto session = must(mews::Session::attach());
   const auto told = must(session.channel().receive(kPatience));

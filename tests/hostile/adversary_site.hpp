@@ -57,7 +57,7 @@ class AdversarySite {
           must(host_.spawn("honest-" + std::to_string(i), adversary_program({"work", salt}))));
     }
     evil_.emplace(must(host_.spawn(
-        "evil", adversary_program({"scribble", region.name, std::to_string(seed), page_.fd()}))));
+        "evil", adversary_program({"scribble", region.name, std::to_string(seed), page_.path()}))));
   }
 
   [[nodiscard]] RoundResult run(std::chrono::milliseconds work_time) {

@@ -8,6 +8,7 @@
 #include "../support/catch.hpp"
 #include "../unit/os_support.hpp"
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "site.hpp"
 
 using namespace process_test;
@@ -217,7 +218,7 @@ TEST_CASE("death: a plugin that exits before it attaches is noticed") {
   CHECK(outcome(plugin.channel().receive(mews::forever)) == "peer_died");
   const auto exit = must(plugin.wait_exit(kPatience));
   CHECK((!exit.is_signal && exit.number == 3));
-  CHECK(exit.description == "early: exit code 3");
+  CHECK(exit.description == "early: exit code 3, without having attached");
   CHECK(host.stats().is_all_free());
 }
 

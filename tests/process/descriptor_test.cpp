@@ -89,7 +89,6 @@ std::string in_a_child(const std::string& address, Attempt&& attempt) {
     if (!wrong.empty()) std::fprintf(stderr, "%s\n", wrong.c_str());
     if (!wrong.empty()) return 1;
     // All seats can be had, so none was lost.
-    static_cast<void>(host.shutdown(kPatience));
     const bool are_there = eventually([&] {
       host.process_events();
       return host.connect("first") && host.connect("second");

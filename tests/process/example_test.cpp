@@ -9,6 +9,7 @@
 #include "../support/catch.hpp"
 #include "../unit/os_support.hpp"
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "site.hpp"
 
 using namespace process_test;

@@ -149,6 +149,14 @@ namespace process_test {
     must(channel.send(bytes_of("here")));
     hang();
   }
+  if (role == "busy") {
+    // Answers once, then never looks again.
+    must(channel.send(bytes_of("here")));
+    must(channel.receive(kPatience));
+    must(channel.send(bytes_of("busy from now on")));
+    for (volatile unsigned turns = 0;;)
+      turns = turns + 1;
+  }
   if (role == "crash_on_request") {
     // 'x' after exit code, 's' after a signal.
     const auto message = channel.receive(mews::forever);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A host that dies: "host_child PLUGIN ROLE..." starts PLUGIN, which blocks in a call, and kills
-// itself.
+// A host that dies: "host_child PLUGIN ROLE... FD" starts PLUGIN, which outlives it, has FD and
+// blocks in a call, and kills itself.
 #include <signal.h>
 
 #include <algorithm>
@@ -17,7 +17,10 @@ using namespace process_test;
 
 int run(const std::vector<std::string>& command) {
   auto host = must(mews::Session::create(small_arena()));
-  auto plugin = must(host.spawn("outlives", command));
+  mews::PluginOptions options;
+  options.process.inherited_fds = {std::stoi(command.back())};
+  options.process.parent_death_signal = 0;
+  auto plugin = must(host.spawn("outlives", command, options));
   must(plugin.channel().receive(kPatience));
   for (int i = 0; i < 3; ++i)
     must(plugin.channel().send(bytes_of("last words"), {}, kPatience));

@@ -10,6 +10,7 @@
 #include "../support/catch.hpp"
 #include "../unit/os_support.hpp"
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "site.hpp"
 
 using namespace process_test;
@@ -87,7 +88,9 @@ TEST_CASE("host death: a plugin of the examples' kind exits, and nothing is left
     mews::CreateOptions options;
     options.name = name;
     auto session = must(mews::Session::create(options));
-    auto plugin = must(session.spawn("orphan", command({"echo"})));
+    mews::PluginOptions outlives;
+    outlives.process.parent_death_signal = 0;
+    auto plugin = must(session.spawn("orphan", command({"echo"}), outlives));
     must(plugin.channel().send(bytes_of("x")));
     must(plugin.channel().receive(kPatience));
     const pid_t pid = plugin.pid();

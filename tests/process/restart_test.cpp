@@ -6,49 +6,18 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "../support/catch.hpp"
 #include "../unit/os_support.hpp"
+#include "exit_log.hpp"
 #include "site.hpp"
 
 using namespace process_test;
 using Catch::Matchers::ContainsSubstring;
 
 namespace {
-
-/// What `on_exit` was told, in order.
-class Log {
- public:
-  [[nodiscard]] std::function<void(const mews::PluginExit&)> callback() {
-    return [this](const mews::PluginExit& exit) {
-      const std::lock_guard lock(mutex_);
-      lines_.push_back(exit.description);
-    };
-  }
-  /// The lines, once there are `count` of them.
-  [[nodiscard]] std::vector<std::string> lines(std::size_t count) {
-    static_cast<void>(eventually([&] {
-      const std::lock_guard lock(mutex_);
-      return lines_.size() >= count;
-    }));
-    const std::lock_guard lock(mutex_);
-    return lines_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::string> lines_;
-};
-
-mews::PluginOptions on_crash(Log& log) {
-  mews::PluginOptions options;
-  options.restart = mews::Restart::on_crash;
-  options.on_exit = log.callback();
-  return options;
-}
 
 void crash(mews::Plugin& plugin, const std::string& how) {
   must(plugin.channel().send(bytes_of(how)));
@@ -81,7 +50,7 @@ TEST_CASE("restart: the next process gets the environment of the first start") {
 
 TEST_CASE(
     "restart: a crashed plugin comes again under its name, and the callback says how it died") {
-  Log log;
+  ExitLog log;
   auto host = must(mews::Session::create());
   auto plugin = must(host.spawn("fonts", command({"crash_on_request"}), on_crash(log)));
   const auto first = plugin.pid();
@@ -107,7 +76,7 @@ TEST_CASE(
 }
 
 TEST_CASE("restart: one that keeps dying waits twice as long each time") {
-  Log log;
+  ExitLog log;
   auto options = on_crash(log);
   options.restart_delay = 2ms;
   auto host = must(mews::Session::create());
@@ -118,12 +87,12 @@ TEST_CASE("restart: one that keeps dying waits twice as long each time") {
   CHECK(lines[1] == "flaky: exit code 5, restart in 10 ms");
   CHECK(lines[2] == "flaky: exit code 5, restart in 20 ms");
   CHECK(lines[3] == "flaky: exit code 5, restart in 40 ms");
-  CHECK(host.shutdown(kPatience).empty());
+  CHECK(must(host.shutdown(kPatience)).is_clean());
   CHECK(host.stats().is_all_free());
 }
 
 TEST_CASE("restart: no wait is longer than the limit") {
-  Log log;
+  ExitLog log;
   auto options = on_crash(log);
   options.restart_delay = options.restart_delay_limit = 3ms;
   auto host = must(mews::Session::create());
@@ -137,7 +106,7 @@ TEST_CASE("restart: no wait is longer than the limit") {
 TEST_CASE(
     "restart: where SIGCHLD is ignored nobody knows how a plugin ended, and none comes again") {
   const std::string last_words = GENERATE("good night", "x");
-  Log log;
+  ExitLog log;
   auto host = must(mews::Session::create());
   const auto before = ::signal(SIGCHLD, SIG_IGN);
   auto plugin = must(host.spawn("fonts", command({"crash_on_request"}), on_crash(log)));
@@ -152,7 +121,7 @@ TEST_CASE(
 }
 
 TEST_CASE("restart: without it a dead plugin stays dead, and its name can be spawned at once") {
-  Log log;
+  ExitLog log;
   mews::PluginOptions options;
   options.on_exit = log.callback();
   auto host = must(mews::Session::create());
@@ -166,10 +135,11 @@ TEST_CASE("restart: without it a dead plugin stays dead, and its name can be spa
 }
 
 TEST_CASE("restart: a hundred crashes leave nothing behind") {
-  Log log;
+  ExitLog log;
   auto host = must(mews::Session::create(small_arena()));
   auto options = on_crash(log);
   options.restart_delay_limit = 0ms;
+  options.restart_limit = mews::kUnlimitedRestarts;
   auto plugin = must(host.spawn("fonts", command({"burst", "5", "1000"}), options));
   for (int i = 0; i < 100; ++i) {
     REQUIRE(receive_stream(plugin.channel(), 5, 1000).empty());
@@ -177,7 +147,7 @@ TEST_CASE("restart: a hundred crashes leave nothing behind") {
     must(plugin.wait_exit(kPatience));
     must(plugin.renew(kPatience));
   }
-  CHECK(host.shutdown(0ms).size() <= 1);
+  must(plugin.stop(0ms));
   plugin = must(host.connect("last")).first;
   CHECK(eventually([&] { return host.stats().is_all_free(); }));
 }
@@ -187,7 +157,7 @@ TEST_CASE("restart: one that cannot be started again is an error with path and e
   const os_test::TempDir directory;
   const auto program = directory.file("a");
   std::filesystem::copy_file(MEWS_TEST_BIN_DIR "/role_plugin", program);
-  Log log;
+  ExitLog log;
   auto options = on_crash(log);
   options.restart_delay = delay;
   auto host = must(mews::Session::create());
@@ -209,23 +179,23 @@ TEST_CASE("restart: one that cannot be started again is an error with path and e
 }
 
 TEST_CASE("shutdown: the polite exit by themselves, and what they had is taken back") {
-  Log log;
+  ExitLog log;
   mews::PluginOptions options;
   options.on_exit = log.callback();
   auto host = must(mews::Session::create());
   auto polite = must(host.spawn("polite", command({"echo"}), options));
   must(polite.channel().send(bytes_of("x")));
   must(polite.channel().receive(kPatience));
-  CHECK(host.shutdown(kPatience).empty());
+  CHECK(must(host.shutdown(kPatience)).is_clean());
   CHECK(polite.exit()->description == "polite: exit code 0");
   CHECK(log.lines(1).size() == 1);
   CHECK(host.stats().is_all_free());
-  CHECK(host.shutdown(kPatience).empty());
+  CHECK(must(host.shutdown(kPatience)).is_clean());
 }
 
 TEST_CASE(
     "shutdown: the impolite get SIGTERM at the deadline, the deaf get SIGKILL, and are named") {
-  Log log;
+  ExitLog log;
   mews::PluginOptions options;
   options.on_exit = log.callback();
   auto host = must(mews::Session::create());
@@ -233,20 +203,20 @@ TEST_CASE(
   auto deaf = must(host.spawn("deaf", command({"deaf"}), options));
   must(mute.channel().receive(kPatience));
   must(deaf.channel().receive(kPatience));
-  CHECK(host.shutdown(20ms) == std::vector<std::string>{"deaf"});
+  CHECK(must(host.shutdown(20ms)).killed == std::vector<std::string>{"deaf"});
   CHECK(mute.exit()->description == "mute: signal 15 (Terminated)");
   CHECK(deaf.exit()->description == "deaf: signal 9 (Killed)");
   CHECK(log.lines(2).size() == 2);
   CHECK(host.stats().is_all_free());
-  CHECK(host.shutdown(kPatience).empty());
+  CHECK(must(host.shutdown(kPatience)).is_clean());
 }
 
 TEST_CASE("shutdown: a plugin that is to be restarted is not restarted any more") {
-  Log log;
+  ExitLog log;
   auto host = must(mews::Session::create());
   auto plugin = must(host.spawn("mute", command({"mute"}), on_crash(log)));
   must(plugin.channel().receive(kPatience));
-  CHECK(host.shutdown(0ms).empty());
+  CHECK(must(host.shutdown(0ms)).is_clean());
   CHECK(plugin.exit()->description == "mute: signal 15 (Terminated)");
-  CHECK(outcome(plugin.renew(kPatience)) == "peer_died");
+  CHECK(outcome(plugin.renew(kPatience)) == "closed");
 }

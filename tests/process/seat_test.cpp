@@ -15,6 +15,7 @@
 #include "mews/layout/limits.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/socket.hpp"
+#include "mews/os/spawn.hpp"
 #include "mews/os/wake.hpp"
 
 using namespace process_test;

@@ -37,7 +37,7 @@ int host_without(unsigned closed, mews::Backing backing) {
     must(handle->channel().close());
     if (!handle->wait_exit(kPatience)) return 5;
   }
-  return host.shutdown(kPatience).empty() ? 0 : 6;
+  return must(host.shutdown(kPatience)).is_clean() ? 0 : 6;
 }
 
 }  // namespace

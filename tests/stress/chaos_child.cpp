@@ -100,7 +100,7 @@ int main(int count, char** arguments) {
   const std::string what = count > 1 ? arguments[1] : "";
   const auto number = count > 2 ? std::strtoull(arguments[2], nullptr, 0) : 0;
   std::optional<chaos::WitnessPage> witness;
-  if (count > 3) own_life = &witness.emplace(std::atoi(arguments[3]))->begin_life();
+  if (count > 3) own_life = &witness.emplace(arguments[3])->begin_life();
   auto session = mews::Session::attach();
   if (!session) return session.error().code() == ErrorCode::host_died ? 0 : 1;
   auto& channel = session->channel();

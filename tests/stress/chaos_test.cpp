@@ -87,12 +87,13 @@ void Chaos::spawn(std::size_t index, std::uint64_t seed) {
   mews::PluginOptions options;
   options.restart = mews::Restart::on_crash;
   options.restart_delay_limit = std::chrono::milliseconds(0);  // at once, however often
+  options.restart_limit = mews::kUnlimitedRestarts;
   // A sanitizer would make an exit of the signal.
   options.environment = {"ASAN_OPTIONS=handle_segv=0", "TSAN_OPTIONS=handle_segv=0"};
   options.on_exit = [this, &seat](const mews::PluginExit& exit) { on_exit(seat, exit); };
   seat.plugin.emplace(value_or_throw(host_.spawn(
       "plugin-" + std::to_string(index),
-      {MEWS_TEST_BIN_DIR "/chaos_child", "traffic", std::to_string(seed), seat.witness.fd()},
+      {MEWS_TEST_BIN_DIR "/chaos_child", "traffic", std::to_string(seed), seat.witness.path()},
       options)));
 }
 
@@ -181,7 +182,7 @@ Footprint Chaos::footprint() const {
 std::string Chaos::settle() {
   std::string problem;
   is_shutting_down_ = true;
-  for (const auto& name : host_.shutdown(kStuck))
+  for (const auto& name : value_or_throw(host_.shutdown(kStuck)).killed)
     problem += name + " did not go; ";
   for (auto& seat : seats_) {
     const std::lock_guard lock(seat->mutex);

@@ -39,7 +39,7 @@ std::string write_messages(mews::Channel& channel, std::uint64_t count, std::uin
 int main(int count, char** arguments) {
   if (count < 7) return 2;
   const auto number = [&](int i) { return std::strtoull(arguments[i], nullptr, 0); };
-  const mews_test::SharedPage<LoanWords> words(std::atoi(arguments[1]));
+  const mews_test::SharedPage<LoanWords> words(arguments[1]);
   const LoanPlan plan{
       .rounds = number(3), .messages = number(4), .largest_bytes = number(5), .seed = number(6)};
   never_look_again();

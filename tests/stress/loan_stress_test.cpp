@@ -11,6 +11,8 @@
 
 #include "mews/mem/arena.hpp"
 #include "mews/os/membarrier.hpp"
+#include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "stress/loan_load.hpp"
 #include "support/arena_fixture.hpp"
 #include "support/catch.hpp"
@@ -107,7 +109,7 @@ class Threesome {
                                                          : "MEWS_FULL_FENCE="};
       return value_or_throw(
           host.spawn("plugin-" + process,
-                     {MEWS_TEST_BIN_DIR "/loan_child", words.fd(), process,
+                     {MEWS_TEST_BIN_DIR "/loan_child", words.path(), process,
                       std::to_string(plan.rounds), std::to_string(plan.messages),
                       std::to_string(plan.largest_bytes), std::to_string(plan.seed)},
                      options));

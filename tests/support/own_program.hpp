@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "support/shared_page.hpp"
 
 /// A test that needs a process which has done nothing yet: a hidden test of the same program, which
@@ -47,10 +48,10 @@ class InOwnProgram {
   }
 
  private:
-  static int inherited() {
-    const char* fd = std::getenv(kOwnProgram);
-    if (fd == nullptr) throw std::runtime_error("a hidden test is run by another one");
-    return std::atoi(fd);
+  static const char* inherited() {
+    const char* path = std::getenv(kOwnProgram);
+    if (path == nullptr) throw std::runtime_error("a hidden test is run by another one");
+    return path;
   }
   SharedPage<OwnProgramPage> page_;
 };
@@ -66,10 +67,10 @@ struct OwnProgramResult {
                                                       std::chrono::seconds patience) {
   const SharedPage<OwnProgramPage> page;
   environment.emplace_back(kOwnProgram);
-  environment.back().append("=").append(page.fd());
+  environment.back().append("=").append(page.path());
   auto child = mews::os::spawn({.arguments = {"/proc/self/exe", tag},
                                 .environment = std::move(environment),
-                                .inherited_fds = {std::stoi(page.fd())}});
+                                .inherited_fds = {}});
   if (!child) return {child.error().message(), ""};
   if (!mews::os::wait_for_exit(child->pidfd.get(), patience)) {
     (void)mews::os::send_signal(child->pidfd.get(), SIGKILL);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -39,17 +40,21 @@ class Mapped {
 template <class T>
 class SharedPage {
  public:
-  SharedPage() : SharedPage(::memfd_create("mews-test-page", 0)) {}  // to be inherited
-  /// The same memory in the child.
-  explicit SharedPage(int inherited_fd) : fd_(sized(inherited_fd)), mapped_(fd_.get()) {}
+  SharedPage() : SharedPage(::memfd_create("mews-test-page", MFD_CLOEXEC)) {}
+  /// The same memory in another process, by `path()` of the first one's.
+  explicit SharedPage(const char* path) : SharedPage(::open(path, O_RDWR | O_CLOEXEC)) {}
 
-  [[nodiscard]] std::string fd() const { return std::to_string(fd_.get()); }
+  /// Where another process opens it, as long as this object lives.
+  [[nodiscard]] std::string path() const {
+    return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd_.get());
+  }
   [[nodiscard]] T& operator*() const noexcept { return *mapped_; }
   [[nodiscard]] T* operator->() const noexcept { return &*mapped_; }
   /// As it was at first: before the next child.
   void reset() noexcept { std::construct_at(&*mapped_); }
 
  private:
+  explicit SharedPage(int fd) : fd_(sized(fd)), mapped_(fd_.get()) {}
   static int sized(int fd) {
     if (fd < 0 || ::ftruncate(fd, sizeof(T)) != 0) throw std::runtime_error("memfd");
     return fd;

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "../support/catch.hpp"
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "os_support.hpp"
 
 using namespace mews::os;
@@ -27,6 +36,29 @@ std::string outcome_of(const mews::Result<Child>& child) {
   if (!wait_for_exit(child->pidfd.get(), os_test::kPatience)) return "still running";
   const auto status = reap(child->pidfd.get());
   return status ? status->describe() : "not a child";
+}
+
+constexpr int kNoFilter = 77;
+
+/// From now on close_range is no system call, as in older kernels.
+bool forbid_close_range() {
+  std::array<sock_filter, 4> program{{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 436, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  const sock_fprog filter{.len = program.size(), .filter = program.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+/// Whether the program of a new child has `fd`.
+bool is_passed_on(int fd, std::vector<int> listed) {
+  const auto path = "/proc/self/fd/" + std::to_string(fd);
+  return outcome_of(spawn({.arguments = {"sh", "-c", "test -e " + path},
+                           .environment = {},
+                           .inherited_fds = std::move(listed)})) == "exit code 0";
 }
 
 /// Runs a shell script with one descriptor, {fd}, to write to; what it wrote.
@@ -138,4 +170,36 @@ TEST_CASE("os: a spawned child's descriptor names that child") {
   REQUIRE(send_signal(child.pidfd.get(), SIGKILL));
   REQUIRE(wait_for_exit(child.pidfd.get(), os_test::kPatience));
   CHECK(reap(child.pidfd.get()).value().describe() == "signal 9 (Killed)");
+}
+
+TEST_CASE("os: an inheritable descriptor that is not listed closes, also without close_range") {
+  const bool is_old = GENERATE(false, true);
+  os_test::Fork child([is_old] {
+    if (is_old && !forbid_close_range()) return kNoFilter;
+    const UniqueFd inheritable(::fcntl(1, F_DUPFD, 70));
+    if (is_passed_on(inheritable.get(), {})) return 1;
+    return is_passed_on(inheritable.get(), {inheritable.get()}) ? 0 : 2;
+  });
+  const auto ended = child.outcome();
+  if (ended == "exit code 77") SKIP("no seccomp");
+  CHECK(ended == "exit code 0");
+}
+
+TEST_CASE("os: a search path is walked as execvpe does, and its end says why") {
+  const os_test::TempDir directory;
+  const auto failure_of = [&](const std::string& path) {
+    const auto child =
+        spawn({.arguments = {"a"}, .environment = {}, .inherited_fds = {}, .search_path = path});
+    return child ? 0 : child.error().os_errno();
+  };
+  CHECK(failure_of("/nonexistent:" + directory.path()) == ENOENT);
+  std::ofstream(directory.file("a")) << "exit 5\n";
+  CHECK(failure_of(directory.path() + ":/nonexistent") == EACCES);
+  REQUIRE(::chmod(directory.file("a").c_str(), 0755) == 0);
+  CHECK(failure_of("/nonexistent:" + directory.path()) == ENOEXEC);  // no interpreter is guessed
+  std::ofstream(directory.file("a")) << "#!/bin/sh\nexit 5\n";
+  CHECK(outcome_of(spawn({.arguments = {"a"},
+                          .environment = {},
+                          .inherited_fds = {},
+                          .search_path = "/nonexistent:" + directory.path()})) == "exit code 5");
 }

@@ -17,6 +17,7 @@
 #include "../support/process_state.hpp"
 #include "mews/error.hpp"
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "mews/os/unique_fd.hpp"
 
 /// What the tests of the os layer share.

@@ -6,13 +6,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "mews/base/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/os/unique_fd.hpp"
 
-/// Other processes: watch, start, stop.
+/// Other processes: watch, signal, ask how they ended.
 namespace mews::os {
 
 /// A descriptor that becomes readable when the process is gone (a zombie is; a stopped process is
@@ -32,40 +31,28 @@ struct ExitStatus {
 };
 
 /// Takes the exit status of the child behind `pidfd` and lets the system forget it. Nothing when
-/// it still runs or is not (any more) a child of this process. Never blocks.
+/// it still runs, or a debugger must see the status first, or it is not (any more) a child of this
+/// process. Never blocks.
 [[nodiscard]] std::optional<ExitStatus> reap(int pidfd) noexcept;
+
+/// Whether the process behind `pidfd` is a child of this one whose exit status is still to be had:
+/// it runs, or a debugger that is attached to it has to see the status first. Never blocks.
+[[nodiscard]] bool is_reapable(int pidfd) noexcept;
 
 /// Waits until the process behind `pidfd`, which must be open, is gone; false when the deadline
 /// passes first.
 bool wait_for_exit(int pidfd, Deadline deadline) noexcept;
 
+/// Waits until a child that has been killed, or is about to end by itself, is gone, and takes its
+/// status. Blocks five seconds at most. One whose status cannot be had by then (the kernel has not
+/// ended it, or a debugger must see the status first) is noted down, and asked again by each later
+/// call, so that no zombie stays. True when it is gone.
+bool bury(UniqueFd child);
+/// As `bury` for a child that is known to be gone, without waiting.
+void bury_later(UniqueFd child);
+
 /// Sends a signal to exactly the process behind `pidfd`, never to a later one with its number.
 [[nodiscard]] Result<void> send_signal(int pidfd, int signal_number);
-
-struct SpawnOptions {
-  std::vector<std::string> arguments;    ///< [0] is the program, looked up in PATH without a slash
-  std::vector<std::string> environment;  ///< "NAME=value" to add to or replace in `base`
-  /// Open descriptors that keep their numbers in the child. Every other one that is close-on-exec
-  /// (all that mews makes are) closes; those the application left inheritable are its own business.
-  std::vector<int> inherited_fds;
-  /// An environment that was read earlier; by default this process's as it is now.
-  std::optional<std::vector<std::string>> base_environment = {};
-};
-
-/// This process's environment, "NAME=value" each. No thread may change it meanwhile.
-[[nodiscard]] std::vector<std::string> environment();
-
-struct Child {
-  pid_t pid = -1;
-  UniqueFd pidfd;
-};
-
-/// Starts a program. `spawn_failed` with errno and path when it cannot be executed; then there is
-/// no child. `invalid_argument` for an empty program, a closed descriptor or a variable without
-/// '='. Signal mask and dispositions of the child are the defaults. Any thread; without
-/// `base_environment` as long as none changes the environment meanwhile. Blocks until the child has
-/// begun to execute the program.
-[[nodiscard]] Result<Child> spawn(const SpawnOptions& options);
 
 /// What a process has of a file.
 enum class FileUse : std::uint8_t {

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+
+#include "mews/os/unique_fd.hpp"
+#include "watcher.hpp"
+
+namespace mews::detail {
+
+/// Calls a function once, later, as a watch does. Not thread-safe by itself. A handler that has
+/// begun when the timer is cleared still runs.
+class WatchTimer {
+ public:
+  /// Takes the place of an earlier setting. On an error nothing is set.
+  [[nodiscard]] Result<void> set(Watch& watch, std::chrono::nanoseconds delay,
+                                 std::function<void()> handler);
+  void clear(Watch& watch) noexcept;
+  [[nodiscard]] bool is_set() const noexcept { return static_cast<bool>(timer_); }
+
+ private:
+  os::UniqueFd timer_;
+  std::uint64_t id_ = 0;
+};
+
+}  // namespace mews::detail
