@@ -8,6 +8,7 @@
 
 #include "../support/catch.hpp"
 #include "mews/os/process.hpp"
+#include "mews/os/spawn.hpp"
 #include "site.hpp"
 
 using namespace process_test;
