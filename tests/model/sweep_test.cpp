@@ -15,7 +15,7 @@ template <class Call>
 std::uint64_t steps_of(Call&& call) {
   steps = 0;
   const auto before = mews::base::step_hook;
-  mews::base::step_hook = [](mews::base::Step, const volatile void*, std::size_t) { ++steps; };
+  mews::base::step_hook = [](auto...) { ++steps; };
   call();
   mews::base::step_hook = before;
   return steps;
