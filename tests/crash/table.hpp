@@ -24,7 +24,7 @@ inline constexpr std::size_t kHomedClass = 2;
 inline constexpr std::size_t kLargestSlab = 4 << 20;  ///< from this size on there are no chunks
 
 [[nodiscard]] inline std::vector<mews::SizeClass> crash_classes() {
-  return {{1024, 6}, {4096, 4}, {1 << 20, 11}, {kLargestSlab, 11}};
+  return {{1024, 6}, {4096, 4}, {1 << 20, 11}, {kLargestSlab, 16}};
 }
 [[nodiscard]] inline std::size_t whole_slab_count() {
   std::size_t count = 0;
