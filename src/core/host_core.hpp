@@ -158,6 +158,9 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
                                         os::Child& child);
   void restart(const std::shared_ptr<PluginCore>& plugin);
   [[nodiscard]] Result<void> begin_restart(const std::shared_ptr<PluginCore>& plugin);
+  /// On an error nothing is under way, and the seat is free.
+  [[nodiscard]] Result<std::shared_ptr<os::Spawner::Job>> submit(
+      const std::shared_ptr<PluginCore>& plugin, PreparedStart start);
   void give_up_restarting(const std::shared_ptr<PluginCore>& plugin, const Error& why);
   void tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const Error& why);
   void mind_starts();

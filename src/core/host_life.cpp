@@ -71,6 +71,7 @@ Result<void> HostCore::watch_process(const std::shared_ptr<PluginCore>& plugin,
   if (!hang_up) watch_->remove(process->watch_id);
   return hang_up;
 } catch (const std::bad_alloc&) {
+  watch_->remove(process->watch_id);
   return fail(ErrorCode::out_of_memory);
 }
 

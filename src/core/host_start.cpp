@@ -166,20 +166,32 @@ Result<void> HostCore::begin_restart(const std::shared_ptr<PluginCore>& plugin) 
   }
   auto start = prepare_start(*plugin);
   if (!start) return tl::unexpected(std::move(start.error()));
-  auto job = spawner_.submit(std::move(start->options), start_deadline(),
-                             [this, plugin, process = start->process](Result<os::Child> child) {
-                               auto settled = settle_start(plugin, process, std::move(child));
-                               if (!settled) tell_no_restart(plugin, settled.error());
-                             });
-  if (!job) {
-    --starts_;
-    vacate(*start->process);
-    return tl::unexpected(std::move(job.error()));
-  }
+  auto job = submit(plugin, std::move(*start));
+  if (!job) return tl::unexpected(std::move(job.error()));
   plugin->job = std::move(*job);
   return {};
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
+}
+
+Result<std::shared_ptr<os::Spawner::Job>> HostCore::submit(
+    const std::shared_ptr<PluginCore>& plugin, PreparedStart start) {
+  const auto process = start.process;
+  auto job = [&]() -> Result<std::shared_ptr<os::Spawner::Job>> {
+    try {
+      return spawner_.submit(std::move(start.options), start_deadline(),
+                             [this, plugin, process](Result<os::Child> child) {
+                               auto settled = settle_start(plugin, process, std::move(child));
+                               if (!settled) tell_no_restart(plugin, settled.error());
+                             });
+    } catch (const std::bad_alloc&) {
+      return fail(ErrorCode::out_of_memory);
+    }
+  }();
+  if (job) return job;
+  --starts_;
+  vacate(*process);
+  return job;
 }
 
 void HostCore::mind_starts() {

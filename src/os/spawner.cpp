@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -70,7 +71,9 @@ struct Spawner::State {
   void work_off(Thread& own);
   void run(const JobPtr& job, ChildStack& stack, Lock& lock);
   [[nodiscard]] Call give_up(const JobPtr& job, Error why);
-  [[nodiscard]] std::vector<Call> give_up_late(Clock::time_point now);
+  /// One that is past its deadline at `now`; any one where there is no `now`.
+  [[nodiscard]] JobPtr find_under_way(std::optional<Clock::time_point> now) const;
+  [[nodiscard]] Error late_error(const Job& job) const;
   [[nodiscard]] Deadline next_look() const;
 };
 
@@ -87,8 +90,10 @@ Result<void> Spawner::State::add_thread(const std::shared_ptr<State>& self) {
     own.thread = std::thread([self, &own] { self->work_off(own); });
   } catch (const std::system_error& failure) {
     added = tl::unexpected(Error::os(failure.code().value(), "starting a thread"));
-    threads.pop_back();
+  } catch (const std::bad_alloc&) {
+    added = fail(ErrorCode::out_of_memory);
   }
+  if (!added) threads.pop_back();
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   last_thread = Clock::now();
   return added;
@@ -141,24 +146,22 @@ Spawner::State::Call Spawner::State::give_up(const JobPtr& job, Error why) {
   return {std::exchange(job->done, nullptr), std::move(why)};
 }
 
-std::vector<Spawner::State::Call> Spawner::State::give_up_late(Clock::time_point now) {
-  std::vector<JobPtr> late;
-  for (const auto& job : queue) {
-    if (job->deadline.at() <= now) late.push_back(job);
-  }
-  for (const auto& job : running) {
-    if (job->phase == Phase::running && job->deadline.at() <= now) late.push_back(job);
-  }
-  std::vector<Call> calls;
-  for (const auto& job : late) {
-    const auto what = job->is_in_child ? "its start is stuck at: " + job->start->step_text() +
-                                             "; it has been killed"
-                                       : std::string("other starts are stuck");
-    calls.push_back(give_up(
-        job, Error(ErrorCode::timed_out,
-                   fmt::format("{} has not begun to run: {}", job->start->program(), what))));
-  }
-  return calls;
+Spawner::State::JobPtr Spawner::State::find_under_way(std::optional<Clock::time_point> now) const {
+  const auto is_wanted = [&](const JobPtr& job) {
+    return job->phase != Phase::over && (!now || job->deadline.at() <= *now);
+  };
+  const auto waiting = std::ranges::find_if(queue, is_wanted);
+  if (waiting != queue.end()) return *waiting;
+  const auto stuck = std::ranges::find_if(running, is_wanted);
+  return stuck != running.end() ? *stuck : nullptr;
+}
+
+Error Spawner::State::late_error(const Job& job) const {
+  const auto what =
+      job.is_in_child ? "its start is stuck at: " + job.start->step_text() + "; it has been killed"
+                      : std::string("other starts are stuck");
+  return Error(ErrorCode::timed_out,
+               fmt::format("{} has not begun to run: {}", job.start->program(), what));
 }
 
 Deadline Spawner::State::next_look() const {
@@ -200,7 +203,7 @@ Spawner::~Spawner() {
 }
 
 Result<std::shared_ptr<Spawner::Job>> Spawner::submit(SpawnOptions options, Deadline deadline,
-                                                      Done done) {
+                                                      Done done) try {
   auto start = Start::prepare(std::move(options));
   if (!start) return tl::unexpected(std::move(start.error()));
   const auto job = std::make_shared<Job>(std::move(*start), deadline, std::move(done));
@@ -214,9 +217,11 @@ Result<std::shared_ptr<Spawner::Job>> Spawner::submit(SpawnOptions options, Dead
   state_->queue.push_back(job);
   state_->work.notify_one();
   return job;
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);  // nothing has been queued
 }
 
-Result<Child> Spawner::start(SpawnOptions options, Deadline deadline) {
+Result<Child> Spawner::start(SpawnOptions options, Deadline deadline) try {
   struct Waiting {
     std::mutex mutex;
     std::condition_variable changed;
@@ -242,22 +247,28 @@ Result<Child> Spawner::start(SpawnOptions options, Deadline deadline) {
     }
   }
   return std::move(*waiting->result);
+} catch (const std::bad_alloc&) {
+  return fail(ErrorCode::out_of_memory);  // before anything was submitted
 }
 
-Deadline Spawner::mind() {
-  const auto now = Clock::now();
+Deadline Spawner::mind() try {
   Lock lock(state_->mutex);
-  const auto calls = state_->give_up_late(now);
+  // One after the other: without memory for an error's text, nothing has happened to its start.
+  while (const auto job = state_->find_under_way(Clock::now())) {
+    const auto call = state_->give_up(job, state_->late_error(*job));
+    lock.unlock();
+    call.done(tl::unexpected(call.why));
+    lock.lock();
+  }
   const bool is_stuck = !state_->queue.empty() && state_->idle == 0;
-  if (is_stuck && std::max(state_->queue.front()->queued, state_->last_thread) + kStuck <= now) {
+  if (is_stuck &&
+      std::max(state_->queue.front()->queued, state_->last_thread) + kStuck <= Clock::now()) {
     // Without a thread the start waits until its deadline.
     (void)state_->add_thread(state_);
   }
-  const auto next = state_->next_look();
-  lock.unlock();
-  for (const auto& call : calls)
-    call.done(tl::unexpected(call.why));
-  return next;
+  return state_->next_look();
+} catch (const std::bad_alloc&) {
+  return kStuck;  // there may be memory then
 }
 
 void Spawner::give_up(const std::shared_ptr<Job>& job, const Error& why) {
@@ -269,18 +280,14 @@ void Spawner::give_up(const std::shared_ptr<Job>& job, const Error& why) {
 }
 
 void Spawner::stop(const Error& why) {
-  std::vector<State::Call> calls;
-  {
-    const Lock lock(state_->mutex);
-    state_->stopped = why;
-    for (auto jobs : {std::vector(state_->queue.begin(), state_->queue.end()), state_->running}) {
-      for (const auto& job : jobs) {
-        if (job->phase != Phase::over) calls.push_back(state_->give_up(job, why));
-      }
-    }
-  }
-  for (const auto& call : calls)
+  Lock lock(state_->mutex);
+  state_->stopped = why;
+  while (const auto job = state_->find_under_way({})) {
+    const auto call = state_->give_up(job, why);
+    lock.unlock();
     call.done(tl::unexpected(call.why));
+    lock.lock();
+  }
 }
 
 }  // namespace mews::os

@@ -52,33 +52,39 @@ TEST_CASE("process options: a plugin begins in its working directory") {
 }
 
 TEST_CASE("process options: a step that fails is named with its errno, and leaves no process") {
-  auto host = must(mews::Session::create());
-  mews::PluginOptions nowhere;
-  nowhere.process.working_directory = "/nonexistent/place";
-  const auto lost = host.spawn("lost", {"true"}, nowhere);
-  REQUIRE(outcome(lost) == "spawn_failed");
-  CHECK(lost.error().os_errno() == ENOENT);
-  CHECK_THAT(lost.error().message(), ContainsSubstring("working directory /nonexistent/place"));
-  mews::PluginOptions inside_out;
-  inside_out.process.limits = {{RLIMIT_NOFILE, 64, 32}};
-  const auto limited = host.spawn("limited", {"true"}, inside_out);
-  REQUIRE(outcome(limited) == "spawn_failed");
-  CHECK(limited.error().os_errno() == EINVAL);
-  CHECK_THAT(limited.error().message(), ContainsSubstring("resource limit"));
-  CHECK(has_no_child());
-  CHECK(outcome(host.spawn("next", command({"echo"}))) == "ok");
+  os_test::Fork child([] {
+    auto host = must(mews::Session::create(small_arena()));
+    mews::PluginOptions nowhere;
+    nowhere.process.working_directory = "/nonexistent/place";
+    const auto lost = host.spawn("lost", {"true"}, nowhere);
+    if (outcome(lost) != "spawn_failed" || lost.error().os_errno() != ENOENT) return 1;
+    const auto text = lost.error().message();
+    if (text.find("working directory /nonexistent/place") == std::string::npos) return 2;
+    mews::PluginOptions inside_out;
+    inside_out.process.limits = {{RLIMIT_NOFILE, 64, 32}};
+    const auto limited = host.spawn("limited", {"true"}, inside_out);
+    if (outcome(limited) != "spawn_failed" || limited.error().os_errno() != EINVAL) return 3;
+    if (limited.error().message().find("resource limit") == std::string::npos) return 4;
+    if (!has_no_child()) return 5;
+    return outcome(host.spawn("next", command({"echo"}))) == "ok" ? 0 : 6;
+  });
+  CHECK(child.outcome() == "exit code 0");
 }
 
 TEST_CASE("process options: what cannot be is invalid_argument, and starts nothing") {
-  auto host = must(mews::Session::create());
-  std::vector<mews::PluginOptions> wrong(4);
-  wrong[0].process.nice = 20;
-  wrong[1].process.standard_input = StandardStream::descriptor(-1);
-  wrong[2].process.standard_error = StandardStream::descriptor(9999);
-  wrong[3].process.inherited_fds = {9999};
-  for (const auto& options : wrong)
-    CHECK(outcome(host.spawn("none", {"true"}, options)) == "invalid_argument");
-  CHECK(has_no_child());
+  os_test::Fork child([] {
+    auto host = must(mews::Session::create(small_arena()));
+    std::vector<mews::PluginOptions> wrong(4);
+    wrong[0].process.nice = 20;
+    wrong[1].process.standard_input = StandardStream::descriptor(-1);
+    wrong[2].process.standard_error = StandardStream::descriptor(9999);
+    wrong[3].process.inherited_fds = {9999};
+    for (const auto& options : wrong) {
+      if (outcome(host.spawn("none", {"true"}, options)) != "invalid_argument") return 1;
+    }
+    return has_no_child() ? 0 : 2;
+  });
+  CHECK(child.outcome() == "exit code 0");
 }
 
 TEST_CASE("process options: standard streams lead to nothing, or to a descriptor") {
