@@ -26,7 +26,7 @@ namespace MEWS_VISIBLE mews {
 ///
 /// Move-only: what `channel()` gave, plugins and loans stay valid. A moved-from session may only be
 /// destroyed or assigned to. Destroy it after its channels and plugins. A loan or message that
-/// outlives it stays valid: the mapping is then kept until the process ends.
+/// outlives it stays valid: the mapping is then kept until the last of them is dropped.
 ///
 /// A child forked without exec does not have the arena. There every call that returns a `Result` is
 /// `wrong_process`, on plugins, channels and shared senders too; `shutdown`, `stats` and

@@ -104,9 +104,9 @@ TEST_CASE("admission: a joiner without address space is told, and never handed o
   mews::CreateOptions options;
   options.max_plugins = 2;
   Door door(options);
-  auto admitted = std::async(std::launch::async, [&] { return door.host.admit(mews::forever); });
+  auto admitted = std::async(std::launch::async, [&] { return door.host.admit(4 * kPatience); });
   constexpr auto kNoMemory = 100 + static_cast<int>(mews::ErrorCode::out_of_memory);
-  Words cramped{"sh", "-c", "ulimit -v 1000000; exec \"$0\" \"$@\""};
+  Words cramped{"sh", "-c", "ulimit -v 1000000; \"$0\" \"$@\"; exit $?"};
   for (const auto& word : command({"socket", door.address, "echo"}))
     cramped.push_back(word);
   for (int i = 0; i < 40; ++i)
@@ -161,7 +161,7 @@ TEST_CASE("admission: a shutdown ends the wait") {
 TEST_CASE("admission: of several threads that admit, each gets a caller of its own") {
   Door door;
   constexpr int kThreads = 4;
-  std::vector<std::future<mews::Result<mews::Plugin>>> admitting;
+  std::vector<std::future<mews::HandleResult<mews::Plugin>>> admitting;
   for (int i = 0; i < kThreads; ++i) {
     admitting.push_back(std::async(std::launch::async, [&] { return door.host.admit(kPatience); }));
   }

@@ -91,12 +91,12 @@ TEST_CASE("named: of several that create one name at once, exactly one has it") 
       char byte = 0;
       REQUIRE(::read(ready.reader.get(), &byte, 1) == 1);
     }
-    std::vector<std::future<mews::Result<mews::Session>>> racing;
+    std::vector<std::future<mews::HandleResult<mews::Session>>> racing;
     for (int i = 0; i < 4; ++i) {
       racing.push_back(
           std::async(std::launch::async, [&] { return mews::Session::create(named(name)); }));
     }
-    std::vector<mews::Result<mews::Session>> made;
+    std::vector<mews::HandleResult<mews::Session>> made;
     for (auto& one : racing)
       made.push_back(one.get());
     int winners = 0;
