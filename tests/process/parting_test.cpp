@@ -124,10 +124,11 @@ TEST_CASE("parting: a host that replaces itself by exec is dead to its plugin") 
   auto pipe = os_test::make_pipe();
   os_test::Fork child([&] {
     auto host = must(mews::Session::create(small_arena()));
-    ::fcntl(pipe.writer.get(), F_SETFD, 0);
-    const auto plugin = must(
-        host.spawn("orphan", command({"outlive", "receive", std::to_string(pipe.writer.get())})));
-    ::fcntl(pipe.writer.get(), F_SETFD, FD_CLOEXEC);
+    mews::PluginOptions outlives;
+    outlives.process.inherited_fds = {pipe.writer.get()};
+    outlives.process.parent_death_signal = 0;
+    const auto plugin = must(host.spawn(
+        "orphan", command({"outlive", "receive", std::to_string(pipe.writer.get())}), outlives));
     if (!eventually([&] { return host.stats().plugins == 1; })) return 3;
     ::execl(MEWS_TEST_BIN_DIR "/leaver_plugin", "leaver_plugin", "idle", nullptr);
     return 4;
