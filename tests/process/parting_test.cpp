@@ -125,8 +125,12 @@ TEST_CASE("parting: a host that replaces itself by exec is dead to its plugin") 
   os_test::Fork child([&] {
     auto host = must(mews::Session::create(small_arena()));
     ::fcntl(pipe.writer.get(), F_SETFD, 0);
+    mews::PluginOptions options;
+    options.process.parent_death_signal = 0;  // it is to see for itself
+    options.process.inherited_fds = {pipe.writer.get()};
     const auto plugin = must(
-        host.spawn("orphan", command({"outlive", "receive", std::to_string(pipe.writer.get())})));
+        host.spawn("orphan", command({"outlive", "receive", std::to_string(pipe.writer.get())}),
+                   std::move(options)));
     ::fcntl(pipe.writer.get(), F_SETFD, FD_CLOEXEC);
     if (!eventually([&] { return host.stats().plugins == 1; })) return 3;
     ::execl(MEWS_TEST_BIN_DIR "/leaver_plugin", "leaver_plugin", "idle", nullptr);
