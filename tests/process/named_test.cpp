@@ -7,8 +7,10 @@
 #include <atomic>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "../support/catch.hpp"
+#include "../support/named_file.hpp"
 #include "../unit/os_support.hpp"
 #include "core/names.hpp"
 #include "mews/os/named_memory.hpp"
@@ -39,8 +41,9 @@ auto host_of(const std::string& name, int ready) {
     auto host = mews::Session::create(named(name));
     if (!host) return 100 + static_cast<int>(host.error().code());
     if (::write(ready, "x", 1) != 1) return 2;
+    std::vector<mews::HandleResult<mews::Plugin>> plugins;
     for (;;)
-      static_cast<void>(host->admit(mews::forever));
+      plugins.push_back(host->admit(mews::forever));
   };
 }
 
@@ -174,12 +177,15 @@ TEST_CASE("named: from another network namespace a living host is found, and not
 
 TEST_CASE("named: one that cannot be made ready in its predecessor's place leaves that as it was") {
   const auto memory = mews::detail::memory_name(unique_name("mews-test-large"));
-  { const auto left = must(mews::os::MemoryFile::create_named(memory, 4096)); }
+  { const auto left = mews_test::leave_named(memory, 4096); }
   CHECK_FALSE(mews::os::NamedMemory::own(memory, UINT64_MAX));
   CHECK_FALSE(mews::os::NamedMemory::is_owned(must(mews::os::MemoryFile::open_named(memory))));
   {
     auto owned = must(mews::os::NamedMemory::own(memory, 8192));
     const auto file = owned.take_file();
+    struct stat status {};
+    REQUIRE(::fstat(file.fd(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
     CHECK(mews::os::NamedMemory::is_owned(file));
     CHECK(must(file.bytes()) == 8192);
     CHECK(outcome(mews::os::NamedMemory::own(memory, 4096)) == "already_exists");
