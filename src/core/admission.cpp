@@ -243,7 +243,7 @@ Result<void> HostCore::Admission::offer(Caller& caller) {
 // It has said that it sits, or hung up, or its patience is over. Only the seat itself tells: it may
 // have sat down without a word, or too late for us to hear it; then it is in.
 HostCore::Admission::Outcome HostCore::Admission::settle(Callers::iterator caller) {
-  auto said = receive_hello(caller->socket.get(), kAtOnce);
+  auto said = or_out_of_memory([&] { return receive_hello(caller->socket.get(), kAtOnce); });
   bool is_in = false;
   {
     const Lock lock(host_.mutex_);
@@ -258,7 +258,7 @@ HostCore::Admission::Outcome HostCore::Admission::settle(Callers::iterator calle
 
 HostCore::Admission::Outcome HostCore::Admission::let_pass(Callers::iterator caller, Error why) {
   (void)refuse_seat(caller->socket.get(), why.code(), kAtOnce);
-  if (!is_passed_over(why)) return see_off(caller, fail(why.code(), why.os_errno(), why.detail()));
+  if (!is_passed_over(why)) return see_off(caller, Result<Cast>(tl::unexpected(std::move(why))));
   {
     const std::lock_guard lock(mutex_);
     passed_over_ = std::move(why);

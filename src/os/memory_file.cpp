@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +10,8 @@
 #include <cerrno>
 #include <limits>
 #include <string_view>
+
+#include "mews/os/file_size.hpp"
 
 #if !defined(MFD_NOEXEC_SEAL)
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -34,53 +35,19 @@ Error bad_name(std::string_view name) {
                            name.substr(0, kMaxNameBytes), kMaxNameBytes));
 }
 
-Error named_error(int os_errno, const std::string& name, bool is_to_create) {
+Error named_error(int os_errno, const std::string& name) {
   const auto subject = fmt::format("/dev/shm/{}", name);
-  if (os_errno == EEXIST) return Error(ErrorCode::already_exists, os_errno, subject);
-  if (os_errno == ENOENT && is_to_create) return no_shm_error();
   if (os_errno == ENOENT) return Error(ErrorCode::no_such_arena, os_errno, subject);
   return Error::os(os_errno, "shm_open", subject);
 }
 
 /// Opens the shared memory object of that name; sets close-on-exec by itself.
-Result<UniqueFd> open_shared(const std::string& name, int flags) {
+Result<UniqueFd> open_shared(const std::string& name) {
   const auto path = "/" + name;
   const StandardFdGuard guard;
-  auto fd = own_fd(::shm_open(path.c_str(), flags | O_RDWR, S_IRUSR | S_IWUSR));
-  if (!fd) return tl::unexpected(named_error(errno, name, (flags & O_CREAT) != 0));
+  auto fd = own_fd(::shm_open(path.c_str(), O_RDWR, 0));
+  if (!fd) return tl::unexpected(named_error(errno, name));
   return fd;
-}
-
-/// ftruncate without the signal that a file above the limit of sizes raises, which would end the
-/// process. It is this thread's, so that what another thread does is not touched. An errno, or 0.
-int truncate_quietly(int fd, std::uint64_t bytes) noexcept {
-  sigset_t limit;
-  sigset_t before;
-  sigset_t pending;
-  ::sigemptyset(&limit);
-  ::sigaddset(&limit, SIGXFSZ);
-  ::sigpending(&pending);
-  ::pthread_sigmask(SIG_BLOCK, &limit, &before);
-  const int failure = ::ftruncate(fd, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
-  if (failure == EFBIG && ::sigismember(&pending, SIGXFSZ) == 0) {
-    const timespec at_once{};
-    ::sigtimedwait(&limit, nullptr, &at_once);
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return failure;
-}
-
-Result<void> set_size(int fd, std::uint64_t bytes) {
-  const int failure = truncate_quietly(fd, bytes);
-  if (failure == 0) return {};
-  if (failure == EFBIG) {
-    return fail(ErrorCode::os_error, failure,
-                fmt::format("ftruncate to {} bytes, which is more than a file of this process may "
-                            "have (ulimit -f, RLIMIT_FSIZE); raise that, or use smaller "
-                            "size_classes",
-                            bytes));
-  }
-  return tl::unexpected(Error::os(failure, "ftruncate", fmt::format("{} bytes", bytes)));
 }
 
 Result<struct stat> status_of(int fd) {
@@ -106,28 +73,15 @@ Result<MemoryFile> MemoryFile::create_anonymous(const std::string& label, std::u
   if (!fd && errno == EINVAL)
     fd = own_fd(::memfd_create(shown.c_str(), flags));  // before Linux 6.3
   if (!fd) return tl::unexpected(Error::os(errno, "memfd_create", shown));
-  if (auto sized = set_size(fd.get(), bytes); !sized) return tl::unexpected(sized.error());
+  if (auto sized = set_file_size(fd.get(), bytes); !sized) return tl::unexpected(sized.error());
   if (::fcntl(fd.get(), F_ADD_SEALS, kSizeSeals | F_SEAL_SEAL) != 0)
     return tl::unexpected(Error::os(errno, "F_ADD_SEALS", shown));
   return MemoryFile(std::move(fd));
 }
 
-Result<MemoryFile> MemoryFile::create_named(const std::string& name, std::uint64_t bytes) {
-  if (!is_usable_name(name)) return tl::unexpected(bad_name(name));
-  auto fd = open_shared(name, O_CREAT | O_EXCL);
-  if (!fd) return tl::unexpected(std::move(fd.error()));
-  // The umask does not apply: the mode is what the memory is for.
-  auto sized = ::fchmod(fd->get(), S_IRUSR | S_IWUSR) == 0
-                   ? set_size(fd->get(), bytes)
-                   : tl::unexpected(Error::os(errno, "fchmod", "/dev/shm/" + name));
-  if (sized) return MemoryFile(std::move(*fd));
-  unlink_named(name);
-  return tl::unexpected(std::move(sized.error()));
-}
-
 Result<MemoryFile> MemoryFile::open_named(const std::string& name) {
   if (!is_usable_name(name)) return tl::unexpected(bad_name(name));
-  auto fd = open_shared(name, 0);
+  auto fd = open_shared(name);
   if (!fd) return tl::unexpected(std::move(fd.error()));
   const auto status = status_of(fd->get());
   if (!status) return tl::unexpected(status.error());

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "mews/os/file_size.hpp"
+
 namespace mews::os {
 namespace {
 
@@ -24,6 +26,7 @@ std::string successor_of(const std::string& name) {
 }
 
 Error name_error(int os_errno, const std::string& name) {
+  if (os_errno == ENOENT) return no_shm_error();
   if (os_errno == EACCES || os_errno == EPERM)
     return Error(ErrorCode::permission_denied, os_errno, path_of(name));
   return Error::os(os_errno, "shm_open", path_of(name));
@@ -75,7 +78,10 @@ Result<PrivateFd> make_ready(UniqueFd lock, const std::string& name, std::uint64
   // The umask does not apply: the mode is what the memory is for.
   if (::fchmod(fd, S_IRUSR | S_IWUSR) != 0) return failed("fchmod");
   if (is_leftover && !try_lock(fd)) return failed("fcntl(F_OFD_SETLK)");
-  if (::ftruncate(fd, static_cast<off_t>(bytes)) != 0) return failed("ftruncate");
+  if (auto sized = set_file_size(fd, bytes); !sized) {
+    ::shm_unlink(("/" + place).c_str());
+    return tl::unexpected(std::move(sized.error()));
+  }
   if (!is_leftover) return PrivateFd(std::move(lock));
   if (::rename(path_of(place).c_str(), path_of(name).c_str()) != 0) return failed("rename");
   return PrivateFd(std::move(fresh));

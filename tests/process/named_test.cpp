@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "../support/catch.hpp"
+#include "../support/named_file.hpp"
 #include "../unit/os_support.hpp"
 #include "core/names.hpp"
 #include "mews/os/named_memory.hpp"
@@ -174,12 +175,15 @@ TEST_CASE("named: from another network namespace a living host is found, and not
 
 TEST_CASE("named: one that cannot be made ready in its predecessor's place leaves that as it was") {
   const auto memory = mews::detail::memory_name(unique_name("mews-test-large"));
-  { const auto left = must(mews::os::MemoryFile::create_named(memory, 4096)); }
+  { const auto left = mews_test::leave_named(memory, 4096); }
   CHECK_FALSE(mews::os::NamedMemory::own(memory, UINT64_MAX));
   CHECK_FALSE(mews::os::NamedMemory::is_owned(must(mews::os::MemoryFile::open_named(memory))));
   {
     auto owned = must(mews::os::NamedMemory::own(memory, 8192));
     const auto file = owned.take_file();
+    struct stat status {};
+    REQUIRE(::fstat(file.fd(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
     CHECK(mews::os::NamedMemory::is_owned(file));
     CHECK(must(file.bytes()) == 8192);
     CHECK(outcome(mews::os::NamedMemory::own(memory, 4096)) == "already_exists");

@@ -13,6 +13,7 @@
 
 #include "../support/arena_fixture.hpp"
 #include "../support/catch.hpp"
+#include "../support/named_file.hpp"
 #include "../support/shared_page.hpp"
 #include "../unit/os_support.hpp"
 #include "core/invitation.hpp"
@@ -139,8 +140,7 @@ TEST_CASE("refusal: a bad header is refused by its field, however the arena was 
   const Name name;
   const auto check = mews_test::plan({});
   const auto named = must(mews::mem::Arena::create(
-      must(mews::os::MemoryFile::create_named(mews::detail::memory_name(name.text),
-                                              check.geometry.arena_bytes)),
+      mews_test::leave_named(mews::detail::memory_name(name.text), check.geometry.arena_bytes),
       check.geometry));
   fault.spoil(*Scribble(named.file().fd()));
   check_says(refusal({.name = name.text, .timeout = kPatience}));
@@ -184,8 +184,8 @@ TEST_CASE("refusal: an arena that does not become ready is not_ready at the dead
   Scribble(arena.file().fd())->ready.store(0, std::memory_order_release);
   CHECK_THAT(by_inheritance(arena.file().fd()), ContainsSubstring("not_ready"));
   const Name name;
-  const auto empty = must(mews::os::MemoryFile::create_named(
-      mews::detail::memory_name(name.text), mews_test::plan({}).geometry.arena_bytes));
+  const auto empty = mews_test::leave_named(mews::detail::memory_name(name.text),
+                                            mews_test::plan({}).geometry.arena_bytes);
   CHECK_THAT(refusal({.name = name.text, .timeout = kShort}), ContainsSubstring("not_ready"));
 }
 

@@ -10,6 +10,7 @@
 #include "../support/catch.hpp"
 #include "mews/os/memory_file.hpp"
 #include "os_support.hpp"
+#include "support/named_file.hpp"
 
 using mews::ErrorCode;
 using mews::os::MemoryFile;
@@ -83,65 +84,45 @@ TEST_CASE("os: a size that no file can have is an error") {
   CHECK_THAT(file.error().message(), Catch::Matchers::ContainsSubstring("ftruncate"));
 }
 
-TEST_CASE("os: named memory is found by its name and is this user's only") {
+TEST_CASE("os: named memory is found by its name") {
   const Name name("found");
-  const auto made = MemoryFile::create_named(name.text, kBytes).value();
+  const auto made = mews_test::leave_named(name.text, kBytes);
   const auto found = MemoryFile::open_named(name.text).value();
   CHECK(found.bytes().value() == kBytes);
-  CHECK((::fcntl(made.fd(), F_GETFD) & FD_CLOEXEC) != 0);
   CHECK((::fcntl(found.fd(), F_GETFD) & FD_CLOEXEC) != 0);
   CHECK_FALSE(found.is_sealed());
 
   struct stat status {};
   REQUIRE(::fstat(made.fd(), &status) == 0);
-  CHECK((status.st_mode & 0777) == 0600);
   struct stat same {};
   REQUIRE(::fstat(found.fd(), &same) == 0);
   CHECK(status.st_ino == same.st_ino);
 }
 
-TEST_CASE("os: a name that is taken is already_exists and keeps its memory") {
-  const Name name("taken");
-  const auto first = MemoryFile::create_named(name.text, kBytes).value();
-  const auto second = MemoryFile::create_named(name.text, 2 * kBytes);
-  CHECK(code_of(second) == ErrorCode::already_exists);
-  CHECK(second.error().os_errno() == EEXIST);
-  CHECK_THAT(second.error().message(), Catch::Matchers::ContainsSubstring(name.text));
-  CHECK(MemoryFile::open_named(name.text).value().bytes().value() == kBytes);
-}
-
 TEST_CASE("os: a name that nobody made, or that was removed, is no_such_arena") {
   const Name name("missing");
   CHECK(code_of(MemoryFile::open_named(name.text)) == ErrorCode::no_such_arena);
-  const auto file = MemoryFile::create_named(name.text, kBytes).value();
+  const auto file = mews_test::leave_named(name.text, kBytes);
   MemoryFile::unlink_named(name.text);
   MemoryFile::unlink_named(name.text);
   CHECK(code_of(MemoryFile::open_named(name.text)) == ErrorCode::no_such_arena);
   CHECK(file.bytes().value() == kBytes);
 }
 
-TEST_CASE("os: named memory whose size cannot be had leaves no name behind") {
-  const Name name("huge");
-  CHECK_FALSE(MemoryFile::create_named(name.text, UINT64_MAX));
-  CHECK(code_of(MemoryFile::open_named(name.text)) == ErrorCode::no_such_arena);
-}
-
 TEST_CASE("os: names that could leave the directory are refused") {
   for (const auto& name : {std::string(), std::string("/a"), std::string("a/b"), std::string("."),
                            std::string(".."), std::string("a\0b", 3), std::string(201, 'x')}) {
-    CHECK(code_of(MemoryFile::create_named(name, kBytes)) == ErrorCode::invalid_argument);
     CHECK(code_of(MemoryFile::open_named(name)) == ErrorCode::invalid_argument);
     MemoryFile::unlink_named(name);
   }
   const Name longest("longest");
   const auto padded = longest.text + std::string(200 - longest.text.size(), 'x');
-  CHECK(MemoryFile::create_named(padded, kBytes));
-  MemoryFile::unlink_named(padded);
+  CHECK(code_of(MemoryFile::open_named(padded)) == ErrorCode::no_such_arena);
 }
 
 TEST_CASE("os: named memory without permission is permission_denied") {
   const Name name("denied");
-  const auto file = MemoryFile::create_named(name.text, kBytes).value();
+  const auto file = mews_test::leave_named(name.text, kBytes);
   REQUIRE(::fchmod(file.fd(), 0) == 0);
   CHECK(open_as_nobody(name.text) == exit_of(ErrorCode::permission_denied));
 }
@@ -149,7 +130,7 @@ TEST_CASE("os: named memory without permission is permission_denied") {
 TEST_CASE("os: another user's named memory is refused even where its mode allows it") {
   if (::geteuid() != 0) SKIP("needs root to become another user");
   const Name name("foreign");
-  const auto file = MemoryFile::create_named(name.text, kBytes).value();
+  const auto file = mews_test::leave_named(name.text, kBytes);
   REQUIRE(::fchmod(file.fd(), 0666) == 0);
   CHECK(open_as_nobody(name.text) == exit_of(ErrorCode::permission_denied));
 }

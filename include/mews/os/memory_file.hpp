@@ -26,12 +26,8 @@ class MemoryFile {
   /// shrinking and further seals: no process can make another's access fail. Close-on-exec.
   [[nodiscard]] static Result<MemoryFile> create_anonymous(const std::string& label,
                                                            std::uint64_t bytes);
-  /// New, zeroed, sparse memory at /dev/shm/`name`, readable and writable by this user only.
-  /// `already_exists` when there is one.
-  [[nodiscard]] static Result<MemoryFile> create_named(const std::string& name,
-                                                       std::uint64_t bytes);
-  /// The existing memory of that name: `no_such_arena`, or `permission_denied` (also when it is
-  /// another user's, whatever its mode allows).
+  /// The existing memory at /dev/shm/`name`, which `NamedMemory` makes: `no_such_arena`, or
+  /// `permission_denied` (also when it is another user's, whatever its mode allows).
   [[nodiscard]] static Result<MemoryFile> open_named(const std::string& name);
   /// Removes the name; who has it open keeps the memory. Missing is not an error.
   static void unlink_named(const std::string& name) noexcept;
