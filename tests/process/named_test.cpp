@@ -7,6 +7,7 @@
 #include <atomic>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "../support/catch.hpp"
 #include "../support/named_file.hpp"
@@ -40,8 +41,9 @@ auto host_of(const std::string& name, int ready) {
     auto host = mews::Session::create(named(name));
     if (!host) return 100 + static_cast<int>(host.error().code());
     if (::write(ready, "x", 1) != 1) return 2;
+    std::vector<mews::HandleResult<mews::Plugin>> plugins;
     for (;;)
-      static_cast<void>(host->admit(mews::forever));
+      plugins.push_back(host->admit(mews::forever));
   };
 }
 
