@@ -5,6 +5,9 @@
 #include <new>
 
 namespace mews::base {
+
+constinit thread_local SpareBlock spare_block;
+
 namespace {
 
 void delete_block(std::byte* block) noexcept {

@@ -78,7 +78,7 @@ TEST_CASE("turn: a thread that gives up takes nobody's turn with it, and is not 
 
 TEST_CASE("turn: a taker that does not say that it waits is found", "[.][turn_without_waiters]") {
   InTurn two(2, Leaver::none);
-  require_found("turn without waiters", two, {}, "taker1 sleeps for ever on turn");
+  require_found("turn without waiters", two, {}, "taker2 sleeps for ever on turn");
 }
 
 }  // namespace mews::model

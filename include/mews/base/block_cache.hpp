@@ -17,13 +17,12 @@ inline constexpr std::size_t kBlockAlignment = 64;
 /// or what is no block. Plain data without a destructor, so that it can be used at any time in a
 /// thread's life. Blocks do not point at each other: who writes to one that it has put back damages
 /// at most the payload that comes next.
-///
-/// (A program and a shared library may have one each: a block fits into any.)
 struct SpareBlock {
   enum : std::uintptr_t { kClosed = 0, kNone = 1 };
   std::uintptr_t block = kClosed;  ///< closed: this thread keeps none (yet, or any more)
 };
-inline constinit thread_local SpareBlock spare_block;
+/// One a thread, also where the library is a shared one.
+[[gnu::visibility("default")]] extern constinit thread_local SpareBlock spare_block;
 
 /// Blocks that a thread keeps behind the spare one, at most.
 inline constexpr std::uint32_t kKeptBlocks = 15;
