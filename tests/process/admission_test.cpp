@@ -10,9 +10,9 @@
 #include <stop_token>
 
 #include "../support/catch.hpp"
+#include "../support/lingering.hpp"
 #include "../unit/os_support.hpp"
 #include "core/invitation.hpp"
-#include "lingering.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/socket.hpp"
 #include "site.hpp"
@@ -55,7 +55,7 @@ TEST_CASE("admission: a caller whose descriptor blocks when it is closed holds n
   os_test::Fork hostile([&] {
     if (is_other_user && ::setresuid(65534, 65534, 65534) != 0) return 1;
     const auto socket = must(mews::os::connect_unix(door.address, kPatience));
-    auto fd = lingering_socket();
+    auto fd = mews_test::lingering_socket();
     const std::array<int, 1> fds{fd.fd.get()};
     const auto sent = mews::os::send_packet(socket.get(), bytes_of("x"), fds, kPatience);
     // A kernel that knows how to has refused it, and this one's close would block.

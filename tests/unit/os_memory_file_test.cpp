@@ -8,9 +8,9 @@
 #include <string>
 
 #include "../support/catch.hpp"
+#include "../support/named_file.hpp"
 #include "mews/os/memory_file.hpp"
 #include "os_support.hpp"
-#include "support/named_file.hpp"
 
 using mews::ErrorCode;
 using mews::os::MemoryFile;

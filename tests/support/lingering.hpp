@@ -11,7 +11,7 @@
 
 #include "mews/os/unique_fd.hpp"
 
-namespace process_test {
+namespace mews_test {
 
 /// A TCP socket whose last close blocks: it has SO_LINGER, and data that its other end, which stays
 /// open, never reads.
@@ -46,4 +46,4 @@ inline Lingering lingering_socket() {
   return made;
 }
 
-}  // namespace process_test
+}  // namespace mews_test
