@@ -24,6 +24,11 @@ struct Family {
     if (::read(pid.reader.get(), &number, sizeof number) != sizeof number) return;
     if (auto opened = mews::os::open_pidfd(number)) plugin = std::move(*opened);
   }
+  Family(const Family&) = delete;
+  Family& operator=(const Family&) = delete;
+  ~Family() {
+    if (plugin) (void)mews::os::send_signal(plugin.get(), SIGKILL);
+  }
   /// The host is killed, and is gone.
   [[nodiscard]] std::string kill_host() {
     end.writer.reset();
@@ -78,7 +83,6 @@ TEST_CASE("orphan: a plugin that asks for no signal outlives its host") {
   REQUIRE(family.plugin);
   CHECK(family.kill_host() == "signal 9 (Killed)");
   CHECK_FALSE(mews::os::wait_for_exit(family.plugin.get(), 100ms));
-  must(mews::os::send_signal(family.plugin.get(), SIGKILL));
 }
 
 TEST_CASE("orphan: a signal that cannot be is invalid_argument") {
