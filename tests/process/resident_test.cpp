@@ -11,6 +11,7 @@
 #include "../support/catch.hpp"
 #include "../support/own_maps.hpp"
 #include "../unit/os_support.hpp"
+#include "mews/base/sanitizer.hpp"
 #include "site.hpp"
 
 using namespace process_test;
@@ -171,6 +172,9 @@ TEST_CASE("resident: an arena above the limit of file sizes is an error, and not
 }
 
 TEST_CASE("resident: a limit of locked memory is explained as that") {
+  if (mews::base::kIsAddressSanitized || mews::base::kIsThreadSanitized) {
+    SKIP("sanitizers make mlockall do nothing");
+  }
   os_test::Fork child([] {
     const rlimit limit{8 << 20, 8 << 20};
     if (::setrlimit(RLIMIT_MEMLOCK, &limit) != 0) return 97;

@@ -127,8 +127,9 @@ TEST_CASE("stop: each of many receives ends by its stop or its message, and no m
     if (message) is_in_order = is_in_order && message->correlation() == received++;
     return code_of(message);
   };
-  rounds.wait_in_each(
-      [&](const auto& stop) { return take(plugin.channel().receive(mews::forever, stop)); });
+  rounds.wait_in_each([&, &channel = plugin.channel()](const auto& stop) {
+    return take(channel.receive(mews::forever, stop));
+  });
   sender.join();
   stopper.join();
   while (!take(plugin.channel().try_receive())) {
