@@ -132,8 +132,10 @@ Result<Packet> receive_packet(int socket, Deadline deadline) {
   });
   if (!count) return tl::unexpected(std::move(count.error()));
   const bool has_all = std::ranges::all_of(packet.fds, [](const auto& fd) { return bool(fd); });
-  if (!has_all || ((flags & MSG_CTRUNC) != 0 && packet.fds.size() < kMaxPacketFds))
+  if (!has_all || ((flags & MSG_CTRUNC) != 0 && packet.fds.size() < kMaxPacketFds)) {
+    packet.fds.clear();  // first, as there are too few
     return tl::unexpected(Error::os(EMFILE, "recvmsg", "a packet with descriptors"));
+  }
   if ((flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
     return fail(ErrorCode::peer_corrupt, "a packet with more bytes or descriptors than allowed");
   packet.bytes.resize(*count);
