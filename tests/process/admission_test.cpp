@@ -13,6 +13,7 @@
 #include "../support/lingering.hpp"
 #include "../unit/os_support.hpp"
 #include "core/invitation.hpp"
+#include "mews/base/sanitizer.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/socket.hpp"
 #include "site.hpp"
@@ -98,9 +99,9 @@ TEST_CASE("admission: an honest caller is served behind more silent ones than ar
 }
 
 TEST_CASE("admission: a joiner without address space is told, and never handed out as a plugin") {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  SKIP("a sanitizer needs all of the address space");
-#endif
+  if (mews::base::kIsAddressSanitized || mews::base::kIsThreadSanitized) {
+    SKIP("a sanitizer needs all of the address space");
+  }
   mews::CreateOptions options;
   options.max_plugins = 2;
   Door door(options);
