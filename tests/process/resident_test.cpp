@@ -115,7 +115,10 @@ TEST_CASE("resident: a plugin that dumps core brings no slab into being, and its
   CHECK(host.stats().is_all_free());
   if (pattern.find('/') == std::string::npos) {
     CHECK(folder.largest_file_bytes() > 0);
-    CHECK(folder.largest_file_bytes() < (std::uint64_t{1} << 30));
+    // ThreadSanitizer's own memory is in the dump, and larger than the arena.
+    if (!mews::base::kIsThreadSanitized) {
+      CHECK(folder.largest_file_bytes() < (std::uint64_t{1} << 30));
+    }
   }
 }
 
