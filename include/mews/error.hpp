@@ -47,9 +47,9 @@ enum class ErrorCode : std::uint8_t {
 };
 
 /// The enumerator's name, e.g. "timed_out". Never null, never empty.
-[[nodiscard]] std::string_view to_string(ErrorCode code) noexcept;
+[[nodiscard]] MEWS_VISIBLE std::string_view to_string(ErrorCode code) noexcept;
 /// The same, for streams and for fmt from version 10 on.
-std::ostream& operator<<(std::ostream& stream, ErrorCode code);
+MEWS_VISIBLE std::ostream& operator<<(std::ostream& stream, ErrorCode code);
 [[nodiscard]] inline std::string_view format_as(ErrorCode code) noexcept {
   return to_string(code);
 }
@@ -65,8 +65,8 @@ std::ostream& operator<<(std::ostream& stream, ErrorCode code);
 /// out_of_memory      not_enough_memory      permission_denied   permission_denied
 /// no_such_arena      no_such_file_or_directory                  already_exists  file_exists
 /// invalid_argument   invalid_argument
-[[nodiscard]] const std::error_category& error_category() noexcept;
-[[nodiscard]] std::error_code make_error_code(ErrorCode code) noexcept;
+[[nodiscard]] MEWS_VISIBLE const std::error_category& error_category() noexcept;
+[[nodiscard]] MEWS_VISIBLE std::error_code make_error_code(ErrorCode code) noexcept;
 
 /// The text that `build()` makes for an error's detail; an empty one when there is no memory for
 /// it. Where exceptions are off, the program ends when there is none.
@@ -122,7 +122,7 @@ class Error {
 };
 
 /// Writes `message()`.
-std::ostream& operator<<(std::ostream& stream, const Error& error);
+MEWS_VISIBLE std::ostream& operator<<(std::ostream& stream, const Error& error);
 /// For fmt, from version 10 on: `fmt::print("{}", error)`.
 [[nodiscard]] inline std::string format_as(const Error& error) {
   return error.message();

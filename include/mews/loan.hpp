@@ -22,10 +22,11 @@ namespace detail {
 class SessionCore;
 class ChannelCore;
 /// Gives a slab back to its arena and wakes who waits for one.
-void release_slab(SessionCore& core, const mem::Slab& slab) noexcept;
+MEWS_VISIBLE void release_slab(SessionCore& core, const mem::Slab& slab) noexcept;
 /// What is wrong with a payload of `bytes` at `data` as the place of an object; nothing for null.
-[[nodiscard]] Error misfit(const std::byte* data, std::size_t bytes, std::size_t object_bytes,
-                           std::size_t object_alignment) noexcept;
+[[nodiscard]] MEWS_VISIBLE Error misfit(const std::byte* data, std::size_t bytes,
+                                        std::size_t object_bytes,
+                                        std::size_t object_alignment) noexcept;
 
 static_assert(layout::kMaxInlineBytes <= base::kBlockBytes);
 

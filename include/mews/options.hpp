@@ -21,7 +21,7 @@ struct SizeClass {
 };
 
 /// 1 KiB to 16 MiB in steps of four, together 5.5 GiB of address space.
-[[nodiscard]] std::vector<SizeClass> default_size_classes();
+[[nodiscard]] MEWS_VISIBLE std::vector<SizeClass> default_size_classes();
 
 /// Where an arena's memory lives.
 enum class Backing : std::uint8_t {

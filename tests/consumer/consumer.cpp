@@ -3,7 +3,9 @@
 // argument it is the plugin.
 #include <algorithm>
 #include <cstdio>
+#include <iostream>
 #include <mews/mews.hpp>
+#include <sstream>
 #include <vector>
 
 namespace {
@@ -47,8 +49,17 @@ mews::Result<bool> run(const char* program) {
 }
 
 int failed(const mews::Error& why) {
-  std::fprintf(stderr, "consumer: %s\n", why.message().c_str());
+  std::cerr << "consumer: " << why << '\n';
   return 1;
+}
+
+/// Uses each function that belongs to no class; a shared library must export them as well.
+bool has_all_functions() {
+  std::ostringstream text;
+  text << mews::ErrorCode::closed << ' ' << mews::to_string(mews::ErrorCode::closed);
+  const std::error_code code = mews::ErrorCode::closed;
+  return text.str() == "closed closed" && code.category() == mews::error_category() &&
+         !mews::default_size_classes().empty();
 }
 
 }  // namespace
@@ -58,6 +69,7 @@ int main(int argc, char** argv) {
     const auto end = serve();
     return end.code() == mews::ErrorCode::closed ? 0 : failed(end);
   }
+  if (!has_all_functions()) return failed({mews::ErrorCode::os_error, "a free function is wrong"});
   const auto is_good = run(argv[0]);
   if (!is_good) return failed(is_good.error());
   std::puts(*is_good ? "consumer: every message came back"
