@@ -71,6 +71,7 @@ class Walk {
 };
 
 void walk_channel(Walk& walk, mews::Channel& channel, std::span<mews::Loan> loans) {
+  const std::vector<std::byte> small(1);
   const std::vector<std::byte> large(50'000);
   const auto visit = [](const mews::MessageView&) {};
   for (const std::size_t bytes : {100u, 50'000u}) {
@@ -84,7 +85,7 @@ void walk_channel(Walk& walk, mews::Channel& channel, std::span<mews::Loan> loan
     walk.call("try_send a loan", channel.try_send(std::move(loan)));
     walk.expect("a loan that was not sent", loan.is_valid());
   }
-  for (const auto& bytes : {bytes_of("x"), std::span<const std::byte>(large)}) {
+  for (const std::span<const std::byte> bytes : {small, large}) {
     walk.call("send", channel.send(bytes));
     walk.call("send until", channel.send(bytes, {}, mews::forever));
     walk.call("try_send", channel.try_send(bytes));
