@@ -65,8 +65,12 @@ class Actor {
       fill(loans[i].bytes(), next_out_ + i);
     witness_.begun.fetch_add(loans.size());
     auto sent = channel_.try_send_batch(loans);
-    if (sent && *sent != loans.size()) complain(witness_, "a batch was cut short");
-    done(sent ? mews::Result<void>() : tl::unexpected(sent.error()), loans.size());
+    if (!sent && sent.error().code() == mews::ErrorCode::would_block) sent = 0;
+    if (!sent) return done(tl::unexpected(sent.error()), 0);
+    done({}, *sent);
+    // Where the reader has not kept up, the rest waits for room.
+    for (auto i = *sent; i < loans.size(); ++i)
+      done(channel_.send(std::move(loans[i]), {}, mews::forever), 1);
   }
 
   /// The next message, checked; empty when there is none any more.

@@ -91,16 +91,18 @@ TEST_CASE("memory: wherever admit runs out of it, the next caller is admitted") 
                                  .environment = {},
                                  .inherited_fds = {}}));
   };
-  // One that has sat down meanwhile is in: the next call has it at once.
+  int failures = 0;
+  auto joiner = start_joiner();
+  // One that comes or sits down only now is in: the next call has it. So the next joiner finds
+  // nobody before it.
   const auto is_left = [&] {
     return eventually([&] {
       static_cast<void>(host.admit(0ms));
       host.process_events();
-      return host.stats().plugins == 0;
+      return host.stats().plugins == 0 &&
+             mews::os::wait_for_exit(joiner.pidfd.get(), std::chrono::seconds(0));
     });
   };
-  int failures = 0;
-  auto joiner = start_joiner();
   const auto admitted = with_each_allocation_failing(
       [&] { return host.admit(kPatience); },
       [&](auto failed) {
