@@ -118,6 +118,10 @@ CasePtr slab_freed_there(std::uint64_t bytes) {
     mem::Slab slab{
         .size_class = id, .first = SlabIndex{handle.index}, .count = 1, .word = handle.word};
     slab.data = view.slabs + handle.index * view.geometry.slab_bytes;
+    // As a receiver does: slabs are closed to a process until it first uses their chunk.
+    if (view.backing[handle.index].load(std::memory_order_relaxed) < mem::kOpenSlab) {
+      require(pool.arena().open_slabs(id, slab.first, 1).has_value(), "a slab could not be opened");
+    }
     read_header(slab, handle.word);
     require(pool.release(slab), "a slab that was passed on could not be freed");
   };
