@@ -8,6 +8,7 @@
 
 #include "../support/catch.hpp"
 #include "../unit/os_support.hpp"
+#include "core/at_end.hpp"
 #include "mews/base/sanitizer.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/spawn.hpp"
@@ -28,16 +29,9 @@ std::size_t threads_of(pid_t pid) {
 }
 
 /// Kills a process at the end of the scope: one that is left behind keeps the test's stdout open.
-class EndOf {
- public:
-  explicit EndOf(int pidfd) noexcept : pidfd_(pidfd) {}
-  EndOf(const EndOf&) = delete;
-  EndOf& operator=(const EndOf&) = delete;
-  ~EndOf() { (void)mews::os::send_signal(pidfd_, SIGKILL); }
-
- private:
-  int pidfd_;
-};
+mews::detail::AtEnd end_of(int pidfd) {
+  return mews::detail::AtEnd([pidfd] { (void)mews::os::send_signal(pidfd, SIGKILL); });
+}
 
 /// The threads of a plugin that has attached: the main one, the watch, and a sanitizer's own.
 constexpr std::size_t kThreadsAttached = mews::base::kIsThreadSanitized ? 3 : 2;
@@ -67,7 +61,7 @@ TEST_CASE("example: hello_plugin exits when hello_host is killed") {
   REQUIRE(::chmod(plugin_path.c_str(), 0700) == 0);
   const auto host =
       must(mews::os::spawn({.arguments = {host_path}, .environment = {}, .inherited_fds = {}}));
-  const EndOf end_of_host(host.pidfd.get());
+  const auto end_of_host = end_of(host.pidfd.get());
 
   pid_t plugin = 0;
   const bool is_stopped = eventually([&] {
@@ -78,7 +72,7 @@ TEST_CASE("example: hello_plugin exits when hello_host is killed") {
   must(mews::os::send_signal(host.pidfd.get(), SIGSTOP));
   REQUIRE(eventually([&] { return state_of(host.pid) == 'T'; }));
   const auto plugin_fd = must(mews::os::open_pidfd(plugin));
-  const EndOf end_of_plugin(plugin_fd.get());
+  const auto end_of_plugin = end_of(plugin_fd.get());
   must(mews::os::send_signal(plugin_fd.get(), SIGCONT));
   // It has attached, and waits for the next request.
   REQUIRE(eventually(

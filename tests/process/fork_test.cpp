@@ -85,7 +85,8 @@ void walk_channel(Walk& walk, mews::Channel& channel, std::span<mews::Loan> loan
     walk.call("try_send a loan", channel.try_send(std::move(loan)));
     walk.expect("a loan that was not sent", loan.is_valid());
   }
-  for (const std::span<const std::byte> bytes : {small, large}) {
+  using Bytes = std::span<const std::byte>;
+  for (const auto bytes : {Bytes(small), Bytes(large)}) {
     walk.call("send", channel.send(bytes));
     walk.call("send until", channel.send(bytes, {}, mews::forever));
     walk.call("try_send", channel.try_send(bytes));

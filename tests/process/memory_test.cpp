@@ -7,6 +7,7 @@
 
 #include "../support/catch.hpp"
 #include "../support/failing_new.hpp"
+#include "../unit/os_support.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/spawn.hpp"
 #include "site.hpp"
@@ -99,8 +100,7 @@ TEST_CASE("memory: wherever admit runs out of it, the next caller is admitted") 
     return eventually([&] {
       static_cast<void>(host.admit(0ms));
       host.process_events();
-      return host.stats().plugins == 0 &&
-             mews::os::wait_for_exit(joiner.pidfd.get(), std::chrono::seconds(0));
+      return host.stats().plugins == 0 && os_test::has_exited(joiner.pidfd.get());
     });
   };
   const auto admitted = with_each_allocation_failing(
