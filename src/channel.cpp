@@ -3,70 +3,52 @@
 
 #include <optional>
 
-#include "core/channel_core.hpp"
+#include "core/channel_slow.hpp"
 
 namespace mews {
 namespace {
 
-using detail::Patience;
+using detail::Timeout;
 using Core = std::shared_ptr<detail::ChannelCore>;
 
-/// What every call of an empty channel returns. Apart, so that it costs the other calls nothing.
+Error empty_channel() noexcept {
+  return Error(ErrorCode::invalid_argument,
+               "this channel is empty: it was moved from, or it is a host's, which has one with "
+               "each of its plugins");
+}
 template <class T>
-[[gnu::cold, gnu::noinline]] Result<T> refused() noexcept {
-  return fail(
-      ErrorCode::invalid_argument,
-      "this channel is empty: it was moved from, or it is a host's, which has one with each "
-      "of its plugins");
+Result<T> refused() noexcept {
+  return tl::unexpected<Error>(empty_channel());
 }
 
-// The one named result of each of these is what the caller gets: nothing is moved.
-Result<Loan> loan_of(detail::ChannelCore& core, std::size_t bytes, Patience patience) {
+Result<Loan> loan_from(const Core& core, std::size_t bytes, Timeout timeout) {
+  if (!core) return refused<Loan>();
   Result<Loan> loan;
-  core.loan(loan, bytes, patience);
+  core->loan(loan, bytes, timeout);
   return loan;
-}
-Result<Loan> aligned_loan_of(detail::ChannelCore& core, std::size_t bytes, std::size_t alignment,
-                             Patience patience) {
-  Result<Loan> loan;
-  core.loan_aligned(loan, bytes, alignment, patience);
-  return loan;
-}
-Result<Message> message_of(detail::ChannelCore& core, Patience patience) {
-  Result<Message> message;
-  core.receive(message, patience);
-  return message;
-}
-
-Result<Loan> loan_from(const Core& core, std::size_t bytes, Patience patience) {
-  return core ? loan_of(*core, bytes, patience) : refused<Loan>();
 }
 Result<Loan> loan_from(const Core& core, std::size_t bytes, std::size_t alignment,
-                       Patience patience) {
-  return core ? aligned_loan_of(*core, bytes, alignment, patience) : refused<Loan>();
-}
-Result<Message> message_from(const Core& core, Patience patience) {
-  return core ? message_of(*core, patience) : refused<Message>();
-}
-template <class Payload>
-Result<void> send_by(const Core& core, Payload&& payload, Envelope envelope, Patience patience) {
-  return core ? core->send(payload, envelope, patience) : refused<void>();
+                       Timeout timeout) {
+  if (!core) return refused<Loan>();
+  Result<Loan> loan;
+  core->loan_aligned(loan, bytes, alignment, timeout);
+  return loan;
 }
 Result<std::size_t> batch_from(const Core& core, VisitRef visit, std::size_t limit,
-                               Patience patience) {
-  return core ? core->receive_batch(visit, limit, patience) : refused<std::size_t>();
+                               Timeout timeout) {
+  return core ? core->receive_batch(visit, limit, timeout) : refused<std::size_t>();
 }
 
 /// One thread's turn on a shared sender.
 class InTurn {
  public:
-  /// Waits for it as far as `patience` goes, which is then what is left of it.
-  InTurn(detail::ChannelCore& core, Patience& patience) : turn_(core.shared_turn()) {
+  /// Waits for it as far as `timeout` goes, which is then what is left of it.
+  InTurn(detail::ChannelCore& core, Timeout& timeout) : turn_(core.shared_turn()) {
     // Before the turn: in a forked child it may never come.
     if (!core.session().is_own()) {
       failed_ = ErrorCode::wrong_process;
     } else if (!turn_.try_enter()) {
-      failed_ = patience.may_wait() ? wait(core, patience) : ErrorCode::would_block;
+      failed_ = timeout.may_wait() ? wait(core, timeout) : ErrorCode::would_block;
     }
   }
   InTurn(const InTurn&) = delete;
@@ -86,9 +68,9 @@ class InTurn {
   }
 
  private:
-  std::optional<ErrorCode> wait(detail::ChannelCore& core, Patience& patience) {
-    const auto until = core.session().until(patience);
-    patience = Patience::of(until);
+  std::optional<ErrorCode> wait(detail::ChannelCore& core, Timeout& timeout) {
+    const auto until = core.session().until(timeout);
+    timeout = Timeout::of(until);
     const detail::WakeOnStop stop(until, [this] { turn_.interrupt(); });
     switch (turn_.enter(until.deadline, [&until] { return until.is_cancelled(); })) {
       case sync::Turned::entered:
@@ -106,11 +88,10 @@ class InTurn {
 };
 
 template <class Payload>
-Result<void> send_in_turn(const Core& core, Payload&& payload, Envelope envelope,
-                          Patience patience) {
+Result<void> send_in_turn(const Core& core, Payload&& payload, Envelope envelope, Timeout timeout) {
   if (!core) return refused<void>();
-  InTurn turn(*core, patience);
-  return turn.run([&] { return core->send(payload, envelope, patience); });
+  InTurn turn(*core, timeout);
+  return turn.run([&] { return core->send(payload, envelope, timeout); });
 }
 
 }  // namespace
@@ -120,71 +101,34 @@ Channel::Channel(Channel&&) noexcept = default;
 Channel& Channel::operator=(Channel&&) noexcept = default;
 Channel::~Channel() = default;
 
-Result<Loan> Channel::loan(std::size_t bytes) {
-  return loan_from(core_, bytes, Patience::usual());
+Error Channel::refusal() noexcept {
+  return empty_channel();
 }
-Result<Loan> Channel::loan(std::size_t bytes, Deadline deadline, const std::stop_token& stop) {
-  return loan_from(core_, bytes, {deadline, stop});
-}
-Result<Loan> Channel::try_loan(std::size_t bytes) {
-  return loan_from(core_, bytes, Patience::none());
-}
+
 Result<Loan> Channel::loan(std::size_t bytes, std::size_t alignment) {
-  return loan_from(core_, bytes, alignment, Patience::usual());
+  return loan_from(core_, bytes, alignment, Timeout::usual());
 }
 Result<Loan> Channel::loan(std::size_t bytes, std::size_t alignment, Deadline deadline,
                            const std::stop_token& stop) {
   return loan_from(core_, bytes, alignment, {deadline, stop});
 }
 Result<Loan> Channel::try_loan(std::size_t bytes, std::size_t alignment) {
-  return loan_from(core_, bytes, alignment, Patience::none());
-}
-
-Result<void> Channel::send(Loan&& loan, Envelope envelope) {
-  return send_by(core_, loan, envelope, Patience::usual());
-}
-Result<void> Channel::send(Loan&& loan, Envelope envelope, Deadline deadline,
-                           const std::stop_token& stop) {
-  return send_by(core_, loan, envelope, {deadline, stop});
-}
-Result<void> Channel::try_send(Loan&& loan, Envelope envelope) {
-  return send_by(core_, loan, envelope, Patience::none());
-}
-
-Result<void> Channel::send(std::span<const std::byte> bytes, Envelope envelope) {
-  return send_by(core_, bytes, envelope, Patience::usual());
-}
-Result<void> Channel::send(std::span<const std::byte> bytes, Envelope envelope, Deadline deadline,
-                           const std::stop_token& stop) {
-  return send_by(core_, bytes, envelope, {deadline, stop});
-}
-Result<void> Channel::try_send(std::span<const std::byte> bytes, Envelope envelope) {
-  return send_by(core_, bytes, envelope, Patience::none());
+  return loan_from(core_, bytes, alignment, Timeout::none());
 }
 
 Result<std::size_t> Channel::try_send_batch(std::span<Loan> loans, Envelope envelope) {
   return core_ ? core_->try_send_batch(loans, envelope) : refused<std::size_t>();
 }
 
-Result<Message> Channel::receive() {
-  return message_from(core_, Patience::usual());
-}
-Result<Message> Channel::receive(Deadline deadline, const std::stop_token& stop) {
-  return message_from(core_, {deadline, stop});
-}
-Result<Message> Channel::try_receive() {
-  return message_from(core_, Patience::none());
-}
-
 Result<std::size_t> Channel::receive_batch(VisitRef visit, std::size_t limit) {
-  return batch_from(core_, visit, limit, Patience::usual());
+  return batch_from(core_, visit, limit, Timeout::usual());
 }
 Result<std::size_t> Channel::receive_batch(VisitRef visit, std::size_t limit, Deadline deadline,
                                            const std::stop_token& stop) {
   return batch_from(core_, visit, limit, {deadline, stop});
 }
 Result<std::size_t> Channel::try_receive_batch(VisitRef visit, std::size_t limit) {
-  return batch_from(core_, visit, limit, Patience::none());
+  return batch_from(core_, visit, limit, Timeout::none());
 }
 
 SharedSender Channel::shared() {
@@ -204,48 +148,48 @@ SharedSender::SharedSender(std::shared_ptr<detail::ChannelCore> core) noexcept
     : core_(std::move(core)) {}
 
 Result<Loan> SharedSender::loan(std::size_t bytes) {
-  return loan_from(core_, bytes, Patience::usual());
+  return loan_from(core_, bytes, Timeout::usual());
 }
 Result<Loan> SharedSender::loan(std::size_t bytes, Deadline deadline, const std::stop_token& stop) {
   return loan_from(core_, bytes, {deadline, stop});
 }
 Result<Loan> SharedSender::try_loan(std::size_t bytes) {
-  return loan_from(core_, bytes, Patience::none());
+  return loan_from(core_, bytes, Timeout::none());
 }
 Result<Loan> SharedSender::loan(std::size_t bytes, std::size_t alignment) {
-  return loan_from(core_, bytes, alignment, Patience::usual());
+  return loan_from(core_, bytes, alignment, Timeout::usual());
 }
 Result<Loan> SharedSender::loan(std::size_t bytes, std::size_t alignment, Deadline deadline,
                                 const std::stop_token& stop) {
   return loan_from(core_, bytes, alignment, {deadline, stop});
 }
 Result<Loan> SharedSender::try_loan(std::size_t bytes, std::size_t alignment) {
-  return loan_from(core_, bytes, alignment, Patience::none());
+  return loan_from(core_, bytes, alignment, Timeout::none());
 }
 
 Result<void> SharedSender::send(Loan&& loan, Envelope envelope) {
-  return send_in_turn(core_, loan, envelope, Patience::usual());
+  return send_in_turn(core_, loan, envelope, Timeout::usual());
 }
 Result<void> SharedSender::send(Loan&& loan, Envelope envelope, Deadline deadline,
                                 const std::stop_token& stop) {
   return send_in_turn(core_, loan, envelope, {deadline, stop});
 }
 Result<void> SharedSender::try_send(Loan&& loan, Envelope envelope) {
-  return send_in_turn(core_, loan, envelope, Patience::none());
+  return send_in_turn(core_, loan, envelope, Timeout::none());
 }
 Result<void> SharedSender::send(std::span<const std::byte> bytes, Envelope envelope) {
-  return send_in_turn(core_, bytes, envelope, Patience::usual());
+  return send_in_turn(core_, bytes, envelope, Timeout::usual());
 }
 Result<void> SharedSender::send(std::span<const std::byte> bytes, Envelope envelope,
                                 Deadline deadline, const std::stop_token& stop) {
   return send_in_turn(core_, bytes, envelope, {deadline, stop});
 }
 Result<void> SharedSender::try_send(std::span<const std::byte> bytes, Envelope envelope) {
-  return send_in_turn(core_, bytes, envelope, Patience::none());
+  return send_in_turn(core_, bytes, envelope, Timeout::none());
 }
 Result<std::size_t> SharedSender::try_send_batch(std::span<Loan> loans, Envelope envelope) {
   if (!core_) return refused<std::size_t>();
-  auto none = Patience::none();
+  auto none = Timeout::none();
   InTurn turn(*core_, none);
   return turn.run([&] { return core_->try_send_batch(loans, envelope); });
 }

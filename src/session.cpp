@@ -10,8 +10,9 @@
 #include "core/guest_core.hpp"
 #include "core/host_core.hpp"
 #include "core/joining.hpp"
-#include "core/owner.hpp"
-#include "mews/base/kept.hpp"
+#include "core/stats.hpp"
+#include "mews/base/leak.hpp"
+#include "mews/detail/fork_stamp.hpp"
 
 namespace mews {
 
@@ -19,13 +20,13 @@ struct Session::State {
   std::shared_ptr<detail::HostCore> host;
   std::unique_ptr<detail::GuestCore> guest;
   std::optional<Channel> channel;  ///< of a host: empty
-  detail::Owner owner;
-  base::Kept kept;
+  detail::ForkStamp origin;
+  base::LeakedNode kept;
 
   /// Why what only a host can do cannot be done here. Comes before any lock: a forked child may
   /// have it as another thread of its parent's had.
   [[nodiscard]] std::optional<Error> why_not_host() const {
-    if (!owner.is_this_process()) return Error(ErrorCode::wrong_process);
+    if (!origin.is_this_process()) return Error(ErrorCode::wrong_process);
     if (host) return std::nullopt;
     return Error(ErrorCode::invalid_argument, "only the session that made the arena can do this");
   }
@@ -57,9 +58,9 @@ Session& Session::operator=(Session&& other) noexcept {
 
 Session::~Session() {
   if (!state_) return;
-  if (!state_->owner.is_this_process()) {
+  if (!state_->origin.is_this_process()) {
     // A copy, whose end would touch what is the parent's.
-    base::keep_for_ever(state_.release()->kept);
+    base::leak_on_purpose(state_.release()->kept);
     return;
   }
   state_->channel.reset();
@@ -158,17 +159,17 @@ Result<ShutdownReport> Session::shutdown(Deadline deadline) try {
 }
 
 Stats Session::stats() const {
-  if (!state_->owner.is_this_process()) return {};
+  if (!state_->origin.is_this_process()) return {};
   return detail::stats_of(state_->host ? *state_->host->session() : *state_->guest->session());
 }
 
 int Session::watch_fd() const noexcept {
-  return state_->host ? state_->host->watch().fd() : state_->guest->watch().fd();
+  return state_->host ? state_->host->reactor().fd() : state_->guest->reactor().fd();
 }
 
 void Session::process_events() {
-  if (!state_->owner.is_this_process()) return;
-  (state_->host ? state_->host->watch() : state_->guest->watch()).dispatch();
+  if (!state_->origin.is_this_process()) return;
+  (state_->host ? state_->host->reactor() : state_->guest->reactor()).dispatch();
 }
 
 }  // namespace mews

@@ -141,17 +141,17 @@ CasePtr slab_handed_over(std::uint64_t bytes) {
     mem::Slab slab;
     claim(slab, pool, bytes);
     const auto header = slab.word;
-    require(pool.send(slab, kLane), "a slab could not be sent");
+    require(pool.mark_in_flight(slab, kLane), "a slab could not be sent");
     return Handle{header, slab.first.value(), layout::TruthWord::unpack(slab.word).generation};
   };
   const auto free = [=](const Handle& handle) {
     auto& pool = shared->of(kSecondPeer);
-    const mem::SlabPool::Claim named{.size_class = id.value(),
-                                     .index = handle.index,
-                                     .generation = handle.generation,
-                                     .bytes = bytes};
+    const mem::SlabHandle named{.size_class = id.value(),
+                                .index = handle.index,
+                                .generation = handle.generation,
+                                .bytes = bytes};
     mem::Slab slab;
-    require(!pool.take(slab, named, kLane, kFirstPeer), "a slab could not be taken");
+    require(!pool.accept(slab, named, kLane, kFirstPeer), "a slab could not be taken");
     read_header(slab, handle.header);
     pool.release(slab);
   };

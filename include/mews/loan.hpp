@@ -12,6 +12,7 @@
 #include "mews/base/block_cache.hpp"
 #include "mews/base/lifetime.hpp"
 #include "mews/base/visible.hpp"
+#include "mews/detail/peer_context.hpp"
 #include "mews/error.hpp"
 #include "mews/layout/limits.hpp"
 #include "mews/mem/slab.hpp"
@@ -19,10 +20,7 @@
 namespace MEWS_VISIBLE mews {
 
 namespace detail {
-class SessionCore;
 class ChannelCore;
-/// Gives a slab back to its arena and wakes who waits for one.
-MEWS_VISIBLE void release_slab(SessionCore& core, const mem::Slab& slab) noexcept;
 /// What is wrong with a payload of `bytes` at `data` as the place of an object; nothing for null.
 [[nodiscard]] MEWS_VISIBLE Error misfit(const std::byte* data, std::size_t bytes,
                                         std::size_t object_bytes,
@@ -54,7 +52,7 @@ class Payload {
 
   void reset() noexcept {
     if (slab_.count != 0) {
-      release_slab(*core_, slab_);
+      core_->release(slab_);
     } else if (data_ != nullptr) {
       base::put_block(data_);
     }
@@ -72,7 +70,7 @@ class Payload {
     bytes_ = bytes;
   }
   /// `slab()` has been filled in.
-  void become_slab(SessionCore& core, std::size_t bytes) noexcept {
+  void become_slab(PeerContext& core, std::size_t bytes) noexcept {
     data_ = slab_.data;
     bytes_ = bytes;
     core_ = &core;
@@ -84,12 +82,12 @@ class Payload {
   void set_size(std::size_t bytes) noexcept { bytes_ = bytes; }
   [[nodiscard]] std::byte* data() const noexcept { return data_; }
   [[nodiscard]] mem::Slab& slab() noexcept { return slab_; }
-  [[nodiscard]] SessionCore* core() const noexcept { return core_; }
+  [[nodiscard]] PeerContext* core() const noexcept { return core_; }
 
  private:
   std::byte* data_ = nullptr;  ///< null: no payload
   std::size_t bytes_ = 0;
-  SessionCore* core_ = nullptr;  ///< of a slab
+  PeerContext* core_ = nullptr;  ///< of a slab
   mem::Slab slab_{};             ///< no slabs: the payload is in a block
 };
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /// All that a host or a plugin needs.
-#include "mews/base/deadline.hpp"
 #include "mews/channel.hpp"
+#include "mews/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/ids.hpp"
 #include "mews/loan.hpp"

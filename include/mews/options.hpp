@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "mews/base/deadline.hpp"
 #include "mews/base/visible.hpp"
+#include "mews/deadline.hpp"
 #include "mews/process_options.hpp"
 
 namespace MEWS_VISIBLE mews {

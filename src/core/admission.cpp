@@ -114,7 +114,8 @@ Error HostCore::Admission::nobody_came(std::uint64_t passed_over_before) const {
                "the last that asked was passed over: " + passed_over_->message());
 }
 
-Result<HostCore::Cast> HostCore::Admission::admit(Deadline deadline, const std::stop_token& stop) {
+Result<HostCore::PluginParts> HostCore::Admission::admit(Deadline deadline,
+                                                         const std::stop_token& stop) {
   const std::stop_callback on_stop(stop, [this] { wake(); });
   std::unique_lock lock(mutex_);
   const auto passed_over_before = passed_over_count_;
@@ -145,7 +146,7 @@ Result<HostCore::Cast> HostCore::Admission::admit(Deadline deadline, const std::
 Deadline HostCore::Admission::next_patience() const noexcept {
   auto next = Deadline(forever).at();
   for (const auto& caller : callers_)
-    next = std::min(next, caller.patience.at());
+    next = std::min(next, caller.deadline.at());
   return next;
 }
 
@@ -172,7 +173,7 @@ HostCore::Admission::Outcome HostCore::Admission::serve(Deadline deadline) {
   }
   for (auto caller = callers_.begin(); caller != callers_.end();) {
     const auto late = caller++;
-    if (!late->patience.has_passed()) continue;
+    if (!late->deadline.has_passed()) continue;
     auto outcome = late->offered
                        ? settle(late)
                        : let_pass(late, Error(ErrorCode::timed_out, "it did not say its name"));
@@ -193,7 +194,7 @@ HostCore::Admission::Outcome HostCore::Admission::accept_all() {
     }
     caller->socket = std::move(*socket);
     caller->can_send_fds = !os::refuse_rights(caller->socket.get());
-    caller->patience = kPatience;
+    caller->deadline = kPatience;
     auto known = or_out_of_memory([&]() -> Result<void> {
       auto pidfd = identify(caller->socket.get(), caller->pid);
       if (!pidfd) return tl::unexpected(std::move(pidfd.error()));
@@ -229,19 +230,19 @@ Result<void> HostCore::Admission::offer(Caller& caller) {
   // Watched before it is offered a seat: from then on its death must be seen.
   auto cast = [&] {
     const Lock lock(host_.mutex_);
-    return host_.seat(plugin, caller.pid, std::move(caller.pidfd));
+    return host_.admit_process(plugin, caller.pid, std::move(caller.pidfd));
   }();
   if (!cast) return tl::unexpected(std::move(cast.error()));
   caller.offered = std::move(*cast);
-  caller.patience = kPatience;
+  caller.deadline = kPatience;
   auto& process = *caller.offered->process;
   auto sent = offer_seat(caller.socket.get(), host_.seat_of(process), kAtOnce);
   process.wake = {};
   return sent;
 }
 
-// It has said that it sits, or hung up, or its patience is over. Only the seat itself tells: it may
-// have sat down without a word, or too late for us to hear it; then it is in.
+// It has said that it sits, or hung up, or its deadline has passed. Only the seat itself tells: it
+// may have sat down without a word, or too late for us to hear it; then it is in.
 HostCore::Admission::Outcome HostCore::Admission::settle(Callers::iterator caller) {
   auto said = or_out_of_memory([&] { return receive_hello(caller->socket.get(), kAtOnce); });
   bool is_in = false;
@@ -258,7 +259,8 @@ HostCore::Admission::Outcome HostCore::Admission::settle(Callers::iterator calle
 
 HostCore::Admission::Outcome HostCore::Admission::let_pass(Callers::iterator caller, Error why) {
   (void)refuse_seat(caller->socket.get(), why.code(), kAtOnce);
-  if (!is_passed_over(why)) return see_off(caller, Result<Cast>(tl::unexpected(std::move(why))));
+  if (!is_passed_over(why))
+    return see_off(caller, Result<PluginParts>(tl::unexpected(std::move(why))));
   {
     const std::lock_guard lock(mutex_);
     passed_over_ = std::move(why);

@@ -12,7 +12,7 @@
 
 namespace mews::detail {
 
-/// A host's listener, and the callers that are at it: all are greeted at once, each with a patience
+/// A host's listener, and the callers that are at it: all are greeted at once, each with a deadline
 /// of its own, so that one that is silent delays nobody. A caller says its name (greeting), is
 /// offered a seat, and says that it has sat down (offered); that may take several calls of `admit`.
 ///
@@ -25,7 +25,7 @@ class HostCore::Admission {
   Admission& operator=(const Admission&) = delete;
   ~Admission();
 
-  [[nodiscard]] Result<Cast> admit(Deadline deadline, const std::stop_token& stop);
+  [[nodiscard]] Result<PluginParts> admit(Deadline deadline, const std::stop_token& stop);
   /// Whoever waits in `admit` looks whether it is to go on. Not with the host's mutex held.
   void wake() noexcept;
 
@@ -35,11 +35,12 @@ class HostCore::Admission {
     bool can_send_fds = false;  ///< then nobody may wait for its socket's end
     pid_t pid = -1;
     os::UniqueFd pidfd;
-    Deadline patience = forever;
-    std::optional<Cast> offered;
+    Deadline deadline = forever;
+    std::optional<PluginParts> offered;
   };
   using Callers = std::list<Caller>;
-  using Outcome = std::optional<Result<Cast>>;  ///< what an `admit` returns; nothing: it goes on
+  using Outcome =
+      std::optional<Result<PluginParts>>;  ///< what an `admit` returns; nothing: it goes on
 
   Admission(HostCore& host, os::UniqueFd listener, os::UniqueFd poll, os::UniqueFd wake) noexcept
       : host_(host),

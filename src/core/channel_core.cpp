@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "channel_core.hpp"
+#include "channel_slow.hpp"
 
 #include <fmt/format.h>
 
@@ -10,30 +10,40 @@
 
 namespace mews::detail {
 
-ChannelCore::ChannelCore(std::shared_ptr<SessionCore> session, PeerId plugin,
+ChannelCore::ChannelCore(std::shared_ptr<PeerContext> context, PeerId plugin,
                          std::shared_ptr<os::WakeEnd> wake)
-    : session_(std::move(session)),
-      other_(session_->self() == kHostPeer ? plugin : kHostPeer),
-      out_(session_->self() == kHostPeer ? lane_to_plugin(channel_of(plugin))
+    : context_(std::move(context)),
+      other_(context_->self() == kHostPeer ? plugin : kHostPeer),
+      out_(context_->self() == kHostPeer ? lane_to_plugin(channel_of(plugin))
                                          : lane_to_host(channel_of(plugin))),
-      in_(session_->self() == kHostPeer ? lane_to_host(channel_of(plugin))
+      in_(context_->self() == kHostPeer ? lane_to_host(channel_of(plugin))
                                         : lane_to_plugin(channel_of(plugin))),
-      wake_(std::move(wake)),
-      out_data_(session_->arena().lane(out_).data_bell),
-      out_space_(session_->arena().lane(out_).space_bell),
-      in_data_(session_->arena().lane(in_).data_bell),
-      in_space_(session_->arena().lane(in_).space_bell),
-      producer_(session_->arena().lane(out_), session_->arena().cells(out_)),
-      send_spin_(session_->spin_limit()),
-      consumer_(session_->arena().lane(in_), session_->arena().cells(in_)),
-      receive_spin_(session_->spin_limit()) {}
+      out_data_(context_->arena().lane(out_).data_bell),
+      out_space_(context_->arena().lane(out_).space_bell),
+      in_data_(context_->arena().lane(in_).data_bell),
+      in_space_(context_->arena().lane(in_).space_bell),
+      slow_(std::make_unique<Slow>(std::move(wake), context_->spin_limit())),
+      producer_(context_->arena().lane(out_), context_->arena().cells(out_)),
+      consumer_(context_->arena().lane(in_), context_->arena().cells(in_)) {}
 
-void ChannelCore::loan(Result<Loan>& out, std::size_t bytes, Patience patience) {
-  if (!session_->is_own()) {
+ChannelCore::~ChannelCore() = default;
+
+sync::Turn& ChannelCore::shared_turn() noexcept {
+  return slow_->shared_turn;
+}
+int ChannelCore::event_fd() const noexcept {
+  return slow_->wake->event_fd();
+}
+int ChannelCore::hang_up_fd() const noexcept {
+  return slow_->wake->hang_up_fd();
+}
+
+void ChannelCore::loan_slow(Result<Loan>& out, std::size_t bytes, Timeout timeout) {
+  if (!context_->is_own()) {
     out = fail(ErrorCode::wrong_process);
     return;
   }
-  if (bytes > layout::kMaxInlineBytes) return loan_slab(out, bytes, bytes, patience);
+  if (bytes > layout::kMaxInlineBytes) return loan_slab(out, bytes, bytes, timeout);
   auto* const block = base::get_block();
   if (block == nullptr) {
     out = fail(ErrorCode::out_of_memory);
@@ -45,8 +55,8 @@ void ChannelCore::loan(Result<Loan>& out, std::size_t bytes, Patience patience) 
 // Slabs of a page and more are aligned to a page, smaller ones to their size: where the alignment
 // asks for more than the payload does, a larger slab serves it.
 void ChannelCore::loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t alignment,
-                               Patience patience) {
-  if (!session_->is_own()) {
+                               Timeout timeout) {
+  if (!context_->is_own()) {
     out = fail(ErrorCode::wrong_process);
     return;
   }
@@ -57,8 +67,8 @@ void ChannelCore::loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t
                }));
     return;
   }
-  if (alignment <= base::kBlockAlignment) return loan(out, bytes, patience);
-  const auto& geometry = session_->arena().geometry();
+  if (alignment <= base::kBlockAlignment) return loan(out, bytes, timeout);
+  const auto& geometry = context_->arena().geometry();
   const auto largest = geometry.classes[geometry.class_count - 1].slab_bytes;
   if (alignment > largest) {
     out = fail(ErrorCode::invalid_argument, detail_text([&] {
@@ -67,24 +77,24 @@ void ChannelCore::loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t
                }));
     return;
   }
-  loan_slab(out, bytes, std::max(bytes, alignment), patience);
+  loan_slab(out, bytes, std::max(bytes, alignment), timeout);
 }
 
 /// `room` is what the slab must have room for, at least `bytes`.
 void ChannelCore::loan_slab(Result<Loan>& out, std::size_t bytes, std::size_t room,
-                            Patience patience) {
+                            Timeout timeout) {
   auto& payload = out->payload_;
-  auto claimed = session_->claim(payload.slab(), room, patience);
+  auto claimed = context_->claim(payload.slab(), room, timeout);
   if (!claimed) {
     out = tl::unexpected(std::move(claimed.error()));
     return;
   }
-  session_->count_out();
-  payload.become_slab(*session_, bytes);
+  context_->count_out();
+  payload.become_slab(*context_, bytes);
 }
 
-void ChannelCore::ring(const sync::Doorbell& bell) {
-  if (bell.ring(fence())) wake_->signal_other();
+void ChannelCore::ring_slow(const sync::Doorbell& bell) noexcept {
+  if (bell.ring(fence())) slow_->wake->signal_other();
 }
 
 // The light fence is right once the other process says that it is registered too. Until it has
@@ -94,14 +104,14 @@ sync::RingFence ChannelCore::fence() noexcept {
   if (is_light_.load(std::memory_order_relaxed)) return sync::RingFence::light;
   // Acquire: its registration came before.
   const bool is_light = os::has_light_fence() &&
-                        session_->arena().peer(other_).fences.load(std::memory_order_acquire) == 1;
+                        context_->arena().peer(other_).fences.load(std::memory_order_acquire) == 1;
   is_light_.store(is_light, std::memory_order_relaxed);
   return sync::RingFence::full;
 }
 
 void ChannelCore::end(ErrorCode why, std::string how) noexcept {
-  std::call_once(end_once_, [&] {
-    end_how_ = std::move(how);
+  std::call_once(slow_->end_once, [&] {
+    slow_->end_how = std::move(how);
     // seq_cst: before the bells and before the host's reclaiming scan; its partners are the
     // waiters' looks after arming and the sender's look after held -> in_flight.
     ended_.store(static_cast<int>(why), std::memory_order_seq_cst);
@@ -110,7 +120,7 @@ void ChannelCore::end(ErrorCode why, std::string how) noexcept {
   (void)out_space_.ring_always();
   // Whatever the bell says: the other end may have died after it cleared the event loop's bit and
   // before it signalled.
-  wake_->signal_own();
+  slow_->wake->signal_own();
 }
 
 void ChannelCore::leave() noexcept {
@@ -118,7 +128,7 @@ void ChannelCore::leave() noexcept {
   if (ended()) return;
   (void)close();
   // Release: before the bell, whose fence is what a sender's look after arming pairs with.
-  session_->arena().lane(in_).reader_left.store(1, std::memory_order_release);
+  context_->arena().lane(in_).reader_left.store(1, std::memory_order_release);
   (void)in_space_.ring_always();
 }
 
@@ -132,20 +142,20 @@ tl::unexpected<Error> ChannelCore::failure(ErrorCode code) const {
   if (code == ErrorCode::out_of_memory) {
     return fail(code, "for the next message's pages: it stays, and the next receive tries again");
   }
-  return ended() == code ? fail(code, detail_text([this] { return end_how_; })) : fail(code);
+  return ended() == code ? fail(code, detail_text([this] { return slow_->end_how; })) : fail(code);
 }
 
-std::vector<mem::SlabPool::Claim> ChannelCore::published() const {
-  std::vector<mem::SlabPool::Claim> claims;
-  ring::walk_published(session_->arena().cells(in_), consumer_.position(),
+std::vector<mem::SlabHandle> ChannelCore::published() const {
+  std::vector<mem::SlabHandle> handles;
+  ring::walk_published(context_->arena().cells(in_), consumer_.position(),
                        [&](const layout::Descriptor& record) {
                          if (record.slab_class == layout::kNoClass) return;
-                         claims.push_back({.size_class = record.slab_class,
-                                           .index = record.slab_index,
-                                           .generation = record.generation,
-                                           .bytes = record.bytes});
+                         handles.push_back({.size_class = record.slab_class,
+                                            .index = record.slab_index,
+                                            .generation = record.generation,
+                                            .bytes = record.bytes});
                        });
-  return claims;
+  return handles;
 }
 
 }  // namespace mews::detail

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
-#include "channel_core.hpp"
+#include "channel_slow.hpp"
+#include "look_timer.hpp"
 #include "texts.hpp"
 
 // The way of a message in: role, record, slab in_flight -> held, on to the next record, cells
@@ -10,19 +11,15 @@ namespace mews::detail {
 
 using layout::Descriptor;
 
-void ChannelCore::give_back_cells(ring::Look last_look) {
-  if (consumer_.release_cells(last_look)) ring(in_space_);
-}
-
-std::optional<ErrorCode> ChannelCore::next(Descriptor& record) {
-  if (receive_failed_) return receive_failed_;
+ChannelCore::Tried ChannelCore::next(Descriptor& record) {
+  if (receive_failed_) return refused(*receive_failed_);
   if (is_loop_armed_) disarm_loop();
   // Before the look: what was published before the end is seen by the look. Acquire: as the end.
   const bool has_ended = ended_.load(std::memory_order_acquire) >= 0;
   const auto look = consumer_.look(record);
   if (look == ring::Look::empty) {
     give_back_cells(look);
-    return has_ended ? ended() : ErrorCode::would_block;
+    return refused(has_ended ? *ended() : ErrorCode::would_block);
   }
   if (look == ring::Look::corrupt) {
     receive_failed_ = ErrorCode::peer_corrupt;
@@ -31,56 +28,49 @@ std::optional<ErrorCode> ChannelCore::next(Descriptor& record) {
     give_back_cells(ring::Look::empty);
     receive_failed_ = ErrorCode::closed;
   }
-  return receive_failed_;
-}
-
-std::optional<ErrorCode> ChannelCore::take_payload(const Descriptor& record, Payload& payload) {
-  if (record.slab_class == layout::kNoClass) {
-    auto* const block = base::get_block();
-    // Then the record stays where it is.
-    if (block == nullptr) return ErrorCode::out_of_memory;
-    consumer_.copy_inline(
-        record, std::span<std::byte, layout::kMaxInlineBytes>(block, layout::kMaxInlineBytes));
-    payload.become_inline(block, record.bytes);
-    return {};
-  }
-  const mem::SlabPool::Claim claim{.size_class = record.slab_class,
-                                   .index = record.slab_index,
-                                   .generation = record.generation,
-                                   .bytes = record.bytes};
-  if (const auto failed = session_->pool().take(payload.slab(), claim, in_, other_)) {
-    // Without memory for its pages the record stays, and the next call tries again.
-    if (failed == ErrorCode::peer_corrupt) receive_failed_ = failed;
-    return failed;
-  }
-  session_->count_out();
-  payload.become_slab(*session_, record.bytes);
+  if (receive_failed_) return refused(*receive_failed_);
   return {};
 }
 
-std::optional<ErrorCode> ChannelCore::take(Message& message) {
+ChannelCore::Tried ChannelCore::take_payload(const Descriptor& record, Payload& payload) {
+  if (take_fast(record, payload)) return {};
+  // The record stays where it is when there is no memory, and the next call tries again.
+  if (record.slab_class == layout::kNoClass) return refused(ErrorCode::out_of_memory);
+  const mem::SlabHandle handle{.size_class = record.slab_class,
+                               .index = record.slab_index,
+                               .generation = record.generation,
+                               .bytes = record.bytes};
+  if (const auto failed = context_->pool().accept(payload.slab(), handle, in_, other_)) {
+    if (failed == ErrorCode::peer_corrupt) receive_failed_ = failed;
+    return refused(*failed);
+  }
+  context_->count_out();
+  payload.become_slab(*context_, record.bytes);
+  return {};
+}
+
+ChannelCore::Tried ChannelCore::take(Message& message) {
   Descriptor record;
-  if (const auto failed = next(record)) return failed;
-  if (const auto failed = take_payload(record, message.payload_)) return failed;
+  if (auto found = next(record); !found) return found;
+  if (auto taken = take_payload(record, message.payload_); !taken) return taken;
   message.envelope_ = {.type = record.type, .correlation = record.correlation};
   consumer_.advance(record);
   give_back_cells(ring::Look::record);
   return {};
 }
 
-std::optional<ErrorCode> ChannelCore::visit_all(Visit visit, std::size_t limit,
-                                                std::size_t& count) {
+ChannelCore::Tried ChannelCore::visit_all(Visit visit, std::size_t limit, std::size_t& count) {
   for (count = 0; count < limit; ++count) {
     Descriptor record;
-    if (const auto failed = next(record)) return count > 0 ? Code() : failed;
+    if (auto found = next(record); !found) return count > 0 ? Tried() : found;
     const Envelope envelope{.type = record.type, .correlation = record.correlation};
     if (record.slab_class == layout::kNoClass) {
       visit({consumer_.inline_payload(record), envelope});
       consumer_.advance(record);
     } else {
       Message message;
-      if (const auto failed = take_payload(record, message.payload_)) {
-        return count > 0 ? Code() : failed;
+      if (auto taken = take_payload(record, message.payload_); !taken) {
+        return count > 0 ? Tried() : taken;
       }
       consumer_.advance(record);
       visit({message.bytes(), envelope});
@@ -97,54 +87,54 @@ bool ChannelCore::has_something() const noexcept {
 
 Result<void> ChannelCore::wait_for_record(const Until& until) {
   const auto began = Deadline::Clock::now();
-  if (receive_spin_.spin([this] { return has_something(); }, until.deadline)) return {};
+  if (slow_->receive_spin.spin([this] { return has_something(); }, until.deadline)) return {};
   for (;;) {
     const auto ticket = in_data_.arm(sync::Sleeper::futex);
     if (has_something()) return {};
     if (until.is_cancelled()) return fail(ErrorCode::cancelled);
     if (until.deadline.has_passed()) {
       return fail(ErrorCode::timed_out, detail_text([&] {
-                    return fmt::format("nothing came from {} for {}{}", session_->peer_name(other_),
+                    return fmt::format("nothing came from {} for {}{}", context_->peer_name(other_),
                                        duration_text(Deadline::Clock::now() - began),
-                                       session_->absence_text(other_));
+                                       context_->absence_text(other_));
                   }));
     }
-    receive_spin_.set_limit(session_->spin_limit());
-    in_data_.sleep(ticket, session_->next_look(until.deadline));
+    slow_->receive_spin.set_limit(context_->spin_limit());
+    in_data_.sleep(ticket, context_->next_look(until.deadline));
   }
 }
 
 template <class Attempt>
-Result<void> ChannelCore::receive_by(Patience patience, Attempt&& attempt) {
-  return in_role({receive_role_, in_data_}, patience, attempt,
+Result<void> ChannelCore::receive_by(Timeout timeout, Attempt&& attempt) {
+  return in_role({receive_role_, in_data_}, timeout, attempt,
                  [this](const Until& until) { return wait_for_record(until); });
 }
 
-void ChannelCore::receive(Result<Message>& out, Patience patience) {
-  auto received = receive_by(patience, [&] { return take(*out); });
+void ChannelCore::receive_slow(Result<Message>& out, Timeout timeout) {
+  auto received = receive_by(timeout, [&] { return take(*out); });
   if (!received) out = tl::unexpected(std::move(received.error()));
 }
 
-Result<std::size_t> ChannelCore::receive_batch(Visit visit, std::size_t limit, Patience patience) {
+Result<std::size_t> ChannelCore::receive_batch(Visit visit, std::size_t limit, Timeout timeout) {
   if (limit == 0) return fail(ErrorCode::invalid_argument, "a batch of at most 0 messages");
   std::size_t count = 0;
-  auto received = receive_by(patience, [&] { return visit_all(visit, limit, count); });
+  auto received = receive_by(timeout, [&] { return visit_all(visit, limit, count); });
   if (!received) return tl::unexpected(std::move(received.error()));
   return count;
 }
 
 Result<bool> ChannelCore::arm_event() {
-  if (!session_->is_own()) return fail(ErrorCode::wrong_process);
-  const sync::RoleHold role(receive_role_);
+  if (!context_->is_own()) return fail(ErrorCode::wrong_process);
+  const sync::RoleGuard role(receive_role_);
   if (!role) return fail(ErrorCode::concurrent_use);
-  wake_->drain();
+  slow_->wake->drain();
   (void)in_data_.arm(sync::Sleeper::event_loop);
   // A doorbell's own sleeps are short then; an event loop's are not ours to bound.
   if (os::is_light_fence_broken()) {
     return fail(ErrorCode::os_error, "membarrier is forbidden since: an event could be missed");
   }
   if (has_something() || receive_failed_ || ended()) return false;
-  if (auto* timer = session_->look_timer()) {
+  if (auto* timer = context_->look_timer()) {
     is_loop_armed_ = true;
     // seq_cst: before the look whether the timer runs; partner: `look_for_loop`.
     loop_position_.store(consumer_.position(), std::memory_order_seq_cst);
@@ -168,7 +158,7 @@ bool ChannelCore::look_for_loop() noexcept {
   // Relaxed: the event is what wakes. ABA: positions only grow.
   if (loop_position_.compare_exchange_strong(position, kNoLoop, std::memory_order_relaxed,
                                              std::memory_order_relaxed)) {
-    wake_->signal_own();
+    slow_->wake->signal_own();
   }
   return false;
 }

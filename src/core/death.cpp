@@ -7,26 +7,28 @@ namespace mews::detail {
 
 // Order matters: first nobody sends to it any more, then what it left behind is freed, then those
 // who wait for slabs look again.
-void take_back(SessionCore& session, ChannelCore& channel, const Departed& plugin) {
+void recover_plugin(PeerContext& context, ChannelCore& channel, std::uint32_t epoch,
+                    const std::string& how) {
   using layout::PeerState;
   using layout::SeatWord;
-  const auto& arena = session.arena();
-  const SeatWord left{PeerState::left, plugin.epoch};
-  const SeatWord dead{PeerState::dead, plugin.epoch};
+  const auto& arena = context.arena();
+  const auto plugin = channel.other();
+  const SeatWord left{PeerState::left, epoch};
+  const SeatWord dead{PeerState::dead, epoch};
   // Relaxed: says nothing of anything else.
-  const auto before = arena.peer(plugin.peer).seat.exchange(dead.pack(), std::memory_order_relaxed);
+  const auto before = arena.peer(plugin).seat.exchange(dead.pack(), std::memory_order_relaxed);
   const bool has_left = before == left.pack();
-  channel.end(has_left ? ErrorCode::closed : ErrorCode::peer_died, plugin.how);
+  channel.end(has_left ? ErrorCode::closed : ErrorCode::peer_died, how);
   const auto published = channel.published();
-  mem::reclaim(arena, {.peer = plugin.peer,
-                       .from_it = lane_to_host(channel_of(plugin.peer)),
-                       .to_it = lane_to_plugin(channel_of(plugin.peer)),
+  mem::reclaim(arena, {.peer = plugin,
+                       .from_it = lane_to_host(channel_of(plugin)),
+                       .to_it = lane_to_plugin(channel_of(plugin)),
                        .published = published});
-  session.ring_all_freed();
+  context.ring_all_freed();
 }
 
-void give_up(SessionCore& session, ChannelCore& channel, ErrorCode why) {
-  session.end(why);
+void on_host_death(PeerContext& context, ChannelCore& channel, ErrorCode why) {
+  context.end(why);
   channel.end(why, {});
 }
 

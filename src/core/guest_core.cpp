@@ -77,9 +77,9 @@ Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation) {
 }  // namespace
 
 Result<void> GuestCore::watch_host() {
-  auto watching = watch_->add(host_pidfd_.get(),
-                              [this] { give_up(*session_, *channel_, ErrorCode::host_died); });
-  if (watching) watching = watch_->add_hang_up(channel_->hang_up_fd(), [this] { on_hung_up(); });
+  auto watching = reactor_->add(
+      host_pidfd_.get(), [this] { on_host_death(*session_, *channel_, ErrorCode::host_died); });
+  if (watching) watching = reactor_->add_hang_up(channel_->hang_up_fd(), [this] { on_hung_up(); });
   if (!watching) return tl::unexpected(std::move(watching.error()));
   return {};
 }
@@ -89,7 +89,7 @@ void GuestCore::on_hung_up() {
   // Acquire: what it did in the arena before it left.
   const auto seat = session_->arena().peer(kHostPeer).seat.load(std::memory_order_acquire);
   const bool has_left = SeatWord::unpack(seat).state == PeerState::left;
-  give_up(*session_, *channel_, has_left ? ErrorCode::closed : ErrorCode::host_died);
+  on_host_death(*session_, *channel_, has_left ? ErrorCode::closed : ErrorCode::host_died);
 }
 
 Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
@@ -110,15 +110,15 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
   }
   // The seat comes last: whatever fails before can be tried again with the same invitation.
   std::unique_ptr<GuestCore> guest(new GuestCore);
-  guest->session_ = SessionCore::make(std::move(arena), invitation.peer, local);
+  guest->session_ = PeerContext::make(std::move(arena), invitation.peer, local);
   const std::shared_ptr wake = os::plugin_wake_end(std::move(invitation.wake));
   guest->channel_ = std::make_shared<ChannelCore>(guest->session_, invitation.peer, wake);
   guest->host_pidfd_ = std::move(invitation.host_pidfd);
   // As long as there is no second thread: then it takes the kernel 2 us, afterwards 6 to 10 ms.
   (void)os::register_light_fence();
-  auto watch = Watch::make(local.watcher);
-  if (!watch) return tl::unexpected(std::move(watch.error()));
-  guest->watch_ = std::move(*watch);
+  auto reactor = Reactor::make(local.watcher);
+  if (!reactor) return tl::unexpected(std::move(reactor.error()));
+  guest->reactor_ = std::move(*reactor);
   if (!is_within) {  // a host in this very process does not die before its guest
     if (auto watching = guest->watch_host(); !watching) {
       return tl::unexpected(std::move(watching.error()));
@@ -137,7 +137,7 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
 }
 
 GuestCore::~GuestCore() {
-  if (watch_) watch_->stop();
+  if (reactor_) reactor_->stop();
   // While a loan, message or sender is out, the seat stays ours: the last one to go gives it up.
   if (is_seated_) channel_->leave();
 }

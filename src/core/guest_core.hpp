@@ -3,10 +3,10 @@
 
 #include <memory>
 
-#include "channel_core.hpp"
 #include "invitation.hpp"
-#include "session_core.hpp"
-#include "watcher.hpp"
+#include "mews/detail/channel_core.hpp"
+#include "mews/detail/peer_context.hpp"
+#include "reactor.hpp"
 
 namespace mews::detail {
 
@@ -22,19 +22,19 @@ class GuestCore {
   ~GuestCore();
 
   [[nodiscard]] const std::shared_ptr<ChannelCore>& channel() const noexcept { return channel_; }
-  [[nodiscard]] const std::shared_ptr<SessionCore>& session() const noexcept { return session_; }
-  [[nodiscard]] Watch& watch() noexcept { return *watch_; }
+  [[nodiscard]] const std::shared_ptr<PeerContext>& session() const noexcept { return session_; }
+  [[nodiscard]] Reactor& reactor() noexcept { return *reactor_; }
 
  private:
   GuestCore() = default;
   [[nodiscard]] Result<void> watch_host();
   void on_hung_up();
 
-  std::shared_ptr<SessionCore> session_;
+  std::shared_ptr<PeerContext> session_;
   bool is_seated_ = false;
   std::shared_ptr<ChannelCore> channel_;
   os::UniqueFd host_pidfd_;
-  std::unique_ptr<Watch> watch_;
+  std::unique_ptr<Reactor> reactor_;
 };
 
 }  // namespace mews::detail

@@ -11,17 +11,17 @@
 #include <string>
 #include <vector>
 
-#include "at_end.hpp"
-#include "channel_core.hpp"
 #include "invitation.hpp"
+#include "mews/detail/channel_core.hpp"
+#include "mews/detail/fork_stamp.hpp"
+#include "mews/detail/peer_context.hpp"
 #include "mews/options.hpp"
 #include "mews/os/named_memory.hpp"
 #include "mews/os/spawner.hpp"
-#include "owner.hpp"
 #include "process_plan.hpp"
-#include "session_core.hpp"
-#include "watch_timer.hpp"
-#include "watcher.hpp"
+#include "reactor.hpp"
+#include "reactor_timer.hpp"
+#include "scope_exit.hpp"
 
 namespace mews::detail {
 
@@ -44,9 +44,9 @@ struct PluginProcess : std::enable_shared_from_this<PluginProcess> {
   Deadline::Clock::time_point died{};
   std::string how;                 ///< how it ended, as far as it is known: for errors
   std::optional<PluginExit> exit;  ///< set once it is dead, and it is known how, or never will be
-  WatchTimer status_timer;         ///< while its status is still to be had
+  ReactorTimer status_timer;       ///< while its status is still to be had
   std::chrono::milliseconds status_delay{1};
-  Owner owner;
+  ForkStamp owner;
 };
 
 /// Before the second restart, and the wait that is doubled.
@@ -67,7 +67,7 @@ class PluginCore {
   bool is_retired = false;           ///< nobody can use a next process: there will be none
   std::optional<Error> not_started;  ///< why there is no next process where one was planned
   std::chrono::milliseconds delay{0};
-  WatchTimer restart_timer;
+  ReactorTimer restart_timer;
   std::shared_ptr<os::Spawner::Job> job;             ///< the restart that is under way
   std::deque<Deadline::Clock::time_point> restarts;  ///< within the window
 };
@@ -80,33 +80,34 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
 
   /// A plugin with the process that plays it now. The channel is here by itself, because a process
   /// that dies at once lets go of its own.
-  struct Cast {
+  struct PluginParts {
     std::shared_ptr<PluginCore> plugin;
     std::shared_ptr<PluginProcess> process;
     std::shared_ptr<ChannelCore> channel;
   };
-  [[nodiscard]] Result<Cast> spawn(const std::string& name, const std::vector<std::string>& command,
-                                   PluginOptions options);
+  [[nodiscard]] Result<PluginParts> spawn(const std::string& name,
+                                          const std::vector<std::string>& command,
+                                          PluginOptions options);
   [[nodiscard]] Result<void> listen(const std::string& address);
-  [[nodiscard]] Result<Cast> admit(Deadline deadline, const std::stop_token& stop);
+  [[nodiscard]] Result<PluginParts> admit(Deadline deadline, const std::stop_token& stop);
   struct Local {
-    Cast cast;
+    PluginParts cast;
     Invitation invitation;
   };
   [[nodiscard]] Result<Local> connect(const std::string& name);
 
   [[nodiscard]] Result<ShutdownReport> shutdown(Deadline deadline);
-  [[nodiscard]] Watch& watch() noexcept { return *watch_; }
-  [[nodiscard]] const std::shared_ptr<SessionCore>& session() const noexcept { return session_; }
+  [[nodiscard]] Reactor& reactor() noexcept { return *reactor_; }
+  [[nodiscard]] const std::shared_ptr<PeerContext>& session() const noexcept { return session_; }
   [[nodiscard]] const LocalOptions& local() const noexcept { return local_; }
 
   // For Plugin.
   [[nodiscard]] bool is_gone(const PluginProcess& process);
   [[nodiscard]] std::optional<PluginExit> exit_of(const PluginProcess& process);
   [[nodiscard]] Result<PluginExit> wait_exit(const PluginProcess& process, const Until& until);
-  [[nodiscard]] Result<Cast> wait_next(const std::shared_ptr<PluginCore>& plugin,
-                                       const std::shared_ptr<PluginProcess>& last,
-                                       const Until& until);
+  [[nodiscard]] Result<PluginParts> wait_next(const std::shared_ptr<PluginCore>& plugin,
+                                              const std::shared_ptr<PluginProcess>& last,
+                                              const Until& until);
   [[nodiscard]] Result<PluginExit> stop(const std::shared_ptr<PluginCore>& plugin,
                                         Deadline deadline);
   /// There will be no next process.
@@ -114,17 +115,17 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
 
  private:
   using Lock = std::unique_lock<std::mutex>;
-  struct Holding;
+  struct ChannelLease;
   class SeatGuard;
   class Admission;
 
-  HostCore(std::shared_ptr<SessionCore> session, std::unique_ptr<Watch> watch,
+  HostCore(std::shared_ptr<PeerContext> session, std::unique_ptr<Reactor> reactor,
            os::UniqueFd own_pidfd, const CreateOptions& options);
 
   // Seats (host_seats.cpp); mutex held.
   [[nodiscard]] Result<void> check_room();
   [[nodiscard]] Result<std::shared_ptr<PluginProcess>> invite(const std::string& name);
-  [[nodiscard]] Seat seat_of(const PluginProcess& process) const noexcept;
+  [[nodiscard]] SeatOffer seat_of(const PluginProcess& process) const noexcept;
   void reset_seat(PeerId peer) noexcept;
   /// Takes back what dead processes had sent and nobody can receive any more.
   void collect_seats();
@@ -132,15 +133,15 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   /// The offer of a seat does not hold any longer. False when it has been taken up.
   [[nodiscard]] bool withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept;
   /// `holding` is a new one: what can fail for want of memory comes before the plugin does.
-  [[nodiscard]] Cast cast_of(const std::shared_ptr<PluginCore>& plugin,
-                             const std::shared_ptr<PluginProcess>& process,
-                             std::shared_ptr<Holding> holding);
+  [[nodiscard]] PluginParts parts_of(const std::shared_ptr<PluginCore>& plugin,
+                                     const std::shared_ptr<PluginProcess>& process,
+                                     std::shared_ptr<ChannelLease> holding);
 
   // Processes that the host did not start (host_join.cpp).
   [[nodiscard]] Result<void> open_door(const std::string& address);
   [[nodiscard]] Result<void> open_named_door(const std::string& name);
-  [[nodiscard]] Result<Cast> seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
-                                  os::UniqueFd watched);
+  [[nodiscard]] Result<PluginParts> admit_process(const std::shared_ptr<PluginCore>& plugin,
+                                                  pid_t pid, os::UniqueFd watched);
 
   // Starts (host_start.cpp): prepared and kept with the mutex held, made without it.
   struct PreparedStart {
@@ -176,7 +177,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   void part(const std::shared_ptr<PluginCore>& plugin,
             const std::shared_ptr<PluginProcess>& process, std::string how);
   void look_for_parted();
-  void take_back_all(PluginProcess& process, const std::string& how);
+  void recover(PluginProcess& process, const std::string& how);
   void on_gone(const std::shared_ptr<PluginCore>& plugin,
                const std::shared_ptr<PluginProcess>& process);
   [[nodiscard]] bool ask_later(const std::shared_ptr<PluginCore>& plugin,
@@ -209,21 +210,21 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   void signal_children(int signal_number);
   [[nodiscard]] ShutdownReport report(const std::vector<std::shared_ptr<PluginCore>>& killed) const;
 
-  const std::shared_ptr<SessionCore> session_;
+  const std::shared_ptr<PeerContext> session_;
   const LocalOptions local_;
   const std::uint32_t max_plugins_;
   const os::UniqueFd own_pidfd_;
   const bool is_named_;
-  std::unique_ptr<Watch> watch_;
+  std::unique_ptr<Reactor> reactor_;
   std::uint64_t look_id_ = 0;
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool is_watching_ = false;  ///< a thread is in `Watch::wait`
+  bool is_watching_ = false;  ///< a thread is in `Reactor::wait`
   os::NamedMemory name_;      ///< of a named arena; goes after all that hangs on it
   bool is_listening_ = false;
   std::unique_ptr<Admission> admission_;  ///< once there is a listener; stays until the end
-  AtEnd remove_socket_;                   ///< while the listener is open and the name is ours
+  ScopeExit remove_socket_;               ///< while the listener is open and the name is ours
   struct SeatUse {
     bool is_taken = false;
     bool is_used = false;     ///< to be wiped before it is given out again
@@ -236,7 +237,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   std::vector<std::shared_ptr<PluginProcess>> retired_;  ///< dead, their channels still in hands
   std::size_t starts_ = 0;                               ///< under way, first ones and restarts
   std::size_t reserved_ = 0;                             ///< places in `plugins_` for first ones
-  WatchTimer mind_timer_;                                ///< while restarts are under way
+  ReactorTimer mind_timer_;                              ///< while restarts are under way
   /// Dead and seen to, but the status is still to be had.
   std::vector<std::shared_ptr<PluginProcess>> unburied_;
   bool is_shutting_down_ = false;
@@ -246,15 +247,15 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
 /// Keeps a channel for its users outside. When the last of them is gone, wherever that is, nobody
 /// can receive what a dead process had sent: it need not wait for the next event. Its end takes the
 /// host's mutex, so it must not come while that is held.
-struct HostCore::Holding {
+struct HostCore::ChannelLease {
   std::shared_ptr<ChannelCore> channel;
   std::weak_ptr<HostCore> host;
-  Owner owner;
+  ForkStamp owner;
 
-  Holding() = default;
-  Holding(const Holding&) = delete;
-  Holding& operator=(const Holding&) = delete;
-  ~Holding();
+  ChannelLease() = default;
+  ChannelLease(const ChannelLease&) = delete;
+  ChannelLease& operator=(const ChannelLease&) = delete;
+  ~ChannelLease();
 };
 
 /// Makes a seat that was given out vacant again, unless it is kept. Mutex held.

@@ -60,14 +60,14 @@ void take_host_entry(const mem::Arena& arena, const std::string& name) {
 
 }  // namespace
 
-HostCore::HostCore(std::shared_ptr<SessionCore> session, std::unique_ptr<Watch> watch,
+HostCore::HostCore(std::shared_ptr<PeerContext> session, std::unique_ptr<Reactor> reactor,
                    os::UniqueFd own_pidfd, const CreateOptions& options)
     : session_(std::move(session)),
       local_(options.local),
       max_plugins_(options.max_plugins),
       own_pidfd_(std::move(own_pidfd)),
       is_named_(options.backing == Backing::named),
-      watch_(std::move(watch)),
+      reactor_(std::move(reactor)),
       seats_(session_->arena().geometry().peer_capacity) {
   seats_[kHostPeer.value()].is_taken = true;
   retired_.reserve(seats_.size());
@@ -97,11 +97,11 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
   take_host_entry(*shared, options.name);
   auto pidfd = os::open_pidfd(::getpid());
   if (!pidfd) return tl::unexpected(std::move(pidfd.error()));
-  auto watch = Watch::make(options.local.watcher);
-  if (!watch) return tl::unexpected(std::move(watch.error()));
+  auto reactor = Reactor::make(options.local.watcher);
+  if (!reactor) return tl::unexpected(std::move(reactor.error()));
   std::shared_ptr<HostCore> host(
-      new HostCore(SessionCore::make(std::move(shared), kHostPeer, options.local),
-                   std::move(*watch), std::move(*pidfd), options));
+      new HostCore(PeerContext::make(std::move(shared), kHostPeer, options.local),
+                   std::move(*reactor), std::move(*pidfd), options));
   if (auto watching = host->watch_loops(); !watching) {
     return tl::unexpected(std::move(watching.error()));
   }
@@ -119,7 +119,7 @@ Result<void> HostCore::open_named_door(const std::string& name) {
   const auto path = socket_of_name(name);
   auto listener = os::listen_at_own_path(path);
   if (!listener) return tl::unexpected(std::move(listener.error()));
-  remove_socket_ = AtEnd([path] { ::unlink(path.c_str()); });
+  remove_socket_ = ScopeExit([path] { ::unlink(path.c_str()); });
   auto admission = Admission::make(*this, std::move(*listener));
   if (!admission) return tl::unexpected(std::move(admission.error()));
   admission_ = std::move(*admission);
@@ -128,7 +128,7 @@ Result<void> HostCore::open_named_door(const std::string& name) {
 }
 
 HostCore::~HostCore() {
-  watch_->stop();
+  reactor_->stop();
   for (const auto& process : unburied_) {
     if (auto child = os::duplicate(process->watched.get())) os::bury_later(std::move(*child));
   }

@@ -38,7 +38,7 @@ std::shared_ptr<os::Spawner::Job> HostCore::cancel_restart(
     exit->description = plugin->current->how;
   }
   if (plugin->job) return plugin->job;
-  plugin->restart_timer.clear(*watch_);
+  plugin->restart_timer.clear(*reactor_);
   plugin->is_restarting = false;
   std::erase(plugins_, plugin);
   return nullptr;
@@ -65,7 +65,7 @@ Result<PluginExit> HostCore::stop(const std::shared_ptr<PluginCore>& plugin, Dea
   const auto process = plugin->current;
   struct Step {
     int signal_number;
-    std::chrono::seconds patience;
+    std::chrono::seconds timeout;
   };
   if (wait(lock, {deadline}, is_over)) return *process->exit;
   for (const auto& step : {Step{SIGTERM, kAfterTerm}, Step{SIGKILL, kAfterKill}}) {
@@ -73,7 +73,7 @@ Result<PluginExit> HostCore::stop(const std::shared_ptr<PluginCore>& plugin, Dea
       const auto sent = os::send_signal(process->watched.get(), step.signal_number);
       if (!sent && sent.error().os_errno() != ESRCH) return tl::unexpected(sent.error());
     }
-    if (wait(lock, {step.patience}, is_over)) return *process->exit;
+    if (wait(lock, {step.timeout}, is_over)) return *process->exit;
   }
   return fail(
       ErrorCode::timed_out,
@@ -112,7 +112,7 @@ ShutdownReport HostCore::report(const std::vector<std::shared_ptr<PluginCore>>& 
 Result<ShutdownReport> HostCore::shutdown(Deadline deadline) {
   Lock lock(mutex_);
   is_shutting_down_ = true;
-  mind_timer_.clear(*watch_);
+  mind_timer_.clear(*reactor_);
   for (const auto& plugin : std::vector(plugins_)) {
     // Its own sender may be at work in another thread; SIGTERM follows in any case.
     if (plugin->current->channel) (void)plugin->current->channel->close();

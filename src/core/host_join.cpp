@@ -18,13 +18,13 @@ namespace mews::detail {
 namespace {
 
 // The path of a listening socket, unless somebody else's has come to lie there.
-AtEnd removal_of_socket(const std::string& address) {
+ScopeExit removal_of_socket(const std::string& address) {
   if (address.starts_with('@')) return {};
   std::error_code ignored;
   const auto path = std::filesystem::absolute(address, ignored);
   struct stat ours {};
   if (::lstat(path.c_str(), &ours) != 0) return {};
-  return AtEnd([path, ours] {
+  return ScopeExit([path, ours] {
     struct stat there {};
     if (::lstat(path.c_str(), &there) == 0 && there.st_dev == ours.st_dev &&
         there.st_ino == ours.st_ino) {
@@ -64,7 +64,7 @@ Result<void> HostCore::open_door(const std::string& address) try {
   return fail(ErrorCode::out_of_memory);
 }
 
-Result<HostCore::Cast> HostCore::admit(Deadline deadline, const std::stop_token& stop) {
+Result<HostCore::PluginParts> HostCore::admit(Deadline deadline, const std::stop_token& stop) {
   auto* const admission = [this] {
     const Lock lock(mutex_);
     return admission_.get();
@@ -73,11 +73,11 @@ Result<HostCore::Cast> HostCore::admit(Deadline deadline, const std::stop_token&
   return admission->admit(deadline, stop);
 }
 
-Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin, pid_t pid,
-                                      os::UniqueFd watched) {
+Result<HostCore::PluginParts> HostCore::admit_process(const std::shared_ptr<PluginCore>& plugin,
+                                                      pid_t pid, os::UniqueFd watched) {
   if (auto open = check_open(); !open) return tl::unexpected(std::move(open.error()));
   if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
-  auto holding = std::make_shared<Holding>();
+  auto holding = std::make_shared<ChannelLease>();
   auto process = invite(plugin->name);
   if (!process) return tl::unexpected(std::move(process.error()));
   SeatGuard guard(*this, **process);
@@ -89,7 +89,7 @@ Result<HostCore::Cast> HostCore::seat(const std::shared_ptr<PluginCore>& plugin,
   }
   guard.keep();
   plugins_.push_back(plugin);
-  return cast_of(plugin, *process, std::move(holding));
+  return parts_of(plugin, *process, std::move(holding));
 }
 
 Result<HostCore::Local> HostCore::connect(const std::string& name) {
@@ -101,7 +101,7 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
   plugin->host = weak_from_this();
   auto cast = [&] {
     const Lock lock(mutex_);
-    return seat(plugin, ::getpid(), {});
+    return admit_process(plugin, ::getpid(), {});
   }();
   if (!cast) return tl::unexpected(std::move(cast.error()));
   const auto process = cast->process;

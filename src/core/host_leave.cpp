@@ -57,8 +57,8 @@ Parting parting_of(const mem::Arena& arena, const PluginProcess& process) {
 
 Result<void> HostCore::watch_hang_up(const std::shared_ptr<PluginCore>& plugin,
                                      const std::shared_ptr<PluginProcess>& process) {
-  auto id = watch_->add_hang_up(process->channel->hang_up_fd(),
-                                [this, plugin, process] { on_hung_up(plugin, process); });
+  auto id = reactor_->add_hang_up(process->channel->hang_up_fd(),
+                                  [this, plugin, process] { on_hung_up(plugin, process); });
   if (!id) return tl::unexpected(std::move(id.error()));
   process->hang_up_id = *id;
   return {};
@@ -104,9 +104,9 @@ void HostCore::look_for_parted() {
 // more is to be learnt.
 void HostCore::part(const std::shared_ptr<PluginCore>& plugin,
                     const std::shared_ptr<PluginProcess>& process, std::string how) {
-  take_back_all(*process, how);
+  recover(*process, how);
   if (!plugin->is_spawned) {
-    watch_->remove(process->watch_id);
+    reactor_->remove(process->watch_id);
     process->is_dead = true;
     process->how = how;
     process->exit = PluginExit{.name = plugin->name,
@@ -122,12 +122,11 @@ void HostCore::part(const std::shared_ptr<PluginCore>& plugin,
 }
 
 // Once for each process, whatever tells first that it is over.
-void HostCore::take_back_all(PluginProcess& process, const std::string& how) {
+void HostCore::recover(PluginProcess& process, const std::string& how) {
   if (process.is_taken_back) return;
   process.is_taken_back = true;
-  watch_->remove(process.hang_up_id);
-  detail::take_back(*session_, *process.channel,
-                    {.peer = process.peer, .epoch = process.epoch, .how = how});
+  reactor_->remove(process.hang_up_id);
+  recover_plugin(*session_, *process.channel, process.epoch, how);
   retired_.push_back(process.shared_from_this());
 }
 

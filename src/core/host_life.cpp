@@ -5,11 +5,13 @@
 #include <new>
 
 #include "host_core.hpp"
+#include "look_timer.hpp"
 #include "mews/os/process.hpp"
 #include "texts.hpp"
+#include "wake_on_stop.hpp"
 
 // Processes end. A death is known from the kernel, by a descriptor that becomes readable;
-// everything that follows is done by whoever dispatches the watch.
+// everything that follows is done by whoever dispatches the reactor.
 namespace mews::detail {
 namespace {
 
@@ -62,16 +64,16 @@ bool may_restart(PluginCore& plugin) {
 Result<void> HostCore::watch_process(const std::shared_ptr<PluginCore>& plugin,
                                      const std::shared_ptr<PluginProcess>& process) try {
   if (process->watched) {
-    auto id =
-        watch_->add(process->watched.get(), [this, plugin, process] { on_gone(plugin, process); });
+    auto id = reactor_->add(process->watched.get(),
+                            [this, plugin, process] { on_gone(plugin, process); });
     if (!id) return tl::unexpected(std::move(id.error()));
     process->watch_id = *id;
   }
   auto hang_up = watch_hang_up(plugin, process);
-  if (!hang_up) watch_->remove(process->watch_id);
+  if (!hang_up) reactor_->remove(process->watch_id);
   return hang_up;
 } catch (const std::bad_alloc&) {
-  watch_->remove(process->watch_id);
+  reactor_->remove(process->watch_id);
   return fail(ErrorCode::out_of_memory);
 }
 
@@ -80,7 +82,7 @@ void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
                        const std::shared_ptr<PluginProcess>& process) {
   Lock lock(mutex_);
   if (process->is_dead) return;
-  watch_->remove(process->watch_id);
+  reactor_->remove(process->watch_id);
   // Relaxed: it is dead, and has taken its seat or not.
   process->has_attached =
       session_->arena().peer(process->peer).seat.load(std::memory_order_relaxed) !=
@@ -89,7 +91,7 @@ void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
   const auto status =
       plugin->is_spawned ? os::reap(process->watched.get()) : std::optional<os::ExitStatus>{};
   process->how = how_text(*plugin, *process, status);
-  take_back_all(*process, process->how);
+  recover(*process, process->how);
   process->is_dead = true;
   process->died = Deadline::Clock::now();
   collect_seats();
@@ -107,7 +109,7 @@ bool HostCore::ask_later(const std::shared_ptr<PluginCore>& plugin,
   const auto delay = process->exit ? milliseconds(kSilentAsk) : process->status_delay;
   process->status_delay = std::min(2 * process->status_delay, kLongestAsk);
   return process->status_timer
-      .set(*watch_, delay, [this, plugin, process] { ask_status(plugin, process); })
+      .set(*reactor_, delay, [this, plugin, process] { ask_status(plugin, process); })
       .has_value();
 }
 
@@ -115,7 +117,7 @@ void HostCore::ask_status(const std::shared_ptr<PluginCore>& plugin,
                           const std::shared_ptr<PluginProcess>& process) {
   Lock lock(mutex_);
   if (!process->status_timer.is_set()) return;
-  process->status_timer.clear(*watch_);
+  process->status_timer.clear(*reactor_);
   const auto status = os::reap(process->watched.get());
   const bool is_to_come = !status && os::is_reapable(process->watched.get());
   if (process->exit) {  // told already: only the zombie is left
@@ -174,7 +176,7 @@ void HostCore::plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExi
   }
   if (plugin->delay.count() != 0) {
     auto set =
-        plugin->restart_timer.set(*watch_, plugin->delay, [this, plugin] { restart(plugin); });
+        plugin->restart_timer.set(*reactor_, plugin->delay, [this, plugin] { restart(plugin); });
     if (!set) {
       exit.gave_up = true;
       exit.description += ", given up: " + set.error().message();
@@ -191,7 +193,7 @@ void HostCore::plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExi
 Result<void> HostCore::watch_loops() {
   auto timer = LookTimer::make();
   if (!timer) return tl::unexpected(std::move(timer.error()));
-  auto id = watch_->add((*timer)->fd(), [this] { look_for_loops(); });
+  auto id = reactor_->add((*timer)->fd(), [this] { look_for_loops(); });
   if (!id) return tl::unexpected(std::move(id.error()));
   look_id_ = *id;
   session_->set_look_timer(std::move(*timer));
@@ -211,18 +213,18 @@ void HostCore::look_for_loops() {
     }
   }
   if (is_any_armed) timer.start();
-  watch_->rearm(look_id_);
+  reactor_->rearm(look_id_);
 }
 
 bool HostCore::wait(Lock& lock, const Until& until, const std::function<bool()>& is_done) {
   const auto deadline = until.deadline;
   while (!is_done()) {
     if (until.is_cancelled() || deadline.has_passed()) return false;
-    if (!watch_->has_thread() && !is_watching_) {
+    if (!reactor_->has_thread() && !is_watching_) {
       // One watches for all that wait.
       is_watching_ = true;
       lock.unlock();
-      watch_->wait(deadline);
+      reactor_->wait(deadline);
       lock.lock();
       is_watching_ = false;
       changed_.notify_all();  // so that another goes on when this one is done
@@ -243,7 +245,7 @@ void HostCore::interrupt() noexcept {
 
 void HostCore::announce() noexcept {
   changed_.notify_all();
-  watch_->wake();
+  reactor_->wake();
 }
 
 bool HostCore::is_gone(const PluginProcess& process) {
@@ -264,9 +266,9 @@ Result<PluginExit> HostCore::wait_exit(const PluginProcess& process, const Until
   return fail(ErrorCode::timed_out, fmt::format("process {} is still running", process.pid));
 }
 
-Result<HostCore::Cast> HostCore::wait_next(const std::shared_ptr<PluginCore>& plugin,
-                                           const std::shared_ptr<PluginProcess>& last,
-                                           const Until& until) {
+Result<HostCore::PluginParts> HostCore::wait_next(const std::shared_ptr<PluginCore>& plugin,
+                                                  const std::shared_ptr<PluginProcess>& last,
+                                                  const Until& until) {
   const WakeOnStop stop(until, [this] { interrupt(); });  // before the lock, which it takes
   Lock lock(mutex_);
   // The next one may have died in turn, and its channel may be gone with it.
@@ -276,7 +278,7 @@ Result<HostCore::Cast> HostCore::wait_next(const std::shared_ptr<PluginCore>& pl
     return has_next() || is_shutting_down_ || (plugin->current->exit && !plugin->is_restarting);
   });
   if (auto open = check_open(); !open) return tl::unexpected(std::move(open.error()));
-  if (has_next()) return cast_of(plugin, plugin->current, std::make_shared<Holding>());
+  if (has_next()) return parts_of(plugin, plugin->current, std::make_shared<ChannelLease>());
   if (!is_over && until.is_cancelled()) return fail(ErrorCode::cancelled);
   if (!is_over) return fail(ErrorCode::timed_out, plugin->name + " was not started again");
   if (plugin->not_started) return tl::unexpected(*plugin->not_started);

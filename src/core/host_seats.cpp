@@ -102,7 +102,7 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   return process;
 }
 
-Seat HostCore::seat_of(const PluginProcess& process) const noexcept {
+SeatOffer HostCore::seat_of(const PluginProcess& process) const noexcept {
   return {.peer = process.peer,
           .epoch = process.epoch,
           .arena = session_->arena().file().fd(),
@@ -137,17 +137,17 @@ bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
                                          relaxed, relaxed)) {
     return false;
   }
-  watch_->remove(process.watch_id);
+  reactor_->remove(process.watch_id);
   process.channel->end(ErrorCode::closed,
                        {});  // its users' end must not touch the next one's lanes
-  watch_->remove(process.hang_up_id);
+  reactor_->remove(process.hang_up_id);
   vacate(process);
   process.is_dead = true;  // its handler may be on its way
   std::erase(plugins_, plugin);
   return true;
 }
 
-HostCore::Holding::~Holding() {
+HostCore::ChannelLease::~ChannelLease() {
   const bool is_here = owner.is_this_process();
   if (is_here && channel) channel->leave();
   channel.reset();
@@ -157,9 +157,9 @@ HostCore::Holding::~Holding() {
   alive->collect_seats();
 }
 
-HostCore::Cast HostCore::cast_of(const std::shared_ptr<PluginCore>& plugin,
-                                 const std::shared_ptr<PluginProcess>& process,
-                                 std::shared_ptr<Holding> holding) {
+HostCore::PluginParts HostCore::parts_of(const std::shared_ptr<PluginCore>& plugin,
+                                         const std::shared_ptr<PluginProcess>& process,
+                                         std::shared_ptr<ChannelLease> holding) {
   holding->channel = process->channel;
   holding->host = weak_from_this();
   auto* channel = process->channel.get();

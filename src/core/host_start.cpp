@@ -28,9 +28,9 @@ void correct(PluginOptions& options) {
 
 }  // namespace
 
-Result<HostCore::Cast> HostCore::spawn(const std::string& name,
-                                       const std::vector<std::string>& command,
-                                       PluginOptions options) {
+Result<HostCore::PluginParts> HostCore::spawn(const std::string& name,
+                                              const std::vector<std::string>& command,
+                                              PluginOptions options) {
   if (auto bad = check_name(name)) return tl::unexpected(std::move(*bad));
   if (command.empty() || command[0].empty()) {
     return fail(ErrorCode::invalid_argument, fmt::format("plugin {} has no command", name));
@@ -45,7 +45,7 @@ Result<HostCore::Cast> HostCore::spawn(const std::string& name,
   correct(plugin->options);
   plugin->host = weak_from_this();
   plugin->delay = plugin->options.restart_delay;
-  auto holding = std::make_shared<Holding>();
+  auto holding = std::make_shared<ChannelLease>();
   auto start = [&]() -> Result<PreparedStart> {
     const Lock lock(mutex_);
     if (auto open = check_open(); !open) return tl::unexpected(std::move(open.error()));
@@ -61,7 +61,7 @@ Result<HostCore::Cast> HostCore::spawn(const std::string& name,
   auto settled = settle_start(plugin, start->process, std::move(child));
   if (!settled) return tl::unexpected(std::move(settled.error()));
   const Lock lock(mutex_);
-  return cast_of(plugin, start->process, std::move(holding));
+  return parts_of(plugin, start->process, std::move(holding));
 }
 
 Deadline HostCore::start_deadline() const {
@@ -146,7 +146,7 @@ void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
   Result<void> begun;
   {
     const Lock lock(mutex_);
-    plugin->restart_timer.clear(*watch_);
+    plugin->restart_timer.clear(*reactor_);
     if (!plugin->is_restarting || plugin->job) return;  // somebody else was faster, or it is over
     plugin->delay = std::min(plugin->options.restart_delay_limit,
                              std::max(kFirstRestartDelay, 2 * plugin->delay));
@@ -160,7 +160,7 @@ void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
 
 Result<void> HostCore::begin_restart(const std::shared_ptr<PluginCore>& plugin) try {
   if (!mind_timer_.is_set()) {
-    if (auto set = mind_timer_.set(*watch_, kFirstLook, [this] { mind_starts(); }); !set) {
+    if (auto set = mind_timer_.set(*reactor_, kFirstLook, [this] { mind_starts(); }); !set) {
       return set;
     }
   }
@@ -198,13 +198,13 @@ void HostCore::mind_starts() {
   {
     // First, so that a restart that comes now sets it again.
     const Lock lock(mutex_);
-    mind_timer_.clear(*watch_);
+    mind_timer_.clear(*reactor_);
   }
   const auto next = spawner_.mind();
   const Lock lock(mutex_);
   if (next.is_forever() || is_shutting_down_ || mind_timer_.is_set()) return;
   // Without a timer a restart that is stuck is minded by the next start.
-  (void)mind_timer_.set(*watch_, next.left(), [this] { mind_starts(); });
+  (void)mind_timer_.set(*reactor_, next.left(), [this] { mind_starts(); });
 }
 
 void HostCore::give_up_restarting(const std::shared_ptr<PluginCore>& plugin, const Error& why) {
@@ -213,7 +213,7 @@ void HostCore::give_up_restarting(const std::shared_ptr<PluginCore>& plugin, con
   std::erase(plugins_, plugin);
 }
 
-// The callback is for whoever dispatches the watch.
+// The callback is for whoever dispatches the reactor.
 void HostCore::tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const Error& why) {
   if (!plugin->options.on_exit) return;
   const PluginExit exit{
@@ -226,14 +226,14 @@ void HostCore::tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const 
   const auto tell = [this, plugin, exit] {
     {
       const Lock lock(mutex_);
-      plugin->restart_timer.clear(*watch_);
+      plugin->restart_timer.clear(*reactor_);
     }
     plugin->options.on_exit(exit);
   };
   {
     const Lock lock(mutex_);
     if (is_shutting_down_ || plugin->is_retired) return;  // it was called off
-    if (plugin->restart_timer.set(*watch_, {}, tell)) return;
+    if (plugin->restart_timer.set(*reactor_, {}, tell)) return;
   }
   plugin->options.on_exit(exit);  // the system has no timer
 }

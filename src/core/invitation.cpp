@@ -120,7 +120,7 @@ Result<Variable> read_variable() {
 
 }  // namespace
 
-std::string to_environment(const Seat& seat) {
+std::string to_environment(const SeatOffer& seat) {
   struct stat arena {};
   (void)::fstat(seat.arena, &arena);
   return fmt::format("{}={}:{}:{}:{}:{}:{}:{}:{}", kInvitationVariable, seat.arena, seat.host_pidfd,
@@ -226,7 +226,7 @@ Result<std::string> receive_hello(int socket, Deadline deadline) {
   return printable(hello->name, sizeof hello->name);
 }
 
-Result<void> offer_seat(int socket, const Seat& seat, Deadline deadline) {
+Result<void> offer_seat(int socket, const SeatOffer& seat, Deadline deadline) {
   const Offer offer{.magic = layout::kMagic,
                     .layout_major = layout::kLayoutMajor,
                     .refusal = 0,

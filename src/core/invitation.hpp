@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/ids.hpp"
 #include "mews/os/memory_file.hpp"
@@ -30,7 +30,7 @@ struct Invitation {
 inline constexpr const char* kInvitationVariable = "MEWS_ARENA";
 
 /// The same, as the host has it: borrowed descriptors.
-struct Seat {
+struct SeatOffer {
   PeerId peer{};
   std::uint32_t epoch = 0;
   int arena = -1;
@@ -42,7 +42,7 @@ struct Seat {
 /// "MEWS_ARENA=fd:pidfd:stream:event:peer:epoch:device:inode" for a child that inherits these
 /// descriptors. The last two are the arena's: the variable goes on to processes that do not have
 /// the descriptors, but may have others by these numbers.
-[[nodiscard]] std::string to_environment(const Seat& seat);
+[[nodiscard]] std::string to_environment(const SeatOffer& seat);
 
 /// A turn at what this process has inherited. One at a time has it, and after one has used it up
 /// nobody else: the seat is for one session. Any thread.
@@ -73,7 +73,7 @@ void confirm_seat(int socket, Deadline deadline) noexcept;
 
 /// The host's side: the name the other end gives itself, when it greets and when it sits.
 [[nodiscard]] Result<std::string> receive_hello(int socket, Deadline deadline);
-[[nodiscard]] Result<void> offer_seat(int socket, const Seat& seat, Deadline deadline);
+[[nodiscard]] Result<void> offer_seat(int socket, const SeatOffer& seat, Deadline deadline);
 [[nodiscard]] Result<void> refuse_seat(int socket, ErrorCode why, Deadline deadline);
 
 }  // namespace mews::detail

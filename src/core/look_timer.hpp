@@ -11,14 +11,15 @@ namespace mews::detail {
 
 /// For event loops of the host's: `fd` becomes readable once a second, while a loop is armed. A
 /// thread that sleeps on a doorbell looks again by itself; an event loop sleeps in the program's
-/// own poll, so the host's watch looks for it. See `longest_sleep`.
+/// own poll, so the host's reactor looks for it. See `longest_sleep`.
 ///
-/// word         writer                   readers       publish / observe
-/// is_running_  who arms a loop, watch   who arms one  seq_cst; partner:
+/// word         writer                    readers       publish / observe
+/// is_running_  who arms a loop, reactor  who arms one  seq_cst; partner:
 /// ChannelCore::loop_position_
 ///
-/// Who arms a loop notes its position first, then asks whether the timer runs [L1]. The watch says
-/// that it does not [L2] and then looks at all positions. One of the two sees the other's write.
+/// Who arms a loop notes its position first, then asks whether the timer runs [L1]. The reactor
+/// says that it does not [L2] and then looks at all positions. One of the two sees the other's
+/// write.
 class LookTimer {
  public:
   [[nodiscard]] static Result<std::unique_ptr<LookTimer>> make();

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "mews/stats.hpp"
+#include "stats.hpp"
 
 #include <algorithm>
 
 #include "mews/mem/census.hpp"
-#include "session_core.hpp"
 
 namespace mews {
 
@@ -16,7 +15,7 @@ bool Stats::is_all_free() const noexcept {
 
 namespace detail {
 
-Stats stats_of(const SessionCore& session) {
+Stats stats_of(const PeerContext& session) {
   const auto& arena = session.arena();
   Stats stats;
   stats.arena_virtual_bytes = arena.geometry().arena_bytes;

@@ -20,13 +20,13 @@ std::uint64_t key(std::uint32_t size_class, std::uint64_t index) noexcept {
 /// one a record and those of the largest class, whatever a peer has written.
 ///
 /// By class and index alone: while its record is unread, a slab cannot have moved on.
-Keys slabs_of(const Arena& arena, std::span<const SlabPool::Claim> published) {
+Keys slabs_of(const Arena& arena, std::span<const SlabHandle> published) {
   Keys slabs;
-  for (const auto& claim : published) {
-    const auto count = SlabPool::slabs_named(arena.geometry(), claim);
+  for (const auto& handle : published) {
+    const auto count = SlabPool::slabs_named(arena.geometry(), handle);
     if (count == 0) return slabs;
     for (std::uint32_t i = 0; i < count; ++i) {
-      if (!slabs.insert(key(claim.size_class, claim.index + i)).second) return slabs;
+      if (!slabs.insert(key(handle.size_class, handle.index + i)).second) return slabs;
     }
   }
   return slabs;
@@ -45,7 +45,7 @@ Left free_if_left(layout::AtomicTruthWord& word, const DeadPeer& dead, IsPublish
     const bool is_half_sent = w.lane == dead.from_it.value() && !is_published();
     return is_to_it || is_half_sent ? Left::in_flight : Left::not_at_all;
   };
-  // seq_cst: the partner of the sender's held -> in_flight, see SlabPool::send.
+  // seq_cst: the partner of the sender's held -> in_flight, see SlabPool::mark_in_flight.
   auto seen = word.load(std::memory_order_seq_cst);
   for (;;) {
     const auto left = left_of(TruthWord::unpack(seen));

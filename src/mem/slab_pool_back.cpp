@@ -11,14 +11,6 @@
 namespace mews::mem {
 namespace {
 
-/// Eighths of a slab that hold `bytes`.
-std::uint8_t eighths_for(std::uint64_t bytes, std::uint64_t slab_bytes) noexcept {
-  // An eighth of a small slab is less than a page: all of it costs no more.
-  if (slab_bytes < 8 * layout::kPageBytes) return layout::kFullyBacked;
-  const auto shift = static_cast<unsigned>(std::countr_zero(slab_bytes)) - 3;
-  return static_cast<std::uint8_t>(((bytes - 1) >> shift) + 1);
-}
-
 /// This process knows of so many eighths from now on, at least.
 void learn(Backing& backing, std::uint8_t eighths) noexcept {
   const auto learnt = static_cast<std::uint8_t>(kOpenSlab + eighths);

@@ -56,7 +56,9 @@ Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadl
     const auto last = std::min(*smallest + geometry.fallback_classes, geometry.class_count - 1);
     for (auto i = *smallest; i <= last && slab.count == 0; ++i) {
       Taken taken;
-      if (i != *smallest) taken = claim_in_turn(homes_[i]);
+      if (const auto turn = i == *smallest ? std::nullopt : take_turn(homes_[i])) {
+        taken = take_in_turn(homes_[i], *turn);
+      }
       if (!taken) taken = claim_elsewhere(ClassId{i});
       if (taken) describe(slab, homes_[i].view, ClassId{i}, taken);
     }
@@ -72,7 +74,10 @@ Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadl
     if (!claim_run(slab, count)) slab.count = 0;
   }
   if (slab.count == 0) return fail(ErrorCode::no_slab);
-  if (slab.count == 1 && is_backed(slab)) return {};
+  if (slab.count == 1 &&
+      is_backed(homes_[slab.size_class.value()].view, slab.first.value(), bytes)) {
+    return {};
+  }
   return back_claimed(slab, bytes, deadline);
 }
 

@@ -53,7 +53,7 @@ template <class Expect>
 std::uint32_t free_words(const ClassView& view, const Slab& run, Expect&& expect) noexcept {
   std::uint32_t freed = 0;
   for (std::uint32_t i = 0; i < run.count; ++i) {
-    // seq_cst: as in free_one, for the waiters' bell.
+    // seq_cst: as in try_release_fast, for the waiters' bell.
     const auto moved = move_words(
         view, tail_of(view, run, i), expect, [](const TruthWord& w) { return w.freed(); },
         std::memory_order_seq_cst);
@@ -75,7 +75,7 @@ auto in_flight(LaneId lane, PeerId sender) noexcept {
 
 }  // namespace
 
-bool SlabPool::send(Slab& slab, LaneId lane) noexcept {
+bool SlabPool::mark_in_flight(Slab& slab, LaneId lane) noexcept {
   const auto lane_index = static_cast<std::uint16_t>(lane.value());
   const auto& view = arena_.view(slab.size_class);
   // seq_cst: its partner is the host's "peer is dead" before the reclaiming scan; either the scan
@@ -108,7 +108,7 @@ std::uint32_t SlabPool::hold_again(Slab& slab, LaneId lane) noexcept {
 // The host's scan may have freed any slabs of a run and passed by others before this thread had
 // marked them, and it does not come again. What it freed may be somebody else's by now, a thread's
 // of this process even; but on the lane nobody else has put anything meanwhile.
-bool SlabPool::unsend(Slab& slab, LaneId lane) noexcept {
+bool SlabPool::revoke(Slab& slab, LaneId lane) noexcept {
   const auto& view = arena_.view(slab.size_class);
   const auto held = hold_again(slab, lane);
   if (held == slab.count) return true;
@@ -133,20 +133,20 @@ bool SlabPool::shrink(Slab& slab, std::uint64_t bytes) noexcept {
   return true;
 }
 
-std::optional<ErrorCode> SlabPool::take(Slab& slab, const Claim& claim, LaneId lane,
-                                        PeerId sender) noexcept {
+std::optional<ErrorCode> SlabPool::accept(Slab& slab, const SlabHandle& handle, LaneId lane,
+                                          PeerId sender) noexcept {
   slab.count = 0;
-  const auto count = slabs_named(arena_.geometry(), claim);
+  const auto count = slabs_named(arena_.geometry(), handle);
   if (count == 0) return ErrorCode::peer_corrupt;
-  const ClassId id{claim.size_class};
+  const ClassId id{handle.size_class};
   const auto& view = homes_[id.value()].view;
 
   // Relaxed: a guess for the exchange below.
-  const auto word = view.words[claim.index].load(std::memory_order_relaxed);
-  if (TruthWord::unpack(word).generation != claim.generation) return ErrorCode::peer_corrupt;
-  describe(slab, view, id, {word, claim.index});
+  const auto word = view.words[handle.index].load(std::memory_order_relaxed);
+  if (TruthWord::unpack(word).generation != handle.generation) return ErrorCode::peer_corrupt;
+  describe(slab, view, id, {word, handle.index});
   slab.count = count;
-  if (const auto failed = prepare(slab, claim.bytes)) {
+  if (const auto failed = prepare(slab, handle.bytes)) {
     slab.count = 0;
     return failed;
   }

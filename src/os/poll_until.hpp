@@ -6,7 +6,7 @@
 #include <chrono>
 #include <ctime>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 
 namespace mews::os {
 

@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "crash/payload.hpp"
-#include "crash/witness.hpp"
+#include "crash/victim_log.hpp"
 #include "mews/mews.hpp"
 
 /// One end of a channel in a process that may end at any step: it numbers what it sends, checks
-/// what it receives, and keeps the witness up to date.
+/// what it receives, and keeps the log up to date.
 namespace mews_test {
 
 /// The message after which the receiver's part of a scenario is done.
@@ -20,29 +20,29 @@ inline constexpr std::uint32_t kLast = 7;
 
 class Actor {
  public:
-  Actor(mews::Channel& channel, Witness& witness) noexcept : channel_(channel), witness_(witness) {}
+  Actor(mews::Channel& channel, VictimLog& log) noexcept : channel_(channel), log_(log) {}
 
   [[nodiscard]] mews::Channel& channel() noexcept { return channel_; }
-  [[nodiscard]] Witness& witness() noexcept { return witness_; }
+  [[nodiscard]] VictimLog& log() noexcept { return log_; }
 
   [[nodiscard]] mews::Loan loan(std::size_t bytes) {
     auto loan = channel_.loan(bytes, mews::forever);
     if (loan) return std::move(*loan);
-    complain(witness_, "loan: " + loan.error().message());
+    complain(log_, "loan: " + loan.error().message());
     return {};
   }
 
   void send(mews::Loan loan, std::uint32_t type = 0) {
     if (!loan.is_valid()) return;
     fill(loan.bytes(), next_out_);
-    witness_.begun.fetch_add(1);
+    log_.begun.fetch_add(1);
     done(channel_.send(std::move(loan), envelope(type), mews::forever), 1);
   }
 
   void send(std::size_t bytes, std::uint32_t type = 0) {
     std::vector<std::byte> payload(bytes);
     fill(payload, next_out_);
-    witness_.begun.fetch_add(1);
+    log_.begun.fetch_add(1);
     done(channel_.send(payload, envelope(type), mews::forever), 1);
   }
 
@@ -50,10 +50,10 @@ class Actor {
   [[nodiscard]] bool try_send(std::size_t bytes) {
     std::vector<std::byte> payload(bytes);
     fill(payload, next_out_);
-    witness_.begun.fetch_add(1);
+    log_.begun.fetch_add(1);
     auto sent = channel_.try_send(payload, envelope(0));
     if (!sent && sent.error().code() == mews::ErrorCode::would_block) {
-      witness_.begun.fetch_sub(1);
+      log_.begun.fetch_sub(1);
       return false;
     }
     done(std::move(sent), 1);
@@ -63,7 +63,7 @@ class Actor {
   void send_batch(std::vector<mews::Loan> loans) {
     for (std::size_t i = 0; i < loans.size(); ++i)
       fill(loans[i].bytes(), next_out_ + i);
-    witness_.begun.fetch_add(loans.size());
+    log_.begun.fetch_add(loans.size());
     auto sent = channel_.try_send_batch(loans);
     if (!sent && sent.error().code() == mews::ErrorCode::would_block) sent = 0;
     if (!sent) return done(tl::unexpected(sent.error()), 0);
@@ -79,7 +79,7 @@ class Actor {
   [[nodiscard]] std::optional<mews::Message> receive() {
     auto message = channel_.receive(mews::forever);
     if (!message) {
-      complain(witness_, "receive: " + message.error().message());
+      complain(log_, "receive: " + message.error().message());
       return std::nullopt;
     }
     check(message->bytes());
@@ -87,9 +87,9 @@ class Actor {
   }
 
   void check(std::span<const std::byte> bytes) {
-    const auto number = witness_.received.fetch_add(1);
+    const auto number = log_.received.fetch_add(1);
     if (const auto fault = fault_of(bytes, number)) {
-      complain(witness_, "message " + std::to_string(number) + ": " + *fault);
+      complain(log_, "message " + std::to_string(number) + ": " + *fault);
     }
   }
 
@@ -98,13 +98,13 @@ class Actor {
     return {.type = type, .correlation = next_out_};
   }
   void done(mews::Result<void> sent, std::size_t count) {
-    if (!sent) return complain(witness_, "send: " + sent.error().message());
+    if (!sent) return complain(log_, "send: " + sent.error().message());
     next_out_ += count;
-    witness_.sent.fetch_add(count);
+    log_.sent.fetch_add(count);
   }
 
   mews::Channel& channel_;
-  Witness& witness_;
+  VictimLog& log_;
   std::uint64_t next_out_ = 0;
 };
 

@@ -13,7 +13,7 @@
 #include "crash/lane_audit.hpp"
 #include "crash/second_view.hpp"
 
-// <scenario> <kill at> <witness page> <arena's name> <victim program> <named|anonymous>
+// <scenario> <kill at> <log page> <arena's name> <victim program> <named|anonymous>
 // <alone|beside>: a host that ends at a given step.
 namespace {
 
@@ -48,8 +48,8 @@ class Service {
   std::thread thread_;
 };
 
-int failed(Witness& witness, const std::string& why) {
-  complain(witness, why);
+int failed(VictimLog& log, const std::string& why) {
+  complain(log, why);
   return 1;
 }
 
@@ -83,41 +83,41 @@ int main(int count, char** arguments) {
   const auto* scenario = host::find(arguments[1]);
   if (scenario == nullptr) return 2;
   const auto kill_at = std::strtoull(arguments[2], nullptr, 10);
-  WitnessPage page(arguments[3]);
-  auto& witness = *page;
+  VictimLogPage page(arguments[3]);
+  auto& log = *page;
   const std::string name = arguments[4];
   const bool is_named = arguments[6] == std::string("named");
-  const bool has_colleague = arguments[7] == std::string("beside");
+  const bool has_bystander = arguments[7] == std::string("beside");
 
-  if (scenario->count_from == CountFrom::attach) kill_point::begin(witness, kill_at);
+  if (scenario->count_from == CountFrom::attach) kill_point::begin(log, kill_at);
   const auto backing = is_named ? mews::Backing::named : mews::Backing::anonymous;
   auto session = mews::Session::create(options_for(name, backing));
-  if (!session) return failed(witness, "create: " + session.error().message());
+  if (!session) return failed(log, "create: " + session.error().message());
   if (!is_named) {
     if (const auto listens = session->listen("@" + name); !listens) {
-      return failed(witness, "listen: " + listens.error().message());
+      return failed(log, "listen: " + listens.error().message());
     }
   }
-  witness.phase = host::kListens;
+  log.phase = host::kListens;
   auto survivor = session->admit(std::chrono::seconds(10));
-  if (!survivor) return failed(witness, "admit: " + survivor.error().message());
+  if (!survivor) return failed(log, "admit: " + survivor.error().message());
   std::optional<Service> service;
-  if (has_colleague) {
+  if (has_bystander) {
     auto plugin = session->admit(std::chrono::seconds(10));
-    if (!plugin) return failed(witness, "admit: " + plugin.error().message());
+    if (!plugin) return failed(log, "admit: " + plugin.error().message());
     service.emplace(std::move(*plugin));
   }
-  witness.phase = host::kHasAdmitted;
+  log.phase = host::kHasAdmitted;
   kill_point::end();
 
   const auto view = second_view(name);
-  if (!view) return failed(witness, "there is no view of the arena");
-  wait_until([&] { return witness.ready.load() != 0; });
+  if (!view) return failed(log, "there is no view of the arena");
+  wait_until([&] { return log.ready.load() != 0; });
   prepare_chunks(scenario->name, survivor->channel(), *view,
-                 has_colleague ? Company::beside_another : Company::alone);
-  Actor actor(survivor->channel(), witness);
+                 has_bystander ? Company::beside_another : Company::alone);
+  Actor actor(survivor->channel(), log);
   host::Stage stage{*session, actor, arguments[5]};
-  if (scenario->count_from == CountFrom::work) kill_point::begin(witness, kill_at);
+  if (scenario->count_from == CountFrom::work) kill_point::begin(log, kill_at);
   scenario->run(stage);
   kill_point::end();
   if (service) service->stop();
@@ -126,9 +126,9 @@ int main(int count, char** arguments) {
     wait_until([&] {
       return sleeps_for_a_message(*view, peer) && is_armed(view->lane(lane_from(peer)).space_bell);
     });
-    kill_point::begin(witness, kill_at);
+    kill_point::begin(log, kill_at);
   }
   { const auto ended = std::move(*session); }
   kill_point::end();
-  return witness.stuck.load() == 0 ? 0 : 1;
+  return log.stuck.load() == 0 ? 0 : 1;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "crash/hoard.hpp"
+#include "crash/held_slabs.hpp"
 #include "crash/worker.hpp"
 #include "mews/mews.hpp"
 
@@ -10,12 +10,12 @@ int main() {
   auto session = mews::Session::attach();
   if (!session) return 1;
   auto& channel = session->channel();
-  const Hoard hoard(channel);
+  const HeldSlabs held_slabs(channel);
   for (;;) {
     auto message = channel.receive(mews::forever);
     if (!message) return message.error().code() == mews::ErrorCode::closed ? 0 : 1;
     const auto envelope = message->envelope();
-    const auto statement = hoard.state();
+    const auto statement = held_slabs.state();
     const auto sent = envelope.type == kSayWhatYouHold
                           ? channel.send(std::as_bytes(std::span(&statement, 1)), envelope)
                           : channel.send(std::move(*message).into_loan(), envelope);

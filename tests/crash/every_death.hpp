@@ -6,7 +6,7 @@
 #include <string>
 
 #include "crash/kill_series.hpp"
-#include "crash/witness.hpp"
+#include "crash/victim_log.hpp"
 #include "support/catch.hpp"
 
 namespace mews_test {
@@ -16,7 +16,7 @@ namespace mews_test {
 /// new, and says how it ended; what is wrong, it requires itself.
 template <class Life>
 void every_death(const std::string& what, std::uint64_t least, Life&& life) {
-  WitnessPage page;
+  VictimLogPage page;
   KillSeries series;
   while (!series.is_over()) {
     page.reset();

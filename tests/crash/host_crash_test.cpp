@@ -4,7 +4,7 @@
 #include <csignal>
 #include <memory>
 
-#include "crash/colleague.hpp"
+#include "crash/bystander.hpp"
 #include "crash/every_death.hpp"
 #include "crash/host_scenarios.hpp"
 #include "crash/look_back.hpp"
@@ -28,18 +28,18 @@ using mews::ErrorCode;
 struct Setting {
   std::string arena;
   bool is_named;
-  bool has_colleague;
+  bool has_bystander;
 };
 
 struct HostProcess {
-  HostProcess(std::string_view scenario, std::uint64_t kill_at, const WitnessPage& page,
+  HostProcess(std::string_view scenario, std::uint64_t kill_at, const VictimLogPage& page,
               const Setting& setting)
       : child(value_or_throw(mews::os::spawn(
             {.arguments = {MEWS_TEST_BIN_DIR "/crash_host_child", std::string(scenario),
                            std::to_string(kill_at), page.path(), setting.arena,
                            MEWS_TEST_BIN_DIR "/crash_victim_plugin",
                            setting.is_named ? "named" : "anonymous",
-                           setting.has_colleague ? "beside" : "alone"},
+                           setting.has_bystander ? "beside" : "alone"},
              .environment = {},
              .inherited_fds = {}}))) {}
   ~HostProcess() {
@@ -61,8 +61,8 @@ struct HostProcess {
   std::optional<mews::os::ExitStatus> status;
 };
 
-void wait_for_phase(HostProcess& host, Witness& witness, std::uint32_t phase) {
-  while (witness.phase.load() < phase && !host.is_gone())
+void wait_for_phase(HostProcess& host, VictimLog& log, std::uint32_t phase) {
+  while (log.phase.load() < phase && !host.is_gone())
     ::usleep(20);
 }
 
@@ -88,21 +88,21 @@ mews::AttachOptions options_for(const Setting& setting, std::chrono::millisecond
 /// The plugins' part in one life of the host; what is wrong with it, and with what is left.
 std::string work_and_look_back(HostProcess& host, const host::Scenario& scenario,
                                const mews::mem::Arena& arena, Survivors& survivors) {
-  auto& witness = survivors.witness;
+  auto& log = survivors.log;
   survivors.survivor.prepare(scenario.survivor, arena, survivors.survivor_seat);
-  if (survivors.colleague_seat) survivors.colleague.begin();
-  witness.ready = 1;
-  if (scenario.name == "hold_everything") wait_for_phase(host, witness, host::kHoldsEverything);
+  if (survivors.bystander_seat) survivors.bystander.begin();
+  log.ready = 1;
+  if (scenario.name == "hold_everything") wait_for_phase(host, log, host::kHoldsEverything);
   survivors.survivor.work_to_the_end();
   auto problem = survivors.survivor.verdict();
-  if (!problem.empty()) host.kill();  // one that hangs would keep the colleague busy for ever
-  survivors.colleague.join();
-  if (survivors.colleague_seat) problem += survivors.colleague.verdict();
+  if (!problem.empty()) host.kill();  // one that hangs would keep the bystander busy for ever
+  survivors.bystander.join();
+  if (survivors.bystander_seat) problem += survivors.bystander.verdict();
   (void)host.wait();
   return problem + look_back(arena, survivors);
 }
 
-Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64_t kill_at,
+Outcome one_death(VictimLogPage& page, const host::Scenario& scenario, std::uint64_t kill_at,
                   const Setting& setting) {
   const auto before = descriptors_of(setting.arena);
   HostProcess host(scenario.name, kill_at, page, setting);
@@ -113,13 +113,13 @@ Outcome one_death(WitnessPage& page, const host::Scenario& scenario, std::uint64
   const auto timeout = is_there ? std::chrono::seconds(10) : std::chrono::milliseconds(20);
   const auto options = options_for(setting, timeout);
   if (outcome.survivor->attach(options)) {
-    Colleague colleague;
-    if (setting.has_colleague) (void)colleague.attach(options);
+    Bystander bystander;
+    if (setting.has_bystander) (void)bystander.attach(options);
     const auto arena = second_view(setting.arena, before);
     const auto seat = arena ? seat_of(*arena, "survivor") : std::nullopt;
     if (seat) {
-      Survivors survivors{*page, *outcome.survivor, *seat, colleague, std::nullopt};
-      if (colleague.has_attached()) survivors.colleague_seat = seat_of(*arena, "colleague");
+      Survivors survivors{*page, *outcome.survivor, *seat, bystander, std::nullopt};
+      if (bystander.has_attached()) survivors.bystander_seat = seat_of(*arena, "bystander");
       outcome.problem = work_and_look_back(host, scenario, *arena, survivors);
     } else {
       outcome.problem = "the survivor's seat cannot be found; ";
@@ -140,7 +140,7 @@ void every_death_of(const std::string& name, std::uint64_t least, const Setting&
   REQUIRE(scenario != nullptr);
   std::unique_ptr<Survivor> last;
   const auto what = "host, " + name + (setting.is_named ? ", named" : ", beside one that works");
-  every_death(what, least, [&](std::uint64_t kill_at, WitnessPage& page) {
+  every_death(what, least, [&](std::uint64_t kill_at, VictimLogPage& page) {
     auto outcome = one_death(page, *scenario, kill_at, setting);
     REQUIRE(outcome.problem == "");
     // The arena of the host before this one is still there for who has it.
@@ -154,8 +154,8 @@ void every_death_of(const std::string& name, std::uint64_t least, const Setting&
 /// At every step, of which there are at least so many.
 void every_death_of(const std::string& name, std::uint64_t least) {
   const auto arena = "crash-host-" + std::to_string(::getpid());
-  every_death_of(name, least, {.arena = arena, .is_named = true, .has_colleague = false});
-  every_death_of(name, least, {.arena = arena, .is_named = false, .has_colleague = true});
+  every_death_of(name, least, {.arena = arena, .is_named = true, .has_bystander = false});
+  every_death_of(name, least, {.arena = arena, .is_named = false, .has_bystander = true});
 }
 
 }  // namespace

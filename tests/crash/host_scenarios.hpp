@@ -14,7 +14,7 @@
 /// does what a plugin does in the scenario of the same name.
 namespace mews_test::host {
 
-/// `Witness::phase`: how far the host is.
+/// `VictimLog::phase`: how far the host is.
 inline constexpr std::uint32_t kListens = 1;
 inline constexpr std::uint32_t kHasAdmitted = 2;
 inline constexpr std::uint32_t kHoldsEverything = 3;
@@ -54,7 +54,7 @@ inline void receive_and_answer(Stage& stage) {
 
 inline void hold_everything(Stage& stage) {
   auto loans = lend_everything(stage.actor.channel());
-  stage.actor.witness().phase = kHoldsEverything;
+  stage.actor.log().phase = kHoldsEverything;
   stage.actor.send(kInline);
   while (!loans.empty())
     loans.pop_back();
@@ -62,13 +62,13 @@ inline void hold_everything(Stage& stage) {
 
 /// Starts a plugin that dies holding nearly all there is, takes it back, and does it once more.
 inline void recover(Stage& stage) {
-  WitnessPage page;
+  VictimLogPage page;
   for (int round = 0; round < 2; ++round) {
     page.reset();
     auto victim = stage.host.spawn("victim", {stage.victim, "hold_everything", "70", page.path()});
-    if (!victim) return complain(stage.actor.witness(), "spawn: " + victim.error().message());
+    if (!victim) return complain(stage.actor.log(), "spawn: " + victim.error().message());
     const auto exit = victim->wait_exit(mews::forever);
-    if (!exit) return complain(stage.actor.witness(), "exit: " + exit.error().message());
+    if (!exit) return complain(stage.actor.log(), "exit: " + exit.error().message());
     // What it had published is received, or dropped with it.
     if (round == 0) (void)victim->channel().receive(mews::forever);
     stage.actor.send(kHomed);
@@ -101,7 +101,7 @@ inline constexpr std::array kScenarios{
     Scenario{"forward", work, Part::ping, as_plugin<plugin::forward>},
     Scenario{"event_loop", work, Part::ping, as_plugin<plugin::event_loop>},
     Scenario{"hold_everything", work, Part::lend, hold_everything},
-    Scenario{"wait_for_a_slab", work, Part::hoard, as_plugin<plugin::wait_for_a_slab>},
+    Scenario{"wait_for_a_slab", work, Part::holder, as_plugin<plugin::wait_for_a_slab>},
     Scenario{"recover", work, Part::lend, recover},
 };
 

@@ -13,7 +13,7 @@
 #include <csignal>
 #include <cstdint>
 
-#include "crash/witness.hpp"
+#include "crash/victim_log.hpp"
 #include "mews/base/atomic.hpp"
 #include "mews/os/futex.hpp"
 
@@ -31,11 +31,11 @@
 /// functions at its end.
 namespace mews_test::kill_point {
 
-inline thread_local Witness* witness = nullptr;  ///< null: nothing of this thread is counted
-inline std::uint64_t kill_at = 0;                ///< 0: never
+inline thread_local VictimLog* log = nullptr;  ///< null: nothing of this thread is counted
+inline std::uint64_t kill_at = 0;              ///< 0: never
 
 inline void pass() noexcept {
-  if (witness == nullptr || witness->steps.fetch_add(1) + 1 != kill_at) return;
+  if (log == nullptr || log->steps.fetch_add(1) + 1 != kill_at) return;
   ::kill(::getpid(), SIGKILL);
   for (;;)
     ::pause();
@@ -64,26 +64,26 @@ struct AnnouncedFutex final : mews::os::FutexModel {
 inline AnnouncedFutex announced_futex;
 
 /// From here on kill points count; at the `at`-th this process ends.
-inline void begin(Witness& page, std::uint64_t at) noexcept {
+inline void begin(VictimLog& page, std::uint64_t at) noexcept {
   kill_at = at;
-  witness = &page;
+  log = &page;
   mews::base::step_hook = on_step;
   mews::os::futex_model = &announced_futex;
 }
 inline void end() noexcept {
-  witness = nullptr;
+  log = nullptr;
 }
 
 /// Runs a scope without kill points: what belongs to the test, not to the library.
 class Pause {
  public:
-  Pause() noexcept : held_(witness) { witness = nullptr; }
+  Pause() noexcept : held_(log) { log = nullptr; }
   Pause(const Pause&) = delete;
   Pause& operator=(const Pause&) = delete;
-  ~Pause() { witness = held_; }
+  ~Pause() { log = held_; }
 
  private:
-  Witness* held_;
+  VictimLog* held_;
 };
 
 }  // namespace mews_test::kill_point

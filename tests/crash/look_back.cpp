@@ -37,19 +37,19 @@ std::size_t free_in(const mews::mem::Audit& audit, std::string& problem) {
 }  // namespace
 
 std::string look_back(const mews::mem::Arena& arena, Survivors& survivors) {
-  auto& [witness, survivor, seat, colleague, other] = survivors;
+  auto& [log, survivor, seat, bystander, other] = survivors;
   // What the host had taken and not given back lies there yet; it may have noted one fewer.
   const auto sent = survivor.sent();
-  const auto taken = std::min(sent, witness.received.load() + 1);
+  const auto taken = std::min(sent, log.received.load() + 1);
   auto problem = faults_of_lanes(arena, seat, {0, 0}, {.least = sent - taken, .most = sent});
   const auto audit = mews::mem::audit(arena);
   problem += faults_of_holder(audit, seat, survivor.slabs_kept());
   if (other) {
     // Its last answers are read, and their cells perhaps not given back.
-    const auto rounds = colleague.rounds();
+    const auto rounds = bystander.rounds();
     problem += faults_of_lanes(arena, *other, {.least = 0, .most = rounds},
                                {.least = 0, .most = rounds + 1});
-    problem += faults_of_holder(audit, *other, Hoard::kSlabs);
+    problem += faults_of_holder(audit, *other, HeldSlabs::kSlabs);
   }
   const auto free = free_in(audit, problem);
   {
@@ -61,7 +61,7 @@ std::string look_back(const mews::mem::Arena& arena, Survivors& survivors) {
     overwrite(loans);
   }
   problem += survivor.check_kept();
-  if (other) problem += colleague.verdict();
+  if (other) problem += bystander.verdict();
   return problem;
 }
 

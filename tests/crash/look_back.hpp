@@ -4,20 +4,20 @@
 #include <optional>
 #include <string>
 
-#include "crash/colleague.hpp"
+#include "crash/bystander.hpp"
 #include "crash/survivor.hpp"
-#include "crash/witness.hpp"
+#include "crash/victim_log.hpp"
 #include "mews/mem/arena.hpp"
 
 namespace mews_test {
 
 /// Those that outlive a host, and their seats.
 struct Survivors {
-  Witness& witness;
+  VictimLog& log;
   Survivor& survivor;
   mews::PeerId survivor_seat;
-  Colleague& colleague;
-  std::optional<mews::PeerId> colleague_seat;  ///< nothing: there is none
+  Bystander& bystander;
+  std::optional<mews::PeerId> bystander_seat;  ///< nothing: there is none
 };
 
 /// What is wrong with an arena whose host is dead and whose plugins have been told so. Nobody

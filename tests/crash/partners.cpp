@@ -14,91 +14,91 @@ namespace {
 constexpr std::array kSizes{kInline, kSmall, kMiddle,          kHomed,
                             kLarge,  kRun,   std::size_t{480}, std::size_t{481}};
 
-void send_all_sizes(Encounter& meeting) {
+void send_all_sizes(HostSide& host_side) {
   for (const auto size : kSizes) {
-    if (!meeting.send(size)) return;
+    if (!host_side.send(size)) return;
   }
 }
 
-void send_then_last(Encounter& meeting) {
-  send_all_sizes(meeting);
+void send_then_last(HostSide& host_side) {
+  send_all_sizes(host_side);
   // More than the lane holds: the host sleeps for room, and is woken by the plugin or its death.
   for (int i = 0; i < 30; ++i) {
-    if (!meeting.send(kInline)) return;
+    if (!host_side.send(kInline)) return;
   }
-  meeting.send(kSmall, kLast);
+  host_side.send(kSmall, kLast);
 }
 
-void let_it_sleep_for_room(Encounter& meeting) {
-  meeting.wait_until_it_sleeps_for_room();
+void let_it_sleep_for_room(HostSide& host_side) {
+  host_side.wait_until_it_sleeps_for_room();
 }
 
-void answer_batches(Encounter& meeting) {
+void answer_batches(HostSide& host_side) {
   for (int round = 0; round < 3; ++round) {
     for (int i = 0; i < 5; ++i) {
-      if (!meeting.receive()) return;
+      if (!host_side.receive()) return;
     }
-    if (!meeting.send(kInline)) return;
+    if (!host_side.send(kInline)) return;
   }
 }
 
-void ping(Encounter& meeting) {
+void ping(HostSide& host_side) {
   for (int round = 0; round < 4; ++round) {
-    meeting.wait_until_it_sleeps_for_a_message();
-    if (!meeting.send(round % 2 == 0 ? kSmall : kInline) || !meeting.receive()) return;
+    host_side.wait_until_it_sleeps_for_a_message();
+    if (!host_side.send(round % 2 == 0 ? kSmall : kInline) || !host_side.receive()) return;
   }
 }
 
-void ping_in_event_loop(Encounter& meeting) {
+void ping_in_event_loop(HostSide& host_side) {
   for (int round = 0; round < 4; ++round) {
-    meeting.wait_until_it_sleeps_for_a_message();
-    if (!meeting.send(round % 2 == 0 ? kSmall : kInline)) return;
-    if (!meeting.receive_in_event_loop()) return;
+    host_side.wait_until_it_sleeps_for_a_message();
+    if (!host_side.send(round % 2 == 0 ? kSmall : kInline)) return;
+    if (!host_side.receive_in_event_loop()) return;
   }
 }
 
-void have_them_forwarded(Encounter& meeting) {
+void have_them_forwarded(HostSide& host_side) {
   for (const auto size : kSizes) {
-    if (!meeting.send(size) || !meeting.receive()) return;
+    if (!host_side.send(size) || !host_side.receive()) return;
   }
 }
 
 // The plugin has taken everything by then: the host waits for what it gives back or leaves behind.
-void wait_for_its_slabs(Encounter& meeting) {
-  if (!meeting.receive()) return;
+void wait_for_its_slabs(HostSide& host_side) {
+  if (!host_side.receive()) return;
   for (const auto size : {kSmall, kLarge, kRun})
-    meeting.want_slab(size);
+    host_side.want_slab(size);
 }
 
-void make_it_wait_for_a_slab(Encounter& meeting) {
-  auto loans = lend_everything(meeting.channel());
-  if (!meeting.send(kInline)) return;
-  meeting.wait_until_somebody_sleeps_for_a_slab();
+void make_it_wait_for_a_slab(HostSide& host_side) {
+  auto loans = lend_everything(host_side.channel());
+  if (!host_side.send(kInline)) return;
+  host_side.wait_until_somebody_sleeps_for_a_slab();
   while (!loans.empty())
     loans.pop_back();
 }
 
-void keep_it_busy(Encounter& meeting) {
+void keep_it_busy(HostSide& host_side) {
   for (std::size_t number = 0;; ++number) {
-    if (!meeting.send(kSizes[number % kSizes.size()]) || !meeting.receive()) return;
+    if (!host_side.send(kSizes[number % kSizes.size()]) || !host_side.receive()) return;
   }
 }
 
-void leave_letters(Encounter& meeting) {
+void leave_letters(HostSide& host_side) {
   for (const auto size : {kSmall, kLarge, kInline}) {
-    if (!meeting.send(size)) return;
+    if (!host_side.send(size)) return;
   }
 }
 
-void send_until_it_is_told(Encounter& meeting) {
-  while (meeting.send(kInline)) {
+void send_until_it_is_told(HostSide& host_side) {
+  while (host_side.send(kInline)) {
   }
 }
 
 }  // namespace
 
-void play_partner(std::string_view scenario, Encounter& encounter) {
-  constexpr std::array<std::pair<std::string_view, void (*)(Encounter&)>, 13> kPartners{{
+void play_partner(std::string_view scenario, HostSide& host_side) {
+  constexpr std::array<std::pair<std::string_view, void (*)(HostSide&)>, 13> kPartners{{
       {"attach", leave_letters},
       {"detach", leave_letters},
       {"detach_from_sender", send_until_it_is_told},
@@ -114,7 +114,7 @@ void play_partner(std::string_view scenario, Encounter& encounter) {
       {"traffic", keep_it_busy},
   }};
   for (const auto& [name, play] : kPartners) {
-    if (name == scenario) play(encounter);
+    if (name == scenario) play(host_side);
   }
 }
 

@@ -31,15 +31,16 @@ struct Scene {
 };
 
 // With what is kept still in the host's hands, and everything else written over; then without.
-std::string audit(Scene& scene, Encounter& meeting, mews::PeerId dead) {
+std::string audit(Scene& scene, HostSide& host_side, mews::PeerId dead) {
   const auto paused = scene.pause();
   auto& worker = scene.worker;
   std::string problem;
-  std::vector<mews::mem::Holding> holders{{.peer = mews::kHostPeer, .held = meeting.slabs_kept()}};
+  std::vector<mews::mem::Holding> holders{
+      {.peer = mews::kHostPeer, .held = host_side.slabs_kept()}};
   if (worker) holders.push_back(worker->holding(problem));
   problem += scene.stage.audit({dead}, holders);
-  meeting.check_kept();
-  meeting.drop_all();
+  host_side.check_kept();
+  host_side.drop_all();
   holders.erase(holders.begin());
   problem += scene.stage.audit({dead}, holders);
   if (worker) (void)worker->holding(problem);
@@ -48,7 +49,7 @@ std::string audit(Scene& scene, Encounter& meeting, mews::PeerId dead) {
 
 /// One life of the plugin and what it leaves behind.
 Ending one_death(Scene& scene, const std::string& scenario, std::uint64_t kill_at,
-                 WitnessPage& page) {
+                 VictimLogPage& page) {
   auto& stage = scene.stage;
   {
     const auto paused = scene.pause();
@@ -62,13 +63,13 @@ Ending one_death(Scene& scene, const std::string& scenario, std::uint64_t kill_a
   bool was_killed = false;
   {
     auto dropped = std::move(plugin);
-    Encounter meeting(dropped, *page, stage.arena());
-    play_partner(scenario, meeting);
-    meeting.receive_all();
+    HostSide host_side(dropped, *page, stage.arena());
+    play_partner(scenario, host_side);
+    host_side.receive_all();
     const auto exit = value_or_throw(dropped.wait_exit(kStuck));
-    meeting.check_deliveries();
-    problem = audit(scene, meeting, peer);
-    problem = meeting.problem() + problem;
+    host_side.check_deliveries();
+    problem = audit(scene, host_side, peer);
+    problem = host_side.problem() + problem;
     was_killed = exit.is_signal && exit.number == SIGKILL;
     if (!was_killed && (exit.is_signal || exit.number != 0)) {
       problem += "; it ended by itself: " + exit.description;
@@ -83,7 +84,7 @@ void every_death_of(const std::string& scenario, std::uint64_t least, Company co
   Scene scene(company);
   auto& worker = scene.worker;
   every_death(scenario + (worker ? ", beside one that works" : ""), least,
-              [&](std::uint64_t kill_at, WitnessPage& page) {
+              [&](std::uint64_t kill_at, VictimLogPage& page) {
                 return one_death(scene, scenario, kill_at, page);
               });
   if (worker) {
@@ -103,7 +104,7 @@ void every_death_of(const std::string& scenario, std::uint64_t least) {
 
 TEST_CASE("crash: what a dead plugin had sent and nobody will receive goes back with its handle") {
   Stage stage;
-  every_death("sending to nobody", 40, [&](std::uint64_t kill_at, WitnessPage& page) {
+  every_death("sending to nobody", 40, [&](std::uint64_t kill_at, VictimLogPage& page) {
     auto plugin = stage.host().spawn("victim", victim_command("loan_and_send", kill_at, page));
     REQUIRE(plugin);
     const auto peer = plugin->peer();

@@ -50,7 +50,7 @@ inline void receive_in_batches(Actor& actor) {
           is_last = is_last || view.envelope.type == kLast;  // others may follow it
         },
         4, mews::forever);
-    if (!visited) return complain(actor.witness(), "batch: " + visited.error().message());
+    if (!visited) return complain(actor.log(), "batch: " + visited.error().message());
   }
 }
 
@@ -79,7 +79,7 @@ inline void larger_class(Actor& actor) {
     if (!loan) break;
     loans.push_back(std::move(*loan));
   }
-  if (loans.size() < 2) return complain(actor.witness(), "there was nothing to lend");
+  if (loans.size() < 2) return complain(actor.log(), "there was nothing to lend");
   actor.send(std::move(loans.back()));
   loans.pop_back();
   actor.send(std::move(loans.front()));
@@ -116,7 +116,7 @@ inline void home_chunks(Actor& actor) {
       if (!loan) break;
       loans.push_back(std::move(*loan));
     }
-    if (loans.size() < 3) return complain(actor.witness(), "there was nothing to lend");
+    if (loans.size() < 3) return complain(actor.log(), "there was nothing to lend");
     if (round == 0) loans.erase(loans.begin() + 1, loans.begin() + 3);
   }
   actor.send(std::move(loans.back()));
@@ -154,7 +154,7 @@ inline void event_loop(Actor& actor) {
   for (int round = 0; round < 4; ++round) {
     for (;;) {
       const auto is_armed = actor.channel().arm_event();
-      if (!is_armed) return complain(actor.witness(), "arm: " + is_armed.error().message());
+      if (!is_armed) return complain(actor.log(), "arm: " + is_armed.error().message());
       if (!*is_armed) break;
       pollfd event{.fd = actor.channel().event_fd(), .events = POLLIN, .revents = 0};
       ::poll(&event, 1, -1);

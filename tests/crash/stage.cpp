@@ -86,7 +86,7 @@ std::string Stage::audit_seat(mews::PeerId vacated) {
 }
 
 std::vector<std::string> victim_command(std::string_view scenario, std::uint64_t kill_at,
-                                        const WitnessPage& page) {
+                                        const VictimLogPage& page) {
   return {MEWS_TEST_BIN_DIR "/crash_victim_plugin", std::string(scenario), std::to_string(kill_at),
           page.path()};
 }

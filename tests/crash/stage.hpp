@@ -5,8 +5,8 @@
 #include <span>
 #include <string>
 
-#include "crash/encounter.hpp"
-#include "crash/witness.hpp"
+#include "crash/host_side.hpp"
+#include "crash/victim_log.hpp"
 #include "crash/worker.hpp"
 #include "mews/mem/arena.hpp"
 #include "mews/mem/census.hpp"
@@ -49,6 +49,6 @@ class Stage {
 /// A command line for crash_victim_plugin.
 [[nodiscard]] std::vector<std::string> victim_command(std::string_view scenario,
                                                       std::uint64_t kill_at,
-                                                      const WitnessPage& page);
+                                                      const VictimLogPage& page);
 
 }  // namespace mews_test

@@ -45,7 +45,7 @@ void Survivor::prepare(Part part, const mews::mem::Arena& arena, mews::PeerId se
   part_ = part;
   arena_ = &arena;
   self_ = self;
-  if (part != Part::hoard) return;
+  if (part != Part::holder) return;
   loans_ = lend_everything(channel());
   for (std::size_t i = 0; i < loans_.size(); ++i)
     fill(loans_[i].bytes(), i);
@@ -103,7 +103,7 @@ void Survivor::receive_all() {
 
 void Survivor::do_part() {
   if (part_ == Part::lend) return lend_all();
-  if (part_ == Part::hoard) hoard_all();
+  if (part_ == Part::holder) hold_all();
   send_all();
 }
 
@@ -153,7 +153,7 @@ void Survivor::lend_all() {
   }
 }
 
-void Survivor::hoard_all() {
+void Survivor::hold_all() {
   if (!send_next(kInline)) return;
   const auto& bells = arena_->pool().freed_bell;
   wait_until(doing_, [&] { return std::any_of(std::begin(bells), std::end(bells), is_armed); });
@@ -185,15 +185,15 @@ std::uint32_t Survivor::slabs_kept() const noexcept {
 
 std::string Survivor::verdict() const {
   auto problem = receiving_.problem + doing_.problem + check_kept();
-  const auto sent = witness_.sent.load();
-  const auto begun = witness_.begun.load();
+  const auto sent = log_.sent.load();
+  const auto begun = log_.begun.load();
   const auto received = received_.load();
   if (received < sent || received > begun) {
     problem += std::to_string(received) + " messages came of " + std::to_string(sent) +
                " sent and " + std::to_string(begun) + " begun; ";
   }
-  if (witness_.received.load() > sent_.load()) problem += "the host received too much; ";
-  if (witness_.stuck.load() != 0) problem += std::string("the host: ") + witness_.complaint;
+  if (log_.received.load() > sent_.load()) problem += "the host received too much; ";
+  if (log_.stuck.load() != 0) problem += std::string("the host: ") + log_.complaint;
   return problem;
 }
 

@@ -6,8 +6,8 @@
 #include <thread>
 #include <vector>
 
-#include "crash/encounter.hpp"
-#include "crash/witness.hpp"
+#include "crash/host_side.hpp"
+#include "crash/victim_log.hpp"
 #include "mews/mem/arena.hpp"
 #include "mews/mews.hpp"
 
@@ -21,14 +21,14 @@ enum class Part : std::uint8_t {
   ping,    ///< sends all sizes, each when the host sleeps for it, and waits for the answer
   late,    ///< as quiet, but begins to receive when the host sleeps for room
   lend,    ///< wants slabs, all it can get; sends nothing
-  hoard,   ///< has every slab there is, and gives them back when the host sleeps for one
+  holder,  ///< has every slab there is, and gives them back when the host sleeps for one
 };
 
 /// A plugin whose host may end at any step: one thread receives, one sends or wants slabs, and both
 /// are to learn of the end. It keeps some of what it received.
 class Survivor {
  public:
-  explicit Survivor(Witness& witness) : witness_(witness) {}
+  explicit Survivor(VictimLog& log) : log_(log) {}
   Survivor(const Survivor&) = delete;
   Survivor& operator=(const Survivor&) = delete;
   ~Survivor() { join(); }
@@ -56,7 +56,7 @@ class Survivor {
   bool send_next(std::size_t bytes);
   void send_all();
   void lend_all();
-  void hoard_all();
+  void hold_all();
   void join();
 
   struct Ending {
@@ -73,7 +73,7 @@ class Survivor {
     mews::Message message;
   };
 
-  Witness& witness_;
+  VictimLog& log_;
   std::optional<mews::Session> session_;
   std::optional<mews::ErrorCode> refusal_;
   Part part_ = Part::stream;

@@ -19,12 +19,12 @@ using namespace mews_test;
 /// The second plugin, with the host's thread that keeps it busy.
 class Busy {
  public:
-  Busy(Stage& stage, WitnessPage& page)
+  Busy(Stage& stage, VictimLogPage& page)
       : plugin_(value_or_throw(stage.host().spawn("second", victim_command("traffic", 0, page)))),
-        meeting_(plugin_, *page, stage.arena()) {
+        host_side_(plugin_, *page, stage.arena()) {
     thread_ = std::thread([this] {
-      play_partner("traffic", meeting_);
-      meeting_.receive_all();
+      play_partner("traffic", host_side_);
+      host_side_.receive_all();
     });
     const mews::Deadline deadline(kStuck);
     while (page->sent.load() < 3 && !deadline.has_passed())
@@ -36,9 +36,9 @@ class Busy {
 
   [[nodiscard]] mews::Plugin& plugin() noexcept { return plugin_; }
   /// Once its end is known, and every call with it has returned.
-  [[nodiscard]] Encounter& meeting_after_the_end() {
+  [[nodiscard]] HostSide& host_side_after_the_end() {
     join();
-    return meeting_;
+    return host_side_;
   }
 
  private:
@@ -46,28 +46,28 @@ class Busy {
     if (thread_.joinable()) thread_.join();
   }
   mews::Plugin plugin_;
-  Encounter meeting_;
+  HostSide host_side_;
   std::thread thread_;
 };
 
 /// What is wrong after both deaths; both handles are dropped by then.
-std::string aftermath(Stage& stage, mews::Plugin first, WitnessPage& first_page,
+std::string aftermath(Stage& stage, mews::Plugin first, VictimLogPage& first_page,
                       std::unique_ptr<Busy> second) {
   const auto first_peer = first.peer();
   const auto second_peer = second->plugin().peer();
   std::string problem;
   {
-    Encounter meeting(first, *first_page, stage.arena());
-    auto& other = second->meeting_after_the_end();
-    meeting.receive_all();
-    meeting.check_deliveries();
+    HostSide host_side(first, *first_page, stage.arena());
+    auto& other = second->host_side_after_the_end();
+    host_side.receive_all();
+    host_side.check_deliveries();
     other.check_deliveries();
-    const auto kept = meeting.slabs_kept() + other.slabs_kept();
+    const auto kept = host_side.slabs_kept() + other.slabs_kept();
     const std::array<mews::mem::Holding, 1> host{{{.peer = mews::kHostPeer, .held = kept}}};
     problem = stage.audit({first_peer, second_peer}, host);
-    meeting.check_kept();
+    host_side.check_kept();
     other.check_kept();
-    problem += meeting.problem() + other.problem();
+    problem += host_side.problem() + other.problem();
   }
   { const auto dropped = std::move(first); }
   second.reset();
@@ -79,8 +79,8 @@ std::string aftermath(Stage& stage, mews::Plugin first, WitnessPage& first_page,
 
 TEST_CASE("crash: a plugin may die at any step of taking back another") {
   Stage stage(mews::Watcher::none);  // so that this thread takes back
-  WitnessPage first_page;
-  every_death("taking back another", 70, [&](std::uint64_t kill_at, WitnessPage& second_page) {
+  VictimLogPage first_page;
+  every_death("taking back another", 70, [&](std::uint64_t kill_at, VictimLogPage& second_page) {
     first_page.reset();
     auto first =
         value_or_throw(stage.host().spawn("first", victim_command("hold_some", 0, first_page)));

@@ -4,8 +4,8 @@
 #include <array>
 #include <cstring>
 
-#include "crash/encounter.hpp"
-#include "crash/hoard.hpp"
+#include "crash/held_slabs.hpp"
+#include "crash/host_side.hpp"
 #include "crash/payload.hpp"
 #include "crash/table.hpp"
 
@@ -56,13 +56,13 @@ mews::mem::Holding Worker::holding(std::string& problem) {
     return holding;
   }
   const auto answer = channel.receive(kStuck);
-  Hoard::Statement statement{};
+  HeldSlabs::Statement statement{};
   if (!answer || answer->size() != sizeof statement) {
     problem += "the worker does not say what it holds; ";
     return holding;
   }
   std::memcpy(&statement, answer->bytes().data(), sizeof statement);
-  if (statement.slabs != Hoard::kSlabs || statement.damaged != 0) {
+  if (statement.slabs != HeldSlabs::kSlabs || statement.damaged != 0) {
     problem += "of the worker's " + std::to_string(statement.slabs) + " slabs " +
                std::to_string(statement.damaged) + " were written to by another; ";
   }

@@ -25,10 +25,10 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   ~Worker() { stop(); }
 
-  /// No message is on its way, and nothing in its hands but its hoard, while this lives.
+  /// No message is on its way, and it holds nothing but its `HeldSlabs`, while this lives.
   [[nodiscard]] std::unique_lock<std::mutex> pause() { return std::unique_lock(round_); }
-  /// Within `pause`: what the plugin says it holds; its hoard is as it wrote it, or `problem` says
-  /// so.
+  /// Within `pause`: what the plugin says it holds; its `HeldSlabs` are as it wrote them, or
+  /// `problem` says so.
   [[nodiscard]] mews::mem::Holding holding(std::string& problem);
 
   void stop();

@@ -12,7 +12,7 @@
 #include <thread>
 #include <utility>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 
 /// No call may return later than its deadline and some slack, or never.
 namespace hostile_test {

@@ -2,15 +2,16 @@
 # The rules of check.sh, for any number of source files.
 
 BEGIN {
-  # A folder is a layer; "error" and "ids" are the two headers of the top level that lower layers
-  # may use; "top" is all else. A layer may include itself.
+  # A folder is a layer; "error", "deadline" and "ids" are the headers of the top level that lower
+  # layers may use; "top" is all else. A layer may include itself.
   may["base"] = " "
   may["layout"] = " base "
-  may["os"] = " base error "
-  may["sync"] = " base layout os "
+  may["os"] = " base error deadline "
+  may["sync"] = " base layout os deadline "
   may["ring"] = " base layout "
-  may["mem"] = " base layout os error ids "
+  may["mem"] = " base layout os error deadline ids "
   may["error"] = " base "
+  may["deadline"] = " base "
   may["ids"] = " base "
 }
 
@@ -26,7 +27,7 @@ function layer_of(path,   folder) {
     sub(/\/.*/, "", folder)
     return (folder in may) ? folder : "top"
   }
-  if (path ~ /^(error|ids)\.[ch]pp$/) return substr(path, 1, index(path, ".") - 1)
+  if (path ~ /^(error|deadline|ids)\.[ch]pp$/) return substr(path, 1, index(path, ".") - 1)
   return "top"
 }
 

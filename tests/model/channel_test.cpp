@@ -29,7 +29,7 @@ class Closing final : public Traffic {
       if (plugin_.send(0, plan_.bytes)) ++sent_;
       (void)plugin_.channel().close();
       has_closed_ = true;
-      expect(!plugin_.channel().send({}, {}, detail::Patience::none()),
+      expect(!plugin_.channel().send({}, {}, detail::Timeout::none()),
              "a closed channel takes a message");
     });
   }
@@ -97,7 +97,7 @@ class HostLeaving final : public Scenario {
     tiny_.reset();
     host_.reset();
     plugin_.reset();
-    (void)host_.session().claim(slab_, kSlabBytes, detail::Patience::none());
+    (void)host_.session().claim(slab_, kSlabBytes, detail::Timeout::none());
   }
   void verify() override {}
 
@@ -174,7 +174,7 @@ TEST_CASE("channel: a record published before its slab is in flight is found",
 
 TEST_CASE("channel: a head advanced before the slab is held is found", "[.][head_before_held]") {
   DeadSender scenario({});
-  require_found("head before held", scenario, {}, "a published message is not delivered");
+  require_found("head before held", scenario, {}, "a message that was sent is lost");
 }
 
 TEST_CASE("channel: a reclaim of what the host still reads is found", "[.][reclaim_of_borrowed]") {

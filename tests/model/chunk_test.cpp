@@ -137,7 +137,7 @@ class ComingHome final : public Homes {
     for (auto& slab : lent_) {
       // The host's home, but the plugin holds what is in it.
       auto held = claim_one(tiny_.pool(kHost));
-      (void)tiny_.pool(kHost).send(*held, kToPlugin);
+      (void)tiny_.pool(kHost).mark_in_flight(*held, kToPlugin);
       slab = tiny_.take(kPlugin,
                         {.size_class = 0,
                          .index = held->first.value(),

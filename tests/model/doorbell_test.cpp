@@ -57,7 +57,7 @@ class EventLoop final : public Traffic {
   void loop() {
     for (;;) {
       Result<Message> message;
-      host_.channel().receive(message, detail::Patience::none());
+      host_.channel().receive(message, detail::Timeout::none());
       if (message) {
         expect_next(*message);
       } else if (message.error().code() != ErrorCode::would_block) {
@@ -94,14 +94,14 @@ class Freed final : public Scenario {
     for (auto* process : {&host_, &plugin_, &other_})
       process->reset();
     for (auto& slab : slabs_)
-      (void)plugin_.session().claim(slab, kSlabBytes, detail::Patience::none());
+      (void)plugin_.session().claim(slab, kSlabBytes, detail::Timeout::none());
   }
   void verify() override {}
 
  private:
   static void wait(Process& process) {
     mem::Slab slab;
-    expect(process.session().claim(slab, kSlabBytes, detail::Patience(forever)).has_value(),
+    expect(process.session().claim(slab, kSlabBytes, detail::Timeout(forever)).has_value(),
            "a wait without a deadline ended without a slab");
   }
 

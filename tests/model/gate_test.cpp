@@ -47,7 +47,7 @@ class AtGate final : public Scenario {
     host_.reset();
     plugin_.reset();
     for (auto& slab : slabs_)
-      (void)plugin_.session().claim(slab, kSlabBytes, detail::Patience::none());
+      (void)plugin_.session().claim(slab, kSlabBytes, detail::Timeout::none());
     served_ = 0;
   }
   void verify() override {
@@ -65,7 +65,7 @@ class AtGate final : public Scenario {
 
   bool wait_until(Deadline deadline) {
     mem::Slab slab;
-    const auto claimed = host_.session().claim(slab, kSlabBytes, detail::Patience(deadline));
+    const auto claimed = host_.session().claim(slab, kSlabBytes, detail::Timeout(deadline));
     if (claimed && !plan_.is_kept) host_.session().pool().release(slab);
     return claimed.has_value();
   }

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "mews/os/wake.hpp"
+
 namespace mews::model {
 namespace {
 
@@ -44,13 +46,13 @@ void Process::reset() {
   session_.emplace(std::shared_ptr<const mem::Arena>(std::shared_ptr<void>(), &tiny_.arena()),
                    id_of(peer_), kNoSpin);
   // Owned here, so that a killed process keeps nothing alive, and words keep their addresses.
-  channel_.emplace(std::shared_ptr<detail::SessionCore>(std::shared_ptr<void>(), &*session_),
+  channel_.emplace(std::shared_ptr<detail::PeerContext>(std::shared_ptr<void>(), &*session_),
                    id_of(plugin_), std::make_unique<ModelWake>());
 }
 
 std::optional<Loan> Process::loan(std::size_t bytes) {
   Result<Loan> loan;
-  channel_->loan(loan, bytes, detail::Patience(forever));
+  channel_->loan(loan, bytes, detail::Timeout(forever));
   if (loan) return std::move(*loan);
   expect(is_end(loan.error().code()), "a wait for a slab ended without a slab");
   return std::nullopt;
@@ -67,14 +69,14 @@ bool Process::send(std::uint64_t correlation, std::size_t bytes) {
   if (!lent) return false;
   write_payload(*lent, correlation);
   const auto sent =
-      channel_->send(*lent, {.type = 0, .correlation = correlation}, detail::Patience(forever));
+      channel_->send(*lent, {.type = 0, .correlation = correlation}, detail::Timeout(forever));
   expect(sent.has_value() || is_end(sent.error().code()), "a send fails though all is well");
   return sent.has_value();
 }
 
 Result<Message> Process::receive() {
   Result<Message> message;
-  channel_->receive(message, detail::Patience(forever));
+  channel_->receive(message, detail::Timeout(forever));
   if (message) {
     expect_intact(*message);
   } else {
@@ -99,15 +101,15 @@ void Process::expect_intact(const Message& message) {
 
 void Process::on_death() {
   if (peer_ == kHost) {
-    detail::take_back(*session_, *channel_, {.peer = id_of(plugin_), .epoch = 0, .how = "gone"});
+    detail::recover_plugin(*session_, *channel_, 0, "gone");
   } else {
-    detail::give_up(*session_, *channel_, ErrorCode::host_died);
+    detail::on_host_death(*session_, *channel_, ErrorCode::host_died);
   }
 }
 
 void Process::expect_all_received() {
   Result<Message> message;
-  channel_->receive(message, detail::Patience::none());
+  channel_->receive(message, detail::Timeout::none());
   expect(!message, "a published message was not delivered");
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/death.hpp"
+#include "mews/detail/channel_fast.hpp"
 #include "model/tiny_arena.hpp"
 
 namespace mews::model {
@@ -26,7 +27,7 @@ class Process {
   /// A new session and channel. Whatever the old ones had is forgotten, not given back.
   void reset();
 
-  [[nodiscard]] detail::SessionCore& session() noexcept { return *session_; }
+  [[nodiscard]] detail::PeerContext& session() noexcept { return *session_; }
   [[nodiscard]] detail::ChannelCore& channel() noexcept { return *channel_; }
   [[nodiscard]] int peer() const noexcept { return peer_; }
 
@@ -50,7 +51,7 @@ class Process {
   TinyArena& tiny_;
   int peer_;
   int plugin_;
-  std::optional<detail::SessionCore> session_;
+  std::optional<detail::PeerContext> session_;
   std::optional<detail::ChannelCore> channel_;
 };
 

@@ -42,7 +42,7 @@ class Bias final : public Scenario {
 
  private:
   void enter() {
-    const sync::RoleHold role(*role_);
+    const sync::RoleGuard role(*role_);
     if (!role) return;
     expect(++inside_ == 1, "two threads are inside");
     point("inside");

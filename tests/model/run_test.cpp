@@ -62,10 +62,10 @@ class Runs final : public Scenario {
   }
   void send_one() {
     Result<Loan> run;
-    plugin_.channel().loan(run, kRunBytes, detail::Patience::none());
+    plugin_.channel().loan(run, kRunBytes, detail::Timeout::none());
     if (!run) return;
     write_payload(*run, 0);
-    if (plugin_.channel().send(*run, {}, detail::Patience(forever))) ++sent_;
+    if (plugin_.channel().send(*run, {}, detail::Timeout(forever))) ++sent_;
   }
   void receive_all() {
     while (const auto message = host_.receive()) {

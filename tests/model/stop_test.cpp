@@ -30,7 +30,7 @@ class Stopped final : public Scenario {
     if (waits == Waits::for_a_slab) {
       threads_.push_back({.name = "patient", .process = kHost, .body = [this] {
                             mem::Slab slab;
-                            (void)host_.session().claim(slab, kSlabBytes, Patience(forever));
+                            (void)host_.session().claim(slab, kSlabBytes, Timeout(forever));
                           }});
     }
     if (is_disturbed) {
@@ -47,32 +47,32 @@ class Stopped final : public Scenario {
     source_.emplace();
     has_ended_ = false;
     if (waits_ == Waits::for_a_slab) {
-      (void)plugin_.session().claim(slab_, kSlabBytes, Patience::none());
+      (void)plugin_.session().claim(slab_, kSlabBytes, Timeout::none());
     }
-    while (waits_ == Waits::for_room && host_.channel().send(filling(), {}, Patience::none())) {
+    while (waits_ == Waits::for_room && host_.channel().send(filling(), {}, Timeout::none())) {
     }
   }
   void verify() override { expect(has_ended_, "a wait goes on though it was stopped"); }
 
  private:
-  using Patience = detail::Patience;
+  using Timeout = detail::Timeout;
 
   [[nodiscard]] std::span<const std::byte> filling() const { return filling_; }
 
   std::optional<ErrorCode> wait() {
     const auto token = source_->get_token();
-    const Patience patience(forever, token);
+    const Timeout timeout(forever, token);
     if (waits_ == Waits::for_a_message) {
       Result<Message> message;
-      host_.channel().receive(message, patience);
+      host_.channel().receive(message, timeout);
       return message ? std::nullopt : std::optional(message.error().code());
     }
     if (waits_ == Waits::for_room) {
-      const auto sent = host_.channel().send(filling(), {}, patience);
+      const auto sent = host_.channel().send(filling(), {}, timeout);
       return sent ? std::nullopt : std::optional(sent.error().code());
     }
     mem::Slab slab;
-    const auto claimed = host_.session().claim(slab, kSlabBytes, patience);
+    const auto claimed = host_.session().claim(slab, kSlabBytes, timeout);
     if (!claimed) return claimed.error().code();
     // The stopper gave it back before this thread looked again: then it is had, and passed on.
     host_.session().pool().release(slab);

@@ -98,13 +98,13 @@ bool TinyArena::release(int peer, const mem::Slab& slab) {
 
 bool TinyArena::send(int peer, mem::Slab& slab, LaneId lane) {
   forgets(peer, slab);
-  return pool(peer).send(slab, lane);
+  return pool(peer).mark_in_flight(slab, lane);
 }
 
-std::optional<mem::Slab> TinyArena::take(int peer, const mem::SlabPool::Claim& claim, LaneId lane,
+std::optional<mem::Slab> TinyArena::take(int peer, const mem::SlabHandle& claim, LaneId lane,
                                          int sender) {
   auto slab =
-      mews_test::try_take(pool(peer), claim, lane, PeerId{static_cast<std::uint32_t>(sender)});
+      mews_test::try_accept(pool(peer), claim, lane, PeerId{static_cast<std::uint32_t>(sender)});
   if (slab) knows(peer, *slab);
   return slab;
 }

@@ -54,8 +54,8 @@ class TinyArena {
   [[nodiscard]] std::optional<mem::Slab> claim(int peer);
   bool release(int peer, const mem::Slab& slab);
   [[nodiscard]] bool send(int peer, mem::Slab& slab, LaneId lane);
-  [[nodiscard]] std::optional<mem::Slab> take(int peer, const mem::SlabPool::Claim& claim,
-                                              LaneId lane, int sender);
+  [[nodiscard]] std::optional<mem::Slab> take(int peer, const mem::SlabHandle& claim, LaneId lane,
+                                              int sender);
   /// Enters into the ledger that `peer` now knows it holds `slab`: nobody alive may hold it too.
   void knows(int peer, const mem::Slab& slab);
   void forgets(int peer, const mem::Slab& slab);

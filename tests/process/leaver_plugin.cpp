@@ -13,7 +13,7 @@
 #include <optional>
 
 #include "../support/process_state.hpp"
-#include "grim_roles.hpp"
+#include "dying_roles.hpp"
 
 namespace {
 

@@ -41,7 +41,7 @@ std::string refusal(const mews::AttachOptions& options) {
 
 constexpr auto kShort = 20ms;
 
-void set_variable(const mews::detail::Seat& seat) {
+void set_variable(const mews::detail::SeatOffer& seat) {
   const auto text = mews::detail::to_environment(seat);
   ::setenv("MEWS_ARENA", text.substr(text.find('=') + 1).c_str(), 1);
 }

@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <future>
 
-#include "grim_roles.hpp"
+#include "dying_roles.hpp"
 #include "roles.hpp"
 
 namespace {
@@ -63,7 +63,7 @@ int run(Words words) {
     return 100 + static_cast<int>(session.error().code());
   }
   if (is_twice && outcome(mews::Session::attach(options)) != "no_such_arena") return 98;
-  if (const auto code = play_grim(*session, words)) return *code;
+  if (const auto code = play_dying(*session, words)) return *code;
   return play(session->channel(), words);
 }
 

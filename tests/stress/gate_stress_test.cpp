@@ -25,10 +25,10 @@ class Counter {
   [[nodiscard]] bool take(Deadline deadline) {
     // What the lead finds at its second look is what its next attempt gives.
     bool found = false;
-    const auto attempt = [&] { return std::exchange(found, false) || try_take(); };
+    const auto attempt = [&] { return std::exchange(found, false) || try_accept(); };
     const auto sleep = [&](Deadline until) {
       const auto ticket = bell_.arm(mews::sync::Sleeper::futex);
-      found = try_take();
+      found = try_accept();
       if (!found) bell_.sleep(ticket, until);
     };
     return gate_.wait(deadline, attempt, sleep);
@@ -41,7 +41,7 @@ class Counter {
   }
 
  private:
-  [[nodiscard]] bool try_take() {
+  [[nodiscard]] bool try_accept() {
     auto seen = tokens_.load(std::memory_order_seq_cst);
     while (seen > 0) {
       if (tokens_.compare_exchange_weak(seen, seen - 1, std::memory_order_seq_cst)) return true;

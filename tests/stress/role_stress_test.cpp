@@ -31,7 +31,7 @@ struct Guarded {
 void enter_often(Guarded& guarded, unsigned me, Random& random, stress::Complaints& complaints) {
   const auto attempts = between(random, 20, 400);
   for (std::uint64_t i = 0; i < attempts && !complaints.any(); ++i) {
-    const mews::sync::RoleHold hold(guarded.role);
+    const mews::sync::RoleGuard hold(guarded.role);
     if (!hold) {
       if (between(random, 0, 3) == 0) std::this_thread::yield();
       continue;
@@ -89,7 +89,7 @@ bool meet(std::atomic<std::uint64_t>& arrived, std::uint64_t goal,
 
 /// Enters once; `pauses` is how long it stays.
 void visit(Guarded& guarded, std::uint64_t pauses, stress::Complaints& complaints) {
-  const mews::sync::RoleHold hold(guarded.role);
+  const mews::sync::RoleGuard hold(guarded.role);
   if (!hold) return;
   // Relaxed: only the number counts.
   if (guarded.inside.fetch_add(1, std::memory_order_relaxed) != 0) {

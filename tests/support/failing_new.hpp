@@ -23,11 +23,12 @@ namespace mews_test {
 /// Whether a `FailingNew` has an effect; a test skips itself where it has none.
 inline constexpr bool kHasFailingNew = MEWS_TEST_FAILING_NEW != 0;
 
-/// While it lives, one allocation of this thread fails: the `number`-th from now, counted from 1.
+/// While it lives, one allocation of this thread fails, or several in a row: the `number`-th from
+/// now, counted from 1, and those behind it.
 /// One at a time in a thread. Test macros allocate, too: none belongs within its life.
 class FailingNew {
  public:
-  explicit FailingNew(std::uint64_t number) noexcept;
+  explicit FailingNew(std::uint64_t number, std::uint64_t in_a_row = 1) noexcept;
   FailingNew(const FailingNew&) = delete;
   FailingNew& operator=(const FailingNew&) = delete;
   ~FailingNew();

@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 
 /// What the kernel says of processes and threads.
 namespace mews_test {

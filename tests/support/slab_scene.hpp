@@ -47,13 +47,14 @@ struct SlabScene {
 [[nodiscard]] inline mews::mem::Slab sent(mews::mem::SlabPool& pool, std::uint64_t bytes,
                                           mews::LaneId lane) {
   auto slab = value_or_throw(try_claim(pool, bytes));
-  if (!pool.send(slab, lane)) throw std::runtime_error("what was claimed could not be sent");
+  if (!pool.mark_in_flight(slab, lane))
+    throw std::runtime_error("what was claimed could not be sent");
   return slab;
 }
 
 /// What a record of `slab` says, with `bytes` of payload.
-[[nodiscard]] inline mews::mem::SlabPool::Claim claim_of(const mews::mem::Slab& slab,
-                                                         std::uint64_t bytes) {
+[[nodiscard]] inline mews::mem::SlabHandle claim_of(const mews::mem::Slab& slab,
+                                                    std::uint64_t bytes) {
   return {.size_class = slab.size_class.value(),
           .index = slab.first.value(),
           .generation = mews::layout::TruthWord::unpack(slab.word).generation,

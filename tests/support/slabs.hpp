@@ -26,11 +26,12 @@ namespace mews_test {
   return slab ? std::optional(*slab) : std::nullopt;
 }
 
-[[nodiscard]] inline std::optional<mews::mem::Slab> try_take(
-    mews::mem::SlabPool& pool, const mews::mem::SlabPool::Claim& claim, mews::LaneId lane,
-    mews::PeerId sender) {
+[[nodiscard]] inline std::optional<mews::mem::Slab> try_accept(mews::mem::SlabPool& pool,
+                                                               const mews::mem::SlabHandle& claim,
+                                                               mews::LaneId lane,
+                                                               mews::PeerId sender) {
   mews::mem::Slab slab;
-  return pool.take(slab, claim, lane, sender) ? std::nullopt : std::optional(slab);
+  return pool.accept(slab, claim, lane, sender) ? std::nullopt : std::optional(slab);
 }
 
 [[nodiscard]] inline std::uint64_t capacity_bytes(const mews::mem::Arena& arena,

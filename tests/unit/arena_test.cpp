@@ -59,8 +59,8 @@ TEST_CASE("arena: who attaches without knowing anything sees the same words and 
   mews::mem::SlabPool taker(*other, PeerId{2});
   auto slab = try_claim(pool, 5000).value();
   std::memset(slab.data, 3, 5000);
-  REQUIRE(pool.send(slab, LaneId{0}));
-  const auto got = try_take(
+  REQUIRE(pool.mark_in_flight(slab, LaneId{0}));
+  const auto got = try_accept(
       taker, {.size_class = 1, .index = slab.first.value(), .generation = 1, .bytes = 5000},
       LaneId{0}, PeerId{1});
   REQUIRE(got);

@@ -101,9 +101,10 @@ TEST_CASE("backing: a full file system is an error at the receiver, and the reco
                        .generation = 7};
   auto& shared = disk.one->view(mews::ClassId{1}).words[3];
   shared.store(word.pack(), std::memory_order_relaxed);
-  const SlabPool::Claim claim{.size_class = 1, .index = 3, .generation = 7, .bytes = kMiB / 2};
+  const mews::mem::SlabHandle claim{
+      .size_class = 1, .index = 3, .generation = 7, .bytes = kMiB / 2};
   Slab slab;
-  CHECK(receiver.take(slab, claim, kLane, PeerId{1}) == ErrorCode::out_of_memory);
+  CHECK(receiver.accept(slab, claim, kLane, PeerId{1}) == ErrorCode::out_of_memory);
   CHECK(shared.load(std::memory_order_relaxed) == word.pack());
 
   // With room again the same record is received.
@@ -111,7 +112,7 @@ TEST_CASE("backing: a full file system is an error at the receiver, and the reco
   REQUIRE(::fallocate(disk.one->file().fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                       static_cast<off_t>(row.slabs_offset),
                       static_cast<off_t>(row.slab_count * row.slab_bytes)) == 0);
-  REQUIRE_FALSE(receiver.take(slab, claim, kLane, PeerId{1}));
+  REQUIRE_FALSE(receiver.accept(slab, claim, kLane, PeerId{1}));
   std::memset(slab.data, 1, kMiB / 2);
   CHECK(receiver.release(slab));
 }

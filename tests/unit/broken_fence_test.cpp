@@ -15,7 +15,7 @@
 namespace {
 
 bool can_enter(mews::sync::Role& role) {
-  const mews::sync::RoleHold hold(role);
+  const mews::sync::RoleGuard hold(role);
   return static_cast<bool>(hold);
 }
 

@@ -32,7 +32,7 @@ TEST_CASE("census: it names who has how many slabs of a class, most first") {
   SlabPool two(arena, PeerId{2});
   static_cast<void>(claim(one, 100, 2));
   auto held = claim(two, 100, 5);
-  REQUIRE(two.send(held[0], LaneId{2}));
+  REQUIRE(two.mark_in_flight(held[0], LaneId{2}));
   static_cast<void>(claim(one, 20000, 9));  // another class
   const auto holdings = Census(arena, kKiB).holdings();
   REQUIRE(holdings.size() == 2);
@@ -46,7 +46,7 @@ TEST_CASE("census: it tells what has not moved since it began") {
   auto held = claim(pool, 100, 4);
   const Census census(arena, kKiB);
   CHECK(pool.release(held[0]));
-  REQUIRE(pool.send(held[1], LaneId{0}));
+  REQUIRE(pool.mark_in_flight(held[1], LaneId{0}));
   static_cast<void>(claim(pool, 100, 3));
   const auto holdings = census.holdings();
   REQUIRE(holdings.size() == 1);
@@ -87,7 +87,7 @@ TEST_CASE("audit: it counts held, in flight and backed slabs, by class and by pe
   SlabPool two(arena, PeerId{2});
   auto small = claim(one, 1024, 3);
   static_cast<void>(claim(two, std::uint64_t{9} << 20, 1));
-  REQUIRE(one.send(small[2], LaneId{0}));
+  REQUIRE(one.mark_in_flight(small[2], LaneId{0}));
   const auto seen = audit(arena);
   CHECK_FALSE(seen.is_all_free());
   CHECK((seen.classes[0].held == 2 && seen.classes[0].in_flight == 1));
@@ -132,7 +132,7 @@ TEST_CASE("audit: whether a peer holds anything is seen in every class") {
     auto slab = try_claim(one, bytes).value();
     CHECK(holds_any(arena, PeerId{1}));
     CHECK_FALSE(holds_any(arena, PeerId{2}));
-    REQUIRE(one.send(slab, LaneId{0}));
+    REQUIRE(one.mark_in_flight(slab, LaneId{0}));
     CHECK_FALSE(holds_any(arena, PeerId{1}));
   }
 }

@@ -5,7 +5,7 @@
 #include <ratio>
 
 #include "../support/catch.hpp"
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 
 using namespace std::chrono_literals;
 using mews::Deadline;

@@ -22,7 +22,7 @@ constexpr std::chrono::seconds kPatience{60};
 /// Something that threads wait for: tokens, each taken once.
 class Tokens {
  public:
-  std::optional<int> try_take() {
+  std::optional<int> try_accept() {
     auto seen = count_.load(std::memory_order_seq_cst);
     while (seen > 0) {
       if (count_.compare_exchange_weak(seen, seen - 1, std::memory_order_seq_cst)) return seen;
@@ -98,7 +98,7 @@ TEST_CASE("gate: only one of many waiters sleeps outside, and all are served whe
   for (int i = 0; i < 6; ++i) {
     threads.emplace_back([&] {
       if (gate.wait(
-              kPatience, [&] { return tokens.try_take(); }, sleep))
+              kPatience, [&] { return tokens.try_accept(); }, sleep))
         served.fetch_add(1);
     });
   }
@@ -133,7 +133,7 @@ TEST_CASE("gate: a change in this process serves a waiter while the lead sleeps 
   std::thread follower([&] {
     const auto attempt = [&] {
       follower_id.store(::gettid());
-      return tokens.try_take();
+      return tokens.try_accept();
     };
     const auto token = gate.wait(mews::forever, attempt, [](Deadline) {});
     is_follower_served.store(token.has_value());

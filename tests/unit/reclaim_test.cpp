@@ -20,7 +20,7 @@ using namespace mews_test;
 /// Plugin 1, whose lanes are 0 (from it) and 1 (to it), is to die.
 struct Scene : SlabScene {
   SlabPool& dying = one;
-  std::vector<SlabPool::Claim> published;
+  std::vector<mews::mem::SlabHandle> published;
 
   static constexpr LaneId kFromIt{0};
   static constexpr LaneId kToIt{1};
@@ -86,7 +86,7 @@ TEST_CASE("reclaim: what the dead peer had published is kept and can still be re
   CHECK(scene.reclaim().in_flight == 1);
   CHECK(scene.word(lost).phase == Phase::free);
   for (const auto& claim : scene.published) {
-    const auto got = try_take(scene.host, claim, Scene::kFromIt, PeerId{1});
+    const auto got = try_accept(scene.host, claim, Scene::kFromIt, PeerId{1});
     REQUIRE(got);
     CHECK(scene.host.release(*got));
   }
@@ -96,7 +96,7 @@ TEST_CASE("reclaim: what the dead peer had published is kept and can still be re
 TEST_CASE("reclaim: what the host had received from the dead peer stays the host's") {
   Scene scene;
   const auto slab = sent(scene.dying, 100, Scene::kFromIt);
-  const auto got = try_take(scene.host, claim_of(slab, 100), Scene::kFromIt, PeerId{1});
+  const auto got = try_accept(scene.host, claim_of(slab, 100), Scene::kFromIt, PeerId{1});
   REQUIRE(got);
   const auto done = scene.reclaim();
   CHECK((done.held == 0 && done.in_flight == 0));
@@ -135,8 +135,7 @@ TEST_CASE("reclaim: published claims that make no sense do no harm") {
 }
 
 TEST_CASE("reclaim: what follows a record that nobody can receive is not delivered, and is free") {
-  using Claim = SlabPool::Claim;
-  const Claim bad[] = {
+  const mews::mem::SlabHandle bad[] = {
       {.size_class = 0, .index = 0, .generation = 1, .bytes = 1025},
       {.size_class = 2, .index = 0, .generation = 1, .bytes = ~std::uint64_t{0}},
       {.size_class = 3, .index = 7, .generation = 1, .bytes = 5 * kMiB},
@@ -172,7 +171,7 @@ TEST_CASE("reclaim: the sender of what was taken back finds out, whatever it tri
   auto in_flight = sent(scene.host, 100, Scene::kToIt);
   auto run = sent(scene.host, 9 * kMiB, Scene::kToIt);
   CHECK(scene.reclaim().in_flight == 4);
-  CHECK_FALSE(scene.host.unsend(in_flight, Scene::kToIt));
-  CHECK_FALSE(scene.host.unsend(run, Scene::kToIt));
+  CHECK_FALSE(scene.host.revoke(in_flight, Scene::kToIt));
+  CHECK_FALSE(scene.host.revoke(run, Scene::kToIt));
   CHECK(audit(scene.arena).is_all_free());
 }

@@ -9,7 +9,7 @@
 namespace {
 
 using mews::sync::Role;
-using mews::sync::RoleHold;
+using mews::sync::RoleGuard;
 
 /// What `body` returns in a thread of its own.
 bool elsewhere(const std::function<bool()>& body) {
@@ -20,7 +20,7 @@ bool elsewhere(const std::function<bool()>& body) {
 }
 
 bool can_enter(Role& role) {
-  const RoleHold hold(role);
+  const RoleGuard hold(role);
   return static_cast<bool>(hold);
 }
 
@@ -80,7 +80,7 @@ TEST_CASE("role: a hold that was refused leaves nothing when it ends") {
   static_cast<void>(mews::os::register_light_fence());
   Role role;
   CHECK(settle(role));
-  const RoleHold inside(role);
+  const RoleGuard inside(role);
   REQUIRE(inside);
   for (int i = 0; i < 20; ++i)
     CHECK_FALSE(elsewhere([&] { return can_enter(role); }));

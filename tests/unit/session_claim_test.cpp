@@ -7,14 +7,14 @@
 
 #include "../support/arena_fixture.hpp"
 #include "../support/catch.hpp"
-#include "core/session_core.hpp"
+#include "mews/detail/peer_context.hpp"
 
 namespace {
 
 using mews::Deadline;
 using mews::PeerId;
 using mews::Result;
-using mews::detail::SessionCore;
+using mews::detail::PeerContext;
 using mews::mem::Slab;
 using mews::mem::SlabPool;
 using namespace mews_test;
@@ -26,7 +26,7 @@ constexpr std::uint64_t kBytes = std::uint64_t{4} << 20;
 struct Scene {
   std::shared_ptr<const mews::mem::Arena> arena =
       std::make_shared<const mews::mem::Arena>(make_arena());
-  std::shared_ptr<SessionCore> session = SessionCore::make(arena, PeerId{1}, {});
+  std::shared_ptr<PeerContext> session = PeerContext::make(arena, PeerId{1}, {});
   SlabPool other{*arena, PeerId{2}};
   std::vector<Slab> held;
 
@@ -47,7 +47,7 @@ struct Scene {
 /// A claim that blocks without a deadline, in a thread of its own.
 class Waiter {
  public:
-  explicit Waiter(SessionCore& session) : session_(session) {
+  explicit Waiter(PeerContext& session) : session_(session) {
     thread_ = std::thread([this] {
       claimed_ = session_.claim(slab_, kBytes, Deadline(mews::forever));
       is_over_.store(true, std::memory_order_release);
@@ -73,7 +73,7 @@ class Waiter {
     thread_.join();
   }
 
-  SessionCore& session_;
+  PeerContext& session_;
   Slab slab_;
   Result<void> claimed_;
   std::atomic<bool> is_over_{false};

@@ -65,9 +65,9 @@ TEST_CASE("slab give back: a run of which the host freed any slab first is all f
     INFO("slab " << freed);
     Scene scene;
     auto run = try_claim(scene.one, 12 * kMiB).value();
-    REQUIRE(scene.one.send(run, kLane));
+    REQUIRE(scene.one.mark_in_flight(run, kLane));
     scene.set(run, freed, scene.word(run, freed).freed());
-    CHECK_FALSE(scene.one.unsend(run, kLane));
+    CHECK_FALSE(scene.one.revoke(run, kLane));
     CHECK(audit(scene.arena).is_all_free());
     CHECK(scene.times() == 1);
   }
@@ -78,11 +78,11 @@ TEST_CASE("slab give back: what the host freed of a run and somebody claimed sin
     INFO("slab " << freed);
     Scene scene;
     auto run = try_claim(scene.one, 12 * kMiB).value();
-    REQUIRE(scene.one.send(run, kLane));
+    REQUIRE(scene.one.mark_in_flight(run, kLane));
     scene.set(run, freed, scene.word(run, freed).freed());
     const auto since = claim_one(scene.one, k4MiB).value();
     REQUIRE(since.first.value() == freed);
-    CHECK_FALSE(scene.one.unsend(run, kLane));
+    CHECK_FALSE(scene.one.revoke(run, kLane));
     CHECK(scene.word(since).pack() == since.word);
     CHECK(scene.one.release(since));
     CHECK(audit(scene.arena).is_all_free());
@@ -111,7 +111,7 @@ TEST_CASE("slab give back: a run that cannot all be sent is held as before") {
     auto run = try_claim(scene.one, 12 * kMiB).value();
     scene.set(run, bad, scene.word(run, bad).held_by(3));
     const auto before = scene.words();
-    CHECK_FALSE(scene.one.send(run, kLane));
+    CHECK_FALSE(scene.one.mark_in_flight(run, kLane));
     CHECK(scene.words() == before);
     CHECK_FALSE(scene.one.release(run));
     CHECK_FALSE(holds_any(scene.arena, PeerId{1}));
@@ -121,9 +121,9 @@ TEST_CASE("slab give back: a run that cannot all be sent is held as before") {
 TEST_CASE("slab give back: a record that also names a slab of the receiver's costs it nothing") {
   Scene scene;
   auto run = try_claim(scene.two, 12 * kMiB).value();
-  REQUIRE(scene.two.send(run, kLane));
+  REQUIRE(scene.two.mark_in_flight(run, kLane));
   scene.set(run, 1, scene.word(run, 1).held_by(1));
-  CHECK_FALSE(try_take(scene.one, claim_of(run, 12 * kMiB), kLane, PeerId{2}));
+  CHECK_FALSE(try_accept(scene.one, claim_of(run, 12 * kMiB), kLane, PeerId{2}));
   CHECK(scene.word(run, 0).phase == Phase::free);
   CHECK(scene.word(run, 1).phase == Phase::held);
   CHECK(scene.word(run, 2).phase == Phase::in_flight);

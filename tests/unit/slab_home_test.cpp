@@ -113,13 +113,13 @@ TEST_CASE("slab home: a slab that another peer frees is taken again by the peer 
   SlabPool receiver(arena, PeerId{2});
   for (int round = 0; round < 3; ++round) {
     for (auto& slab : claim(sender, kKiB, 512)) {
-      REQUIRE(sender.send(slab, LaneId{0}));
-      const auto got = try_take(receiver,
-                                {.size_class = 0,
-                                 .index = slab.first.value(),
-                                 .generation = truth(arena, kKiB, slab.first.value()).generation,
-                                 .bytes = 0},
-                                LaneId{0}, PeerId{1});
+      REQUIRE(sender.mark_in_flight(slab, LaneId{0}));
+      const auto got = try_accept(receiver,
+                                  {.size_class = 0,
+                                   .index = slab.first.value(),
+                                   .generation = truth(arena, kKiB, slab.first.value()).generation,
+                                   .bytes = 0},
+                                  LaneId{0}, PeerId{1});
       REQUIRE(got);
       REQUIRE(receiver.release(*got));
     }

@@ -60,8 +60,8 @@ TEST_CASE("slab run: a gigabyte travels as one run") {
   REQUIRE(run);
   CHECK(run->count == 64);
   run->data[1024 * kMiB - 1] = std::byte{42};
-  REQUIRE(sender.send(*run, LaneId{0}));
-  const auto got = try_take(receiver, claim_of(*run, 1024 * kMiB), LaneId{0}, PeerId{1});
+  REQUIRE(sender.mark_in_flight(*run, LaneId{0}));
+  const auto got = try_accept(receiver, claim_of(*run, 1024 * kMiB), LaneId{0}, PeerId{1});
   REQUIRE(got);
   CHECK(got->data[1024 * kMiB - 1] == std::byte{42});
   CHECK(receiver.release(*got));
@@ -121,9 +121,9 @@ TEST_CASE("slab run: it is sent, taken and freed as a whole") {
   SlabPool sender(arena, PeerId{1});
   SlabPool receiver(arena, PeerId{2});
   auto run = try_claim(sender, 12 * kMiB).value();
-  REQUIRE(sender.send(run, LaneId{2}));
+  REQUIRE(sender.mark_in_flight(run, LaneId{2}));
   CHECK(count_in(arena, Phase::in_flight) == 3);
-  const auto got = try_take(receiver, claim_of(run, 12 * kMiB), LaneId{2}, PeerId{1});
+  const auto got = try_accept(receiver, claim_of(run, 12 * kMiB), LaneId{2}, PeerId{1});
   REQUIRE(got);
   CHECK((got->count == 3 && got->data == run.data && capacity_bytes(arena, *got) == 12 * kMiB));
   CHECK(count_in(arena, Phase::held) == 3);
@@ -136,14 +136,14 @@ TEST_CASE("slab run: one that was not published is held again as a whole, or was
   const auto arena = make_arena();
   SlabPool pool(arena, PeerId{1});
   auto run = try_claim(pool, 12 * kMiB).value();
-  REQUIRE(pool.send(run, LaneId{2}));
-  REQUIRE(pool.unsend(run, LaneId{2}));
+  REQUIRE(pool.mark_in_flight(run, LaneId{2}));
+  REQUIRE(pool.revoke(run, LaneId{2}));
   CHECK(count_in(arena, Phase::held) == 3);
-  REQUIRE(pool.send(run, LaneId{2}));
-  REQUIRE(pool.unsend(run, LaneId{2}));
+  REQUIRE(pool.mark_in_flight(run, LaneId{2}));
+  REQUIRE(pool.revoke(run, LaneId{2}));
   CHECK(pool.release(run));
   CHECK(audit(arena).is_all_free());
-  CHECK_FALSE(pool.unsend(run, LaneId{2}));
+  CHECK_FALSE(pool.revoke(run, LaneId{2}));
 }
 
 TEST_CASE("slab run: one of which a slab is not in flight is refused and does not stay held") {
@@ -153,11 +153,11 @@ TEST_CASE("slab run: one of which a slab is not in flight is refused and does no
   for (std::uint32_t bad = 0; bad < 3; ++bad) {
     INFO("slab " << bad);
     auto run = try_claim(sender, 12 * kMiB).value();
-    REQUIRE(sender.send(run, LaneId{2}));
+    REQUIRE(sender.mark_in_flight(run, LaneId{2}));
     auto& word = arena.view(k4MiB).words[run.first.value() + bad];
     const auto good = truth(arena, k4MiB, run.first.value() + bad);
     word.store(good.held_by(3).pack(), std::memory_order_relaxed);
-    CHECK_FALSE(try_take(receiver, claim_of(run, 12 * kMiB), LaneId{2}, PeerId{1}));
+    CHECK_FALSE(try_accept(receiver, claim_of(run, 12 * kMiB), LaneId{2}, PeerId{1}));
     CHECK_FALSE(holds_any(arena, PeerId{2}));
     CHECK(word.load(std::memory_order_relaxed) == good.held_by(3).pack());
     for (std::uint32_t i = 0; i < 8; ++i) {

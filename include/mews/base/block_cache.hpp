@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "mews/base/sanitizer.hpp"
+#include "mews/base/visible.hpp"
 
 /// Blocks of private memory, one size for all: a small payload needs 480 bytes, which stay where
 /// they are when the object that owns them is moved.
@@ -22,16 +23,16 @@ struct SpareBlock {
   std::uintptr_t block = kClosed;  ///< closed: this thread keeps none (yet, or any more)
 };
 /// One a thread, also where the library is a shared one.
-[[gnu::visibility("default")]] extern constinit thread_local SpareBlock spare_block;
+MEWS_VISIBLE extern constinit thread_local SpareBlock spare_block;
 
 /// Blocks that a thread keeps behind the spare one, at most.
 inline constexpr std::uint32_t kKeptBlocks = 15;
 
 /// Where there is no spare one: of those kept, or from `operator new`; null when there is no
 /// memory.
-[[nodiscard, gnu::visibility("default")]] std::byte* get_block_slowly() noexcept;
+[[nodiscard, gnu::cold]] MEWS_VISIBLE std::byte* get_block_slowly() noexcept;
 /// Where one is spare already: to those kept, otherwise to `operator delete`.
-[[gnu::visibility("default")]] void put_block_slowly(std::byte* block) noexcept;
+[[gnu::cold]] MEWS_VISIBLE void put_block_slowly(std::byte* block) noexcept;
 /// How many this thread keeps now, the spare one included.
 [[nodiscard]] std::uint32_t blocks_kept() noexcept;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "mews/base/block_cache.hpp"
+
 namespace mews::base {
 
 #if defined(MEWS_STEPPED)
@@ -8,13 +10,13 @@ namespace mews::base {
 inline const void* (*thread_token_model)() = nullptr;
 #endif
 
-/// The calling thread's own: no other thread that lives has the same.
+/// The calling thread's own: no other thread that lives has the same, and the thread has it in a
+/// program and in a shared library alike. (The address of a variable that each thread has anyway.)
 [[nodiscard]] inline const void* thread_token() noexcept {
 #if defined(MEWS_STEPPED)
   if (thread_token_model != nullptr) return thread_token_model();
 #endif
-  static thread_local const char here = 0;
-  return &here;
+  return &spare_block;
 }
 
 }  // namespace mews::base

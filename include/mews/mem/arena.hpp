@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/ids.hpp"
 #include "mews/layout/cell.hpp"
@@ -73,7 +73,7 @@ struct ClassView {
 /// written.
 ///
 /// Indices given to it are the caller's own or were checked; what comes from a peer is checked in
-/// `SlabPool::take` and in the lane consumer, nowhere else. Immutable once made: any thread.
+/// `SlabPool::accept` and in the lane consumer, nowhere else. Immutable once made: any thread.
 class Arena {
  public:
   /// Makes an arena of `geometry` in `file`, which must be zeroed and of geometry.arena_bytes.

@@ -22,7 +22,7 @@ struct DeadPeer {
   LaneId from_it{};  ///< its lane to the host
   LaneId to_it{};    ///< the host's lane to it
   /// Payloads of the records it published and nobody has received yet: these are still delivered.
-  std::span<const SlabPool::Claim> published;
+  std::span<const SlabHandle> published;
 };
 
 /// Frees every slab that `dead` held, that was on its way to it, or that it was about to send;

@@ -9,13 +9,21 @@
 namespace mews::mem {
 
 /// What a process remembers of slabs that it holds: one slab, or a run of adjacent slabs of the
-/// largest class. Plain data; whoever has it owes the pool a `release` or a `send`.
+/// largest class. Plain data; its owner owes the pool a `release` or a `mark_in_flight`.
 struct Slab {
   ClassId size_class{};
   SlabIndex first{};
   std::uint32_t count = 0;    ///< slabs in the run, 1 for a single slab
   std::uint64_t word = 0;     ///< the first slab's truth word, as this process last wrote it
   std::byte* data = nullptr;  ///< page-aligned from 4 KiB up, otherwise aligned to its size
+};
+
+/// What a record says of its payload, unchecked.
+struct SlabHandle {
+  std::uint32_t size_class;
+  std::uint32_t index;
+  std::uint32_t generation;
+  std::uint64_t bytes;
 };
 
 }  // namespace mews::mem

@@ -64,8 +64,7 @@ class SlabPool {
   /// behind the slabs, which are free, so that a next call goes on from there.
   template <class Until>
   [[nodiscard]] Result<void> try_claim(Slab& slab, std::uint64_t bytes, Until&& until) {
-    if (!claim_warm(slab, bytes)) return claim_any(slab, bytes, until());
-    return is_backed(slab) ? Result<void>() : back_claimed(slab, bytes, until());
+    return try_claim_fast(slab, bytes) ? Result<void>() : claim_any(slab, bytes, until());
   }
 
   /// Puts pages behind the first `bytes` of `slab`, as far as it comes by `deadline`.
@@ -76,10 +75,83 @@ class SlabPool {
   /// or a peer scribbled): that is left alone, and the rest is free.
   bool release(const Slab& slab) noexcept {
     if (slab.count != 1) return release_run(slab);
-    if (layout::TruthWord::unpack(slab.word).phase != layout::Phase::held) return false;
-    const auto& view = homes_[slab.size_class.value()].view;
-    if (!free_one(view, slab.first.value(), slab.word)) return false;
+    if (!try_release_fast(slab)) return false;
     tell(slab.size_class);
+    return true;
+  }
+
+  // What nearly every message comes to: one slab, and nothing in the way. Each is one exchange,
+  // makes no system call, tells nobody, and on false has changed nothing.
+
+  /// The next slab in turn of the smallest class that fits, if its pages are there.
+  [[nodiscard]] bool try_claim_fast(Slab& slab, std::uint64_t bytes) noexcept {
+    const auto smallest = class_by_width_[static_cast<std::size_t>(std::bit_width(bytes - 1))];
+    if (smallest == layout::kNoClass) return false;
+    auto& home = homes_[smallest];
+    const auto turn = take_turn(home);
+    if (!turn || !is_backed(home.view, turn->index, bytes)) return false;
+    const auto taken = take_in_turn(home, *turn);
+    if (!taken) return false;
+    describe(slab, home.view, ClassId{smallest}, taken);
+    return true;
+  }
+
+  /// held -> free. True: who waits for a slab of the class must be told.
+  [[nodiscard]] bool try_release_fast(const Slab& slab) noexcept {
+    if (slab.count != 1) return false;
+    const auto held = layout::TruthWord::unpack(slab.word);
+    if (held.phase != layout::Phase::held) return false;
+    const auto& view = homes_[slab.size_class.value()].view;
+    auto seen = slab.word;
+    // [P1] release: our accesses to the bytes before the next holder's. seq_cst, because it
+    // partners with the waiter's fence: either it sees the free slab, or we see its armed bell;
+    // likewise the hint. ABA: the generation.
+    if (!view.words[slab.first.value()].compare_exchange_strong(
+            seen, held.freed().pack(), std::memory_order_seq_cst, std::memory_order_relaxed)) {
+      return false;
+    }
+    view.hint(slab.first.value());
+    return true;
+  }
+
+  /// held -> in_flight on `lane`, as `mark_in_flight`.
+  [[nodiscard]] bool try_mark_in_flight_fast(Slab& slab, LaneId lane) noexcept {
+    if (slab.count != 1) return false;
+    const auto held = layout::TruthWord::unpack(slab.word);
+    if (held.phase != layout::Phase::held || held.holder != self_.value()) return false;
+    const auto sent = held.in_flight_on(static_cast<std::uint16_t>(lane.value())).pack();
+    auto seen = slab.word;
+    // Order and ABA: as in `mark_in_flight`.
+    if (!homes_[slab.size_class.value()].view.words[slab.first.value()].compare_exchange_strong(
+            seen, sent, std::memory_order_seq_cst, std::memory_order_relaxed)) {
+      return false;
+    }
+    slab.word = sent;
+    return true;
+  }
+
+  /// in_flight -> held, as `accept`.
+  [[nodiscard]] bool try_accept_fast(Slab& slab, const SlabHandle& handle, LaneId lane,
+                                     PeerId sender) noexcept {
+    if (slabs_named(arena_.geometry(), handle) != 1) return false;
+    const auto& view = homes_[handle.size_class].view;
+    // Relaxed: a guess for the exchange.
+    auto seen = view.words[handle.index].load(std::memory_order_relaxed);
+    const auto sent = layout::TruthWord::unpack(seen);
+    if (sent.phase != layout::Phase::in_flight || sent.generation != handle.generation ||
+        sent.lane != lane.value() || sent.holder != sender.value()) {
+      return false;
+    }
+    if (!can_read(view, handle.index, handle.bytes)) return false;
+    // The reader's first line travels while the truth word does.
+    __builtin_prefetch(view.slabs + std::uint64_t{handle.index} * view.geometry.slab_bytes);
+    const auto held = sent.held_by(static_cast<std::uint16_t>(self_.value())).pack();
+    // Order and ABA: as in `accept`.
+    if (!view.words[handle.index].compare_exchange_strong(seen, held, std::memory_order_acquire,
+                                                          std::memory_order_relaxed)) {
+      return false;
+    }
+    describe(slab, view, ClassId{handle.size_class}, {held, handle.index});
     return true;
   }
 
@@ -89,29 +161,22 @@ class SlabPool {
 
   /// held -> in_flight on `lane`, before the record is published. False when any of it is not ours
   /// any more: what is, is held as before.
-  [[nodiscard]] bool send(Slab& slab, LaneId lane) noexcept;
+  [[nodiscard]] bool mark_in_flight(Slab& slab, LaneId lane) noexcept;
 
   /// in_flight -> held by the same peer again: the record could not be published. False when the
   /// host, reclaiming a dead receiver, came first to any of it: then all of it is free.
-  [[nodiscard]] bool unsend(Slab& slab, LaneId lane) noexcept;
+  [[nodiscard]] bool revoke(Slab& slab, LaneId lane) noexcept;
 
-  /// What a record says of its payload, unchecked.
-  struct Claim {
-    std::uint32_t size_class;
-    std::uint32_t index;
-    std::uint32_t generation;
-    std::uint64_t bytes;
-  };
-  /// The number of adjacent slabs that a claim names, of which only private geometry is asked; 0
-  /// when no record of a correct peer says such a thing.
+  /// The number of adjacent slabs that a handle names, by private geometry alone; 0 when no correct
+  /// peer writes such a handle.
   [[nodiscard]] static std::uint32_t slabs_named(const layout::Geometry& geometry,
-                                                 const Claim& claim) noexcept {
-    if (claim.size_class >= geometry.class_count) return 0;
-    const auto& row = geometry.classes[claim.size_class];
-    const auto count = slabs_for(claim.bytes, row.slab_bytes);
+                                                 const SlabHandle& handle) noexcept {
+    if (handle.size_class >= geometry.class_count) return 0;
+    const auto& row = geometry.classes[handle.size_class];
+    const auto count = slabs_for(handle.bytes, row.slab_bytes);
     // Only the largest class makes runs.
-    if (count > 1 && claim.size_class + 1 != geometry.class_count) return 0;
-    if (claim.index >= row.slab_count || count > row.slab_count - claim.index) return 0;
+    if (count > 1 && handle.size_class + 1 != geometry.class_count) return 0;
+    if (handle.index >= row.slab_count || count > row.slab_count - handle.index) return 0;
     return static_cast<std::uint32_t>(count);
   }
 
@@ -123,8 +188,8 @@ class SlabPool {
   /// the slabs of a run before the first that is not what it should be are free. Another error when
   /// the system gives no memory for pages that should have been there: then nothing has changed,
   /// and the next call may succeed.
-  [[nodiscard]] std::optional<ErrorCode> take(Slab& slab, const Claim& claim, LaneId lane,
-                                              PeerId sender) noexcept;
+  [[nodiscard]] std::optional<ErrorCode> accept(Slab& slab, const SlabHandle& handle, LaneId lane,
+                                                PeerId sender) noexcept;
 
   [[nodiscard]] const Arena& arena() const noexcept { return arena_; }
   [[nodiscard]] PeerId self() const noexcept { return self_; }
@@ -168,21 +233,26 @@ class SlabPool {
     return bytes == 0 ? 1 : ((bytes - 1) >> std::countr_zero(slab_bytes)) + 1;
   }
 
-  /// What nearly every claim comes to: the next in turn of the smallest class that fits.
-  [[nodiscard]] bool claim_warm(Slab& slab, std::uint64_t bytes) noexcept {
-    const auto smallest = class_by_width_[static_cast<std::size_t>(std::bit_width(bytes - 1))];
-    if (smallest == layout::kNoClass) return false;
-    auto& home = homes_[smallest];
-    const auto taken = claim_in_turn(home);
-    if (!taken) return false;
-    describe(slab, home.view, ClassId{smallest}, taken);
-    return true;
+  /// Eighths of a slab that hold `bytes`, at least one byte.
+  [[nodiscard]] static std::uint8_t eighths_for(std::uint64_t bytes,
+                                                std::uint64_t slab_bytes) noexcept {
+    // An eighth of a small slab is less than a page: all of it costs no more.
+    if (slab_bytes < 8 * layout::kPageBytes) return layout::kFullyBacked;
+    const auto shift = static_cast<unsigned>(std::countr_zero(slab_bytes)) - 3;
+    return static_cast<std::uint8_t>(((bytes - 1) >> shift) + 1);
   }
-
-  /// Whether this process knows that pages are behind all of the (first) slab.
-  [[nodiscard]] bool is_backed(const Slab& slab) const noexcept {
-    const auto& known = homes_[slab.size_class.value()].view.backing[slab.first.value()];
-    return known.load(std::memory_order_relaxed) == kBackedSlab;
+  /// Whether this process knows that pages are behind the first `bytes` of a slab.
+  [[nodiscard]] static bool is_backed(const ClassView& view, std::uint32_t index,
+                                      std::uint64_t bytes) noexcept {
+    const auto known = view.backing[index].load(std::memory_order_relaxed);
+    return known == kBackedSlab ||
+           known >= kOpenSlab + eighths_for(bytes, view.geometry.slab_bytes);
+  }
+  /// Whether it can read them: where no access can fail for want of a page, an open slab is enough.
+  [[nodiscard]] bool can_read(const ClassView& view, std::uint32_t index,
+                              std::uint64_t bytes) const noexcept {
+    if (arena_.can_lack_pages() && bytes > 0) return is_backed(view, index, bytes);
+    return view.backing[index].load(std::memory_order_relaxed) >= kOpenSlab;
   }
 
   /// free -> held; the new word, or 0 when the slab is not free.
@@ -199,34 +269,34 @@ class SlabPool {
                : 0;
   }
 
-  // The next of the warm slabs of the current chunk, unless it is time to look past them.
-  [[nodiscard]] Taken claim_in_turn(Home& home) noexcept {
+  /// The slab that is next in turn of those of the current chunk that are warm.
+  struct Turn {
+    std::uint32_t index;
+    std::uint32_t next;
+    std::uint32_t warm;
+  };
+  /// Nothing: it is time to look past them.
+  [[nodiscard]] std::optional<Turn> take_turn(Home& home) const noexcept {
     const auto& view = home.view;
     const auto chunk = home.chunk.load(std::memory_order_relaxed);
-    if (chunk == kNoChunk) return {};
+    if (chunk == kNoChunk) return std::nullopt;
     const auto turns = home.turns.load(std::memory_order_relaxed) + 1;
     home.turns.store(turns, std::memory_order_relaxed);
     const auto warm = home.warm.load(std::memory_order_relaxed);
     const auto next = home.next.load(std::memory_order_relaxed);
     const auto index = (chunk << view.geometry.chunk_shift) + next;
     // Another thread's `warm` may be that of a larger chunk than this one, which is the last.
-    if (turns % kGrowEvery == 0 || next >= warm || index >= view.geometry.slab_count) return {};
-    const auto word = take_free(view.words[index]);
-    if (word != 0) home.next.store(next + 1 == warm ? 0 : next + 1, std::memory_order_relaxed);
-    return {word, index};
-  }
-
-  bool free_one(const ClassView& view, std::uint32_t index, std::uint64_t held) noexcept {
-    const auto free = layout::TruthWord::unpack(held).freed().pack();
-    // [P1] release: our accesses to the bytes before the next holder's. seq_cst, because it
-    // partners with the waiter's fence: either it sees the free slab, or we see its armed bell;
-    // likewise the hint. ABA: the generation.
-    if (!view.words[index].compare_exchange_strong(held, free, std::memory_order_seq_cst,
-                                                   std::memory_order_relaxed)) {
-      return false;
+    if (turns % kGrowEvery == 0 || next >= warm || index >= view.geometry.slab_count) {
+      return std::nullopt;
     }
-    view.hint(index);
-    return true;
+    return Turn{.index = index, .next = next, .warm = warm};
+  }
+  [[nodiscard]] Taken take_in_turn(Home& home, const Turn& turn) noexcept {
+    const auto word = take_free(home.view.words[turn.index]);
+    if (word != 0) {
+      home.next.store(turn.next + 1 == turn.warm ? 0 : turn.next + 1, std::memory_order_relaxed);
+    }
+    return {word, turn.index};
   }
 
   void tell(ClassId id) const noexcept {

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "mews/base/atomic.hpp"
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 
 /// The kernel's sleep on a word that processes share.
 ///

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/os/memory_file.hpp"
 

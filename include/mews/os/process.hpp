@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/os/unique_fd.hpp"
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/os/unique_fd.hpp"
 

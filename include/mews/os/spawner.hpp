@@ -4,7 +4,7 @@
 #include <functional>
 #include <memory>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/os/spawn.hpp"
 

@@ -20,7 +20,7 @@ enum class Look : std::uint8_t {
 
 /// Copies and checks the record that starts at `position`: cells, kind, and that it lies within
 /// the ring. Nothing of it is read a second time, so a producer that scribbles meanwhile can only
-/// make it wrong, not unsafe. The payload handle is checked by `mem::SlabPool::take`.
+/// make it wrong, not unsafe. The payload handle is checked by `mem::SlabPool::accept`.
 [[nodiscard]] inline Look look_at(std::span<const layout::Cell> cells, std::uint64_t position,
                                   layout::Descriptor& out) {
   const auto at = position & (cells.size() - 1);
@@ -79,6 +79,12 @@ class LaneConsumer {
     for (std::uint32_t i = 1; i < last_cells_; ++i)
       __builtin_prefetch(&cell(position + i));
     return false;
+  }
+
+  /// The next record, if it is a message; false when it takes a closer look, which `look` has.
+  [[nodiscard]] bool look_fast(layout::Descriptor& out) const {
+    return look_at(cells_, position_.load(std::memory_order_relaxed), out) == Look::record &&
+           out.kind == layout::RecordKind::message;
   }
 
   /// The next record that is not a filler. Reading it again before `advance` gives the same.

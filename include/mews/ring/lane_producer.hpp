@@ -8,6 +8,7 @@
 #include <cstring>
 #include <span>
 
+#include "mews/base/visible.hpp"
 #include "mews/layout/cell.hpp"
 #include "mews/layout/lane_state.hpp"
 
@@ -76,27 +77,29 @@ class LaneProducer {
         older_passed_(capacity_),
         passed_(capacity_),
         lap_end_(short_lap_) {
-    find_plain();
+    update_fast_limit();
   }
   // A second one of the same lane would write over the first one's records.
   LaneProducer(const LaneProducer&) = delete;
   LaneProducer& operator=(const LaneProducer&) = delete;
 
   /// Writes a record with `payload` (at most kMaxInlineBytes) in it; how many cells it takes is
-  /// found out here. Not visible before `publish`. On `full` nothing of the record is there, but
-  /// fillers may be: publish them, since the reader may have to pass them to make room.
+  /// found out here. Not visible before `publish`. False when it takes a closer look, which
+  /// `try_stage` has: then nothing was written.
+  [[nodiscard]] bool try_stage_fast(const layout::Descriptor& descriptor,
+                                    std::span<const std::byte> payload) {
+    const auto cells = layout::record_cells(payload.size());
+    if (position_ + cells > fast_until_ || !write(descriptor, payload, cells)) return false;
+    stage(layout::make_mark(position_, cells, descriptor.kind, descriptor.slab_class), cells);
+    return true;
+  }
+
+  /// The same, wherever there is room for it. On `full` nothing of the record is there, but fillers
+  /// may be: publish them, since the reader may have to pass them to make room.
   [[nodiscard]] Push try_stage(const layout::Descriptor& descriptor,
                                std::span<const std::byte> payload, Room room) {
-    const auto cells = layout::record_cells(payload.size());
-    for (;;) {
-      if (position_ + cells > plain_until_) {
-        if (const auto push = make_way(cells, room); push != Push::done) return push;
-      }
-      if (write(descriptor, payload, cells)) break;
-      stage_filler(1);
-    }
-    stage(layout::make_mark(position_, cells, descriptor.kind, descriptor.slab_class), cells);
-    return Push::done;
+    return try_stage_fast(descriptor, payload) ? Push::done
+                                               : try_stage_slow(descriptor, payload, room);
   }
 
   /// Makes all staged records visible at once. Nothing staged: nothing happens.
@@ -109,9 +112,11 @@ class LaneProducer {
 
   [[nodiscard]] bool has_staged() const noexcept { return staged_mark_ != 0; }
 
+  /// Whether a record of one cell fits, as far as is known without a look at the consumer's head.
+  [[nodiscard]] bool has_room_fast() const noexcept { return position_ < fast_until_; }
   /// Whether a record of `cells` would fit now; looks at the consumer's head.
   [[nodiscard]] bool has_room(std::uint32_t cells, Room room) {
-    return position_ + cells <= plain_until_ || find_place(cells, room).push != Push::full;
+    return position_ + cells <= fast_until_ || find_place(cells, room).push != Push::full;
   }
 
   /// Whether the reading end has said that nobody will read here any more.
@@ -146,63 +151,16 @@ class LaneProducer {
     return cells_[offset(position)];
   }
 
-  [[nodiscard]] Place find_place(std::uint32_t cells, Room room) {
-    const auto needed = cells + (room == Room::ordinary ? layout::kControlCells : 0);
-    const auto at = offset(position_);
-    const auto to_end = capacity_ - at;
-    if (to_end < cells) return {reserve(to_end + needed), to_end};
-    if (at + cells >= lap_end_ && lap_end_ < capacity_) {
-      if (!refresh_head()) return {Push::corrupt, 0};
-      if (seen_head_ >= last_position_ && reserve(to_end + needed) == Push::done) {
-        return {Push::done, to_end};
-      }
-      // Asked again twice as far on: the head is one more line to fetch.
-      lap_end_ = std::min(capacity_, std::bit_ceil(at + cells + 1));
-    }
-    if (const auto push = reserve(needed); push != Push::full) return {push, 0};
-    // Over the unread rest of the lap before; one more cell, so that it is worth the while.
-    if (at < older_end_ && older_end_ + needed < capacity_) return {reserve(1), older_end_ - at};
-    return {Push::full, 0};
-  }
-
-  /// Sees to it that a record of `cells` may be written at the position.
-  [[gnu::noinline]] Push make_way(std::uint32_t cells, Room room) {
-    const auto place = find_place(cells, room);
-    if (place.push == Push::done && place.skip > 0) stage_filler(place.skip);
-    find_plain();
-    return place.push;
-  }
-
-  /// Room for that many cells from the position on.
-  [[nodiscard]] Push reserve(std::uint64_t needed) {
-    const auto is_there = [&] { return position_ + needed - free_from() <= capacity_; };
-    if (is_there()) return Push::done;
-    if (!refresh_head()) return Push::corrupt;
-    return is_there() ? Push::done : Push::full;
-  }
-
-  /// False when it is not a head that the consumer can have.
-  [[nodiscard]] bool refresh_head() {
-    // [A2] acquire: the consumer's reads of the cells before head, before we rewrite them.
-    const auto head = state_->head.load(std::memory_order_acquire);
-    if (head - seen_head_ > position_ - seen_head_) return false;
-    seen_head_ = head;
-    return true;
-  }
-
-  /// The oldest cell that is not to be overwritten. What is unread of the lap before is none once
-  /// this lap has gone over it: it ends before the cells that this lap has left.
-  [[nodiscard]] std::uint64_t free_from() const noexcept {
-    const auto at = offset(position_);
-    return at >= older_end_ ? std::max(seen_head_, position_ - at) : seen_head_;
-  }
-
-  /// How far ordinary records may go without a second thought.
-  void find_plain() noexcept {
-    const auto lap = position_ - offset(position_);
-    const auto last = std::min(older_passed_, lap_end_) - 1;
-    plain_until_ = std::min(lap + last, seen_head_ + capacity_ - layout::kControlCells);
-  }
+  [[nodiscard]] Push try_stage_slow(const layout::Descriptor& descriptor,
+                                    std::span<const std::byte> payload, Room room);
+  [[nodiscard]] Place find_place(std::uint32_t cells, Room room);
+  [[nodiscard]] Push make_way(std::uint32_t cells, Room room);
+  [[nodiscard]] Push reserve(std::uint64_t needed);
+  [[nodiscard]] bool refresh_head();
+  [[nodiscard]] std::uint64_t free_from() const noexcept;
+  void update_fast_limit() noexcept;
+  void stage_filler(std::uint64_t skip);
+  [[gnu::cold]] MEWS_VISIBLE void leave_fast_range(std::uint64_t end);
 
   // Everything but the mark, back to front: the line that the reader polls comes last. False when
   // a word of the payload would pass for a mark of the next lap.
@@ -244,13 +202,6 @@ class LaneProducer {
     return true;
   }
 
-  void stage_filler(std::uint64_t skip) {
-    // The cells after the first are not passed: what they were left with stays for the next lap.
-    if (skip > 1) passed_ = std::min(passed_, offset(position_) + 1);
-    cell(position_).extent = layout::make_extent(skip, 0);
-    stage(layout::make_mark(position_, 1, layout::RecordKind::filler, layout::kNoClass), skip);
-  }
-
   // Of the cells after the first of `cell_count`.
   void clear_marks(std::uint64_t cell_count) const {
     for (std::uint64_t i = 1; i < cell_count; ++i) {
@@ -270,23 +221,8 @@ class LaneProducer {
     }
     last_position_ = position_;
     position_ += length;
-    if (position_ > plain_until_) stand_anew(position_ - length + (mark & 0xf));
-  }
-
-  /// The position has left the plain part; `end` is where the cells end that were written last.
-  [[gnu::noinline]] void stand_anew(std::uint64_t end) {
-    const auto at = offset(position_);
-    if (at == 0) {
-      older_end_ = offset(end - 1) + 1;
-      older_passed_ = passed_;
-      passed_ = capacity_;
-      lap_end_ = short_lap_;
-      find_plain();
-    } else if (at >= older_passed_ && position_ - seen_head_ != capacity_) {
-      // What the reader will look at when it has passed this record. (If it is a cell that it has
-      // yet to read, there is a record in it, of the lap before.) Relaxed: as above.
-      cell(position_).mark.store(0, std::memory_order_relaxed);
-    }
+    if (position_ > fast_until_) [[unlikely]]
+      leave_fast_range(position_ - length + (mark & 0xf));
   }
 
   layout::LaneState* state_;
@@ -294,7 +230,7 @@ class LaneProducer {
   std::uint64_t capacity_;
   std::uint64_t short_lap_;  ///< where a lap may end at the earliest
   std::uint64_t position_ = 0;
-  std::uint64_t plain_until_ = 0;    ///< see `find_plain`
+  std::uint64_t fast_until_ = 0;     ///< see `update_fast_limit`
   std::uint64_t last_position_ = 0;  ///< of the record that was written last
   std::uint64_t seen_head_ = 0;
   std::uint64_t staged_position_ = 0;

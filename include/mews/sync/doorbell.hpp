@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "mews/base/atomic.hpp"
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 #include "mews/os/futex.hpp"
 #include "mews/os/membarrier.hpp"
 
@@ -86,21 +86,13 @@ class Doorbell {
   /// After publishing: wakes whoever armed the bell. True when an event loop has to be signalled
   /// by its eventfd as well.
   [[nodiscard]] bool ring(RingFence fence) const {
-    // On x86 a read-modify-write is a full fence already.
-    constexpr bool kExchangeIsFence =
-#if defined(__x86_64__) || defined(__i386__)
-        true;
-#else
-        false;
-#endif
-    if (fence == RingFence::light || (fence == RingFence::after_exchange && kExchangeIsFence)) {
-      base::compiler_fence();
-    } else {
-      base::full_fence();
-    }
-    // [R1] relaxed: ordered after the publication by the fence on one side or the other.
-    const auto seen = word_->load(std::memory_order_relaxed);
+    const auto seen = look(fence);
     return (seen & kArmed) != 0 && wake(seen);
+  }
+  /// The first half of `ring`: whether anybody is to be woken, which a `ring` with the same fence
+  /// then does.
+  [[nodiscard]] bool is_armed(RingFence fence) const noexcept {
+    return (look(fence) & kArmed) != 0;
   }
 
   /// Wakes whoever sleeps, armed or not, and be they thousands: for what a waiter looks at besides
@@ -117,6 +109,23 @@ class Doorbell {
  private:
   static constexpr std::uint32_t kArmed = 3;
   static constexpr std::uint32_t kOneRing = 4;
+
+  [[nodiscard]] std::uint32_t look(RingFence fence) const noexcept {
+    // On x86 a read-modify-write is a full fence already.
+    constexpr bool kExchangeIsFence =
+#if defined(__x86_64__) || defined(__i386__)
+        true;
+#else
+        false;
+#endif
+    if (fence == RingFence::light || (fence == RingFence::after_exchange && kExchangeIsFence)) {
+      base::compiler_fence();
+    } else {
+      base::full_fence();
+    }
+    // [R1] relaxed: ordered after the publication by the fence on one side or the other.
+    return word_->load(std::memory_order_relaxed);
+  }
 
   [[gnu::noinline]] bool wake(std::uint32_t seen) const {
     // [R2] relaxed: the kernel compares the word under its own lock. ABA: the sequence.

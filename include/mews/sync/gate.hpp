@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "mews/base/atomic.hpp"
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 #include "mews/sync/lock.hpp"
 
 namespace mews::sync {
@@ -45,9 +45,11 @@ class Gate {
   /// Something has changed in this process (by a seq_cst exchange): waiters look again, without
   /// the lead's help. Costs one load when nobody waits.
   void notify() {
+    if (has_waiters()) interrupt();
+  }
+  [[nodiscard]] bool has_waiters() const noexcept {
     // seq_cst, after the change; partner: the fence in Waiter.
-    if (waiters_.load(std::memory_order_seq_cst) == 0) return;
-    interrupt();
+    return waiters_.load(std::memory_order_seq_cst) != 0;
   }
 
   /// All that wait here look again; the lead, which sleeps elsewhere, must be woken there.

@@ -5,7 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 
 /// The mutex and the condition variable by which threads of one process wait for each other. In an
 /// ordinary build they *are* the standard's.

@@ -6,6 +6,7 @@
 
 #include "mews/base/atomic.hpp"
 #include "mews/base/thread_token.hpp"
+#include "mews/base/visible.hpp"
 #include "mews/os/membarrier.hpp"
 
 namespace mews::sync {
@@ -81,7 +82,7 @@ class Role {
     base::LocalAtomic<bool> busy{false};
   };
 
-  [[gnu::noinline]] bool try_enter_unbiased() noexcept;
+  [[gnu::cold]] MEWS_VISIBLE bool try_enter_unbiased() noexcept;
 
   std::array<Slot, kSlots> slots_{};
   base::LocalAtomic<std::uint32_t> current_{kUnbiased};
@@ -94,12 +95,12 @@ class Role {
 };
 
 /// Holds a role for a scope.
-class RoleHold {
+class RoleGuard {
  public:
-  explicit RoleHold(Role& role) noexcept : role_(role.try_enter() ? &role : nullptr) {}
-  RoleHold(const RoleHold&) = delete;
-  RoleHold& operator=(const RoleHold&) = delete;
-  ~RoleHold() {
+  explicit RoleGuard(Role& role) noexcept : role_(role.try_enter() ? &role : nullptr) {}
+  RoleGuard(const RoleGuard&) = delete;
+  RoleGuard& operator=(const RoleGuard&) = delete;
+  ~RoleGuard() {
     if (role_ != nullptr) role_->leave();
   }
   [[nodiscard]] explicit operator bool() const noexcept { return role_ != nullptr; }

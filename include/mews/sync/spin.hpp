@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 
 namespace mews::sync {
 

@@ -5,7 +5,7 @@
 #include <mutex>
 
 #include "mews/base/atomic.hpp"
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 #include "mews/sync/lock.hpp"
 
 namespace mews::sync {

@@ -6,13 +6,13 @@
 namespace mews::base {
 
 /// Part of an object that may have to outlive all that can name it.
-struct Kept {
-  Kept* next = nullptr;
+struct LeakedNode {
+  LeakedNode* next = nullptr;
 };
 
 /// Keeps the object that `part` belongs to for ever, where leak checkers find it.
-inline void keep_for_ever(Kept& part) noexcept {
-  static constinit std::atomic<Kept*> kept{nullptr};
+inline void leak_on_purpose(LeakedNode& part) noexcept {
+  static constinit std::atomic<LeakedNode*> kept{nullptr};
   // Relaxed: nobody follows the list but a leak checker, which stops all threads first.
   part.next = kept.exchange(&part, std::memory_order_relaxed);
 }

@@ -10,14 +10,14 @@
 namespace mews_test {
 
 /// Slabs that a process takes at its start and keeps: one of each class. It can say what it has.
-class Hoard {
+class HeldSlabs {
  public:
   struct Statement {
     std::uint32_t slabs;    ///< it holds so many
     std::uint32_t damaged;  ///< of these somebody else has written into so many
   };
 
-  explicit Hoard(mews::Channel& channel) {
+  explicit HeldSlabs(mews::Channel& channel) {
     for (const auto size : {kSmall, kMiddle, kHomed, kLarge}) {
       auto loan = channel.loan(size, std::chrono::seconds(20));
       if (!loan) continue;  // the statement will say so

@@ -7,16 +7,16 @@
 namespace mews::detail {
 
 /// Runs a function when it goes. Move-only; an empty one does nothing.
-class AtEnd {
+class ScopeExit {
  public:
-  AtEnd() = default;
-  explicit AtEnd(std::function<void()> run) noexcept : run_(std::move(run)) {}
-  AtEnd(AtEnd&& other) noexcept : run_(std::exchange(other.run_, nullptr)) {}
-  AtEnd& operator=(AtEnd&& other) noexcept {
+  ScopeExit() = default;
+  explicit ScopeExit(std::function<void()> run) noexcept : run_(std::move(run)) {}
+  ScopeExit(ScopeExit&& other) noexcept : run_(std::exchange(other.run_, nullptr)) {}
+  ScopeExit& operator=(ScopeExit&& other) noexcept {
     std::swap(run_, other.run_);
     return *this;
   }
-  ~AtEnd() {
+  ~ScopeExit() {
     if (run_) run_();
   }
 

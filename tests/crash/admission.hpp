@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "crash/stage.hpp"
-#include "crash/witness.hpp"
+#include "crash/victim_log.hpp"
 #include "mews/mews.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/spawn.hpp"
@@ -18,23 +18,23 @@ namespace mews_test {
 /// A plugin that was not started by the host, and joins by the arena's name. The host sees to its
 /// end as soon as it has joined: it may be gone when this returns.
 inline mews::Result<mews::os::Child> join(const Stage& stage, std::string_view scenario,
-                                          std::uint64_t kill_at, const WitnessPage& page) {
+                                          std::uint64_t kill_at, const VictimLogPage& page) {
   auto command = victim_command(scenario, kill_at, page);
   command.push_back(stage.name());
   return mews::os::spawn({.arguments = std::move(command), .environment = {}, .inherited_fds = {}});
 }
 
-/// The host's door while one child is to come in, which may die at any step of it. A host that
-/// waits at its door passes over those that are gone; so when the child is, another process comes
-/// in and leaves at once. Each wait ends so, without a clock.
-class Door {
+/// The host's admission of one child, which may die at any step of it. An `admit` passes over
+/// callers that are gone; so when the child is gone, another process joins and leaves at once. Each
+/// wait ends so, without a clock.
+class Admission {
  public:
-  Door(Stage& stage, const mews::os::Child& child)
+  Admission(Stage& stage, const mews::os::Child& child)
       : stage_(stage), child_(child), successor_([this] { come_in_after_its_end(); }) {}
-  Door(const Door&) = delete;
-  Door& operator=(const Door&) = delete;
+  Admission(const Admission&) = delete;
+  Admission& operator=(const Admission&) = delete;
   /// Not before the child's end.
-  ~Door() {
+  ~Admission() {
     (void)mews::os::send_signal(child_.pidfd.get(), SIGKILL);
     if (successor_.joinable()) successor_.join();
   }
@@ -51,7 +51,7 @@ class Door {
     auto admitted = stage_.host().admit(kStuck);
     see_out(admitted);
   }
-  /// What happened at the door that should not; after `close`, or when `admit` has given nothing.
+  /// What should not have happened; after `close`, or when `admit` has given nothing.
   [[nodiscard]] std::string problem() {
     successor_.join();
     // The host did not start it, so its status is this process's to take.
@@ -79,7 +79,7 @@ class Door {
 
   Stage& stage_;
   const mews::os::Child& child_;
-  WitnessPage successors_page_;
+  VictimLogPage successors_page_;
   mews::os::UniqueFd successors_pidfd_;  // of `successor_` until it is joined
   std::string problem_;
   std::thread successor_;

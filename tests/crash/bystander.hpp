@@ -6,19 +6,19 @@
 #include <string>
 #include <thread>
 
-#include "crash/hoard.hpp"
+#include "crash/held_slabs.hpp"
 #include "mews/mews.hpp"
 
 namespace mews_test {
 
 /// A second plugin of a host that may end at any step. It works throughout: messages
-/// go to the host and come back, until it is told of the end. It keeps a hoard.
-class Colleague {
+/// go to the host and come back, until it is told of the end. It keeps `HeldSlabs`.
+class Bystander {
  public:
-  Colleague() = default;
-  Colleague(const Colleague&) = delete;
-  Colleague& operator=(const Colleague&) = delete;
-  ~Colleague() { join(); }
+  Bystander() = default;
+  Bystander(const Bystander&) = delete;
+  Bystander& operator=(const Bystander&) = delete;
+  ~Bystander() { join(); }
 
   /// False when there was nothing to attach to.
   [[nodiscard]] bool attach(mews::AttachOptions options);
@@ -38,7 +38,7 @@ class Colleague {
   [[nodiscard]] std::optional<mews::Error> one_round(std::uint64_t number);
 
   std::optional<mews::Session> session_;
-  std::optional<Hoard> hoard_;
+  std::optional<HeldSlabs> held_slabs_;
   std::atomic<std::uint64_t> rounds_{0};
   std::atomic<bool> is_over_{false};
   std::string problem_;

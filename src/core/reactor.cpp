@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "watcher.hpp"
+#include "reactor.hpp"
 
 #include <poll.h>
 
@@ -14,19 +14,20 @@
 
 namespace mews::detail {
 
-Result<std::unique_ptr<Watch>> Watch::make(Watcher kind) {
+Result<std::unique_ptr<Reactor>> Reactor::make(Watcher kind) {
   auto epoll = os::own_fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) return tl::unexpected(Error::os(errno, "epoll_create1"));
   auto wake_event = os::make_event_fd();
   if (!wake_event) return tl::unexpected(std::move(wake_event.error()));
-  std::unique_ptr<Watch> watch(new Watch(std::move(epoll), std::move(*wake_event)));
+  std::unique_ptr<Reactor> reactor(new Reactor(std::move(epoll), std::move(*wake_event)));
   if (kind == Watcher::thread) {
-    if (auto started = watch->start(); !started) return tl::unexpected(std::move(started.error()));
+    if (auto started = reactor->start(); !started)
+      return tl::unexpected(std::move(started.error()));
   }
-  return watch;
+  return reactor;
 }
 
-Result<void> Watch::start() {
+Result<void> Reactor::start() {
   epoll_event event{.events = EPOLLIN, .data = {.u64 = 0}};
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_event_.get(), &event) != 0) {
     return tl::unexpected(Error::os(errno, "epoll_ctl"));
@@ -46,17 +47,17 @@ Result<void> Watch::start() {
   return started;
 }
 
-Result<std::uint64_t> Watch::add(int fd, std::function<void()> handler) {
+Result<std::uint64_t> Reactor::add(int fd, std::function<void()> handler) {
   return add_events(fd, EPOLLIN, std::move(handler));
 }
 
 // A hang-up is reported in any case.
-Result<std::uint64_t> Watch::add_hang_up(int fd, std::function<void()> handler) {
+Result<std::uint64_t> Reactor::add_hang_up(int fd, std::function<void()> handler) {
   return add_events(fd, 0, std::move(handler));
 }
 
-Result<std::uint64_t> Watch::add_events(int fd, std::uint32_t events,
-                                        std::function<void()> handler) {
+Result<std::uint64_t> Reactor::add_events(int fd, std::uint32_t events,
+                                          std::function<void()> handler) {
   const std::lock_guard lock(entries_mutex_);
   const auto id = next_id_++;
   // The entry first: without memory for it nothing has happened.
@@ -72,7 +73,7 @@ Result<std::uint64_t> Watch::add_events(int fd, std::uint32_t events,
   return id;
 }
 
-void Watch::remove(std::uint64_t id) noexcept {
+void Reactor::remove(std::uint64_t id) noexcept {
   const std::lock_guard lock(entries_mutex_);
   const auto entry = entries_.find(id);
   if (entry == entries_.end()) return;
@@ -80,7 +81,7 @@ void Watch::remove(std::uint64_t id) noexcept {
   entries_.erase(entry);
 }
 
-void Watch::rearm(std::uint64_t id) noexcept {
+void Reactor::rearm(std::uint64_t id) noexcept {
   const std::lock_guard lock(entries_mutex_);
   const auto entry = entries_.find(id);
   if (entry == entries_.end()) return;
@@ -88,7 +89,7 @@ void Watch::rearm(std::uint64_t id) noexcept {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, entry->second.fd, &event);
 }
 
-bool Watch::dispatch_once(int timeout_ms) {
+bool Reactor::dispatch_once(int timeout_ms) {
   std::array<epoll_event, 16> events{};
   const int count =
       ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
@@ -111,17 +112,17 @@ bool Watch::dispatch_once(int timeout_ms) {
   return goes_on;
 }
 
-void Watch::run() {
+void Reactor::run() {
   while (dispatch_once(-1)) {
   }
 }
 
-void Watch::dispatch() {
+void Reactor::dispatch() {
   dispatch_once(0);
 }
 
-void Watch::wait(Deadline deadline) {
-  MEWS_ASSERT(!has_thread(), "Watch::wait: there is a thread for it");
+void Reactor::wait(Deadline deadline) {
+  MEWS_ASSERT(!has_thread(), "Reactor::wait: there is a thread for it");
   std::array<pollfd, 2> either{{{.fd = epoll_.get(), .events = POLLIN, .revents = 0},
                                 {.fd = wake_event_.get(), .events = POLLIN, .revents = 0}}};
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(
@@ -131,12 +132,12 @@ void Watch::wait(Deadline deadline) {
   dispatch();
 }
 
-void Watch::wake() noexcept {
+void Reactor::wake() noexcept {
   // The thread, where there is one, has nothing to be woken for.
   if (!has_thread()) os::signal_event_fd(wake_event_.get());
 }
 
-void Watch::stop() {
+void Reactor::stop() {
   if (!thread_.joinable()) return;
   os::signal_event_fd(wake_event_.get());
   thread_.join();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "crash/encounter.hpp"
+#include "crash/host_side.hpp"
 
 #include <poll.h>
 
@@ -13,12 +13,12 @@
 
 namespace mews_test {
 
-void Encounter::add_problem(const std::string& text) {
+void HostSide::add_problem(const std::string& text) {
   if (problem_.empty()) problem_ = text;
 }
 
 // The plugin is gone, one way or the other; any other error is a problem.
-void Encounter::note(const char* call, const mews::Error& error) {
+void HostSide::note(const char* call, const mews::Error& error) {
   using mews::ErrorCode;
   ended_ = error.code();
   if (ended_ != ErrorCode::peer_died && ended_ != ErrorCode::closed) {
@@ -26,11 +26,11 @@ void Encounter::note(const char* call, const mews::Error& error) {
   }
 }
 
-void Encounter::note_if_stuck(const char* call, const Patience& patience) {
+void HostSide::note_if_stuck(const char* call, const Patience& patience) {
   if (patience.is_over()) add_problem(std::string(call) + ": nobody woke it");
 }
 
-bool Encounter::send(std::size_t bytes, std::uint32_t type) {
+bool HostSide::send(std::size_t bytes, std::uint32_t type) {
   const Patience patience;
   auto loan = channel().loan(bytes, patience);
   if (!loan) {
@@ -49,14 +49,14 @@ bool Encounter::send(std::size_t bytes, std::uint32_t type) {
   return true;
 }
 
-void Encounter::want_slab(std::size_t bytes) {
+void HostSide::want_slab(std::size_t bytes) {
   const Patience patience;
   const auto loan = channel().loan(bytes, patience);
   if (!loan) add_problem("loan: " + loan.error().message());
   note_if_stuck("loan", patience);
 }
 
-bool Encounter::keep(mews::Message message) {
+bool HostSide::keep(mews::Message message) {
   const auto number = received_++;
   if (const auto fault = fault_of(message.bytes(), number)) {
     add_problem("message " + std::to_string(number) + ": " + *fault);
@@ -67,7 +67,7 @@ bool Encounter::keep(mews::Message message) {
   return true;
 }
 
-bool Encounter::receive() {
+bool HostSide::receive() {
   const Patience patience;
   auto message = channel().receive(patience);
   note_if_stuck("receive", patience);
@@ -76,12 +76,12 @@ bool Encounter::receive() {
   return false;
 }
 
-void Encounter::receive_all() {
+void HostSide::receive_all() {
   while (receive()) {
   }
 }
 
-bool Encounter::receive_in_event_loop() {
+bool HostSide::receive_in_event_loop() {
   for (;;) {
     const auto arming = channel().arm_event();
     if (!arming) {
@@ -102,7 +102,7 @@ bool Encounter::receive_in_event_loop() {
 }
 
 template <class IsSo>
-void Encounter::wait_until(const char* what, IsSo&& is_so) {
+void HostSide::wait_until(const char* what, IsSo&& is_so) {
   const mews::Deadline deadline(kStuck);
   while (!is_so() && !is_over()) {
     if (deadline.has_passed()) return add_problem(std::string("it never ") + what);
@@ -110,33 +110,33 @@ void Encounter::wait_until(const char* what, IsSo&& is_so) {
   }
 }
 
-void Encounter::wait_until_it_sleeps_for_a_message() {
+void HostSide::wait_until_it_sleeps_for_a_message() {
   wait_until("slept for a message",
              [&] { return is_armed(arena_.lane(lane_to(plugin_.peer())).data_bell); });
 }
 
-void Encounter::wait_until_it_sleeps_for_room() {
+void HostSide::wait_until_it_sleeps_for_room() {
   wait_until("slept for room",
              [&] { return is_armed(arena_.lane(lane_from(plugin_.peer())).space_bell); });
 }
 
-void Encounter::wait_until_somebody_sleeps_for_a_slab() {
+void HostSide::wait_until_somebody_sleeps_for_a_slab() {
   wait_until("slept for a slab", [&] {
     const auto& bells = arena_.pool().freed_bell;
     return std::any_of(std::begin(bells), std::end(bells), is_armed);
   });
 }
 
-void Encounter::check_deliveries() {
-  const auto sent = witness_.sent.load();
-  const auto begun = witness_.begun.load();
+void HostSide::check_deliveries() {
+  const auto sent = log_.sent.load();
+  const auto begun = log_.begun.load();
   if (received_ < sent || received_ > begun) {
     add_problem(std::to_string(received_) + " messages came of " + std::to_string(sent) +
                 " sent and " + std::to_string(begun) + " begun");
   }
-  const auto its = witness_.received.load();
+  const auto its = log_.received.load();
   if (its > sent_) add_problem("it received more than was sent");
-  if (witness_.stuck.load() != 0) add_problem(std::string("the plugin: ") + witness_.complaint);
+  if (log_.stuck.load() != 0) add_problem(std::string("the plugin: ") + log_.complaint);
   // It may have given back the cells of one more than it has noted.
   const Range to_it{.least = sent_ - std::min(sent_, its + 1), .most = sent_};
   if (const auto fault = faults_of_lanes(arena_, plugin_.peer(), to_it, {0, 0}); !fault.empty()) {
@@ -144,14 +144,14 @@ void Encounter::check_deliveries() {
   }
 }
 
-std::uint32_t Encounter::slabs_kept() const noexcept {
+std::uint32_t HostSide::slabs_kept() const noexcept {
   std::uint32_t count = 0;
   for (const auto& kept : kept_)
     count += slabs_of(kept.message.size());
   return count;
 }
 
-void Encounter::check_kept() {
+void HostSide::check_kept() {
   for (const auto& kept : kept_) {
     if (const auto fault = fault_of(kept.message.bytes(), kept.number)) {
       add_problem("message " + std::to_string(kept.number) + ", after the death: " + *fault);

@@ -12,7 +12,7 @@ namespace mews_test {
 
 /// What a test shares with the process it is going to lose, apart from any arena: what the dead one
 /// knew at its last moment.
-struct Witness {
+struct VictimLog {
   std::atomic<std::uint64_t> steps{0};     ///< kill points passed
   std::atomic<std::uint64_t> begun{0};     ///< messages whose sending was begun
   std::atomic<std::uint64_t> sent{0};      ///< messages whose sending has returned
@@ -23,13 +23,13 @@ struct Witness {
   char complaint[256]{};
 };
 
-using WitnessPage = SharedPage<Witness>;
+using VictimLogPage = SharedPage<VictimLog>;
 
 /// The first complaint counts.
-inline void complain(Witness& witness, const std::string& text) noexcept {
-  if (witness.stuck.load() != 0) return;
-  std::snprintf(witness.complaint, sizeof witness.complaint, "%s", text.c_str());
-  witness.stuck.store(1);
+inline void complain(VictimLog& log, const std::string& text) noexcept {
+  if (log.stuck.load() != 0) return;
+  std::snprintf(log.complaint, sizeof log.complaint, "%s", text.c_str());
+  log.stuck.store(1);
 }
 
 }  // namespace mews_test

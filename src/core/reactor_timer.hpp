@@ -6,18 +6,18 @@
 #include <functional>
 
 #include "mews/os/unique_fd.hpp"
-#include "watcher.hpp"
+#include "reactor.hpp"
 
 namespace mews::detail {
 
-/// Calls a function once, later, as a watch does. Not thread-safe by itself. A handler that has
+/// Calls a function once, later, as a reactor does. Not thread-safe by itself. A handler that has
 /// begun when the timer is cleared still runs.
-class WatchTimer {
+class ReactorTimer {
  public:
   /// Takes the place of an earlier setting. On an error nothing is set.
-  [[nodiscard]] Result<void> set(Watch& watch, std::chrono::nanoseconds delay,
+  [[nodiscard]] Result<void> set(Reactor& reactor, std::chrono::nanoseconds delay,
                                  std::function<void()> handler);
-  void clear(Watch& watch) noexcept;
+  void clear(Reactor& reactor) noexcept;
   [[nodiscard]] bool is_set() const noexcept { return static_cast<bool>(timer_); }
 
  private:

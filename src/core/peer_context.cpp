@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-#include "session_core.hpp"
+#include "mews/detail/peer_context.hpp"
 
 #include <fmt/format.h>
 
 #include <new>
 
+#include "longest_sleep.hpp"
+#include "look_timer.hpp"
 #include "mews/loan.hpp"
 #include "mews/mem/census.hpp"
 #include "mews/sync/spin.hpp"
 #include "texts.hpp"
+#include "wake_on_stop.hpp"
 
 namespace mews::detail {
 namespace {
@@ -22,7 +25,7 @@ std::optional<mem::Census> take_census(const mem::Arena& arena, ClassId id) noex
   }
 }
 
-std::string holders_text(const SessionCore& core, const std::optional<mem::Census>& census) {
+std::string holders_text(const PeerContext& core, const std::optional<mem::Census>& census) {
   if (!census) return "who holds them is not known";
   std::string text;
   for (const auto& holding : census->holdings()) {
@@ -42,31 +45,45 @@ void wake_waiters(sync::Gate& gate, sync::Doorbell bell) {
 
 }  // namespace
 
-SessionCore::SessionCore(std::shared_ptr<const mem::Arena> arena, PeerId self,
+PeerContext::PeerContext(std::shared_ptr<const mem::Arena> arena, PeerId self,
                          const LocalOptions& local)
     : arena_(std::move(arena)),
       self_(self),
       local_(local),
       cpus_(sync::usable_cpus()),
-      pool_(*arena_, self, this) {}
+      pool_(*arena_, self, this),
+      fallback_classes_(arena_->geometry().fallback_classes),
+      freed_bells_(arena_->pool().freed_bell) {}
 
-std::shared_ptr<SessionCore> SessionCore::make(std::shared_ptr<const mem::Arena> arena, PeerId self,
+std::shared_ptr<PeerContext> PeerContext::make(std::shared_ptr<const mem::Arena> arena, PeerId self,
                                                const LocalOptions& local) {
-  return {new SessionCore(std::move(arena), self, local), [](SessionCore* core) {
+  return {new PeerContext(std::move(arena), self, local), [](PeerContext* core) {
             if (core->is_own()) return core->count_in();
             // A copy in a forked child, which has no mapping; loans and messages point at it.
-            base::keep_for_ever(core->kept_);
+            base::leak_on_purpose(core->leaked_);
           }};
 }
 
-SessionCore::~SessionCore() {
+PeerContext::~PeerContext() {
   if (!epoch_ || !is_own()) return;
   // Release: all that this process did in the arena, before the host that finds it left.
   arena_->peer(self_).seat.store(layout::SeatWord{layout::PeerState::left, *epoch_}.pack(),
                                  std::memory_order_release);
 }
 
-std::chrono::nanoseconds SessionCore::spin_limit() const noexcept {
+void PeerContext::destroy() noexcept {
+  delete this;
+}
+
+void PeerContext::set_look_timer(std::unique_ptr<LookTimer> timer) noexcept {
+  look_timer_ = std::move(timer);
+}
+
+Deadline PeerContext::next_look(Deadline deadline) const noexcept {
+  return self_ == kHostPeer ? deadline.within(longest_sleep) : deadline;
+}
+
+std::chrono::nanoseconds PeerContext::spin_limit() const noexcept {
   if (cpus_ < 2) return std::chrono::nanoseconds::zero();
   unsigned running = 0;
   for (std::uint32_t i = 0; i < arena_->seats_used() && running <= cpus_; ++i) {
@@ -75,43 +92,47 @@ std::chrono::nanoseconds SessionCore::spin_limit() const noexcept {
   return running > cpus_ ? local_.spin_limit / 10 : local_.spin_limit;
 }
 
-bool SessionCore::is_attached(PeerId peer) const noexcept {
+bool PeerContext::is_attached(PeerId peer) const noexcept {
   // Relaxed: a figure, and how long to spin.
   const auto seat = arena_->peer(peer).seat.load(std::memory_order_relaxed);
   return layout::SeatWord::unpack(seat).state == layout::PeerState::attached;
 }
 
-std::string SessionCore::absence_text(PeerId peer) const {
+std::string PeerContext::absence_text(PeerId peer) const {
   // Relaxed: for a text.
   const auto seat = arena_->peer(peer).seat.load(std::memory_order_relaxed);
   if (layout::SeatWord::unpack(seat).state != layout::PeerState::invited) return {};
   return "; it has not attached yet: does its program call Session::attach?";
 }
 
-std::string SessionCore::peer_name(PeerId peer) const {
+std::string PeerContext::peer_name(PeerId peer) const {
   if (peer == kHostPeer) return "host";
   if (peer.value() >= arena_->geometry().peer_capacity) return fmt::format("peer {}", peer.value());
   auto name = printable(arena_->peer(peer).name, layout::kPeerNameBytes);
   return name.empty() ? fmt::format("peer {}", peer.value()) : name;
 }
 
-ClassId SessionCore::class_to_wait_for(std::uint64_t bytes) const noexcept {
+ClassId PeerContext::class_to_wait_for(std::uint64_t bytes) const noexcept {
   const auto& geometry = arena_->geometry();
   return ClassId{geometry.class_for(bytes).value_or(geometry.class_count - 1)};
 }
 
-Result<void> SessionCore::claim(mem::Slab& slab, std::uint64_t bytes, Patience patience) {
+Result<void> PeerContext::claim(mem::Slab& slab, std::uint64_t bytes, Timeout timeout) {
   const auto give_up_at = [&] {
-    return patience.may_wait() ? until(patience).deadline : Deadline(forever);
+    return timeout.may_wait() ? until(timeout).deadline : Deadline(forever);
   };
   auto claimed = pool_.try_claim(slab, bytes, give_up_at);
-  if (claimed || claimed.error().code() != ErrorCode::no_slab || !patience.may_wait()) {
+  if (claimed || claimed.error().code() != ErrorCode::no_slab || !timeout.may_wait()) {
     return claimed;
   }
-  return wait_for_slab(slab, bytes, until(patience));
+  return wait_for_slab(slab, bytes, until(timeout));
 }
 
-std::optional<ErrorCode> SessionCore::why_not_wait() const noexcept {
+void PeerContext::release_slow(const mem::Slab& slab) noexcept {
+  pool_.release(slab);
+}
+
+std::optional<ErrorCode> PeerContext::why_not_wait() const noexcept {
   if (const auto why = ended()) return why;
   if (self_ == kHostPeer) return std::nullopt;
   // Relaxed: the bell that is rung behind it orders it (`leave`).
@@ -120,11 +141,11 @@ std::optional<ErrorCode> SessionCore::why_not_wait() const noexcept {
   return has_left ? std::optional(ErrorCode::closed) : std::nullopt;
 }
 
-Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, const Until& until) {
+Result<void> PeerContext::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, const Until& until) {
   const auto id = class_to_wait_for(bytes);
   const auto began = Deadline::Clock::now();
   const auto census = take_census(*arena_, id);
-  const sync::Doorbell bell(arena_->pool().freed_bell[id.value()]);
+  const sync::Doorbell bell(freed_bells_[id.value()]);
   // Over when a slab was got, or when more waiting cannot help. An optional: the gate asks whether.
   using Outcome = std::optional<Result<void>>;
   // The lead's second look, after arming, may find what its next attempt is to return.
@@ -152,7 +173,7 @@ Result<void> SessionCore::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, co
               }));
 }
 
-std::string SessionCore::claim_timeout_text(std::uint64_t bytes, ClassId id,
+std::string PeerContext::claim_timeout_text(std::uint64_t bytes, ClassId id,
                                             Deadline::Clock::duration waited,
                                             const std::string& holders) const {
   const auto slab_bytes = arena_->view(id).geometry.slab_bytes;
@@ -163,47 +184,38 @@ std::string SessionCore::claim_timeout_text(std::uint64_t bytes, ClassId id,
   return fmt::format("{} for {}: {}", wanted, duration_text(waited), holders);
 }
 
-void SessionCore::on_freed(ClassId id) noexcept {
-  // A request of a smaller class may fall back on this one.
-  const auto fallback = arena_->geometry().fallback_classes;
-  const auto first = id.value() > fallback ? id.value() - fallback : 0;
-  for (auto i = first; i <= id.value(); ++i) {
+void PeerContext::on_freed(ClassId id) noexcept {
+  for (auto i = first_served(id); i <= id.value(); ++i) {
     gates_[i].notify();
     // No event loop waits for slabs.
-    (void)sync::Doorbell(arena_->pool().freed_bell[i]).ring(sync::RingFence::after_exchange);
+    (void)sync::Doorbell(freed_bells_[i]).ring(sync::RingFence::after_exchange);
   }
 }
 
-void SessionCore::ring_all_freed() noexcept {
+void PeerContext::ring_all_freed() noexcept {
   for (std::uint32_t i = 0; i < arena_->class_count(); ++i) {
     gates_[i].notify();
-    (void)sync::Doorbell(arena_->pool().freed_bell[i]).ring_always();
+    (void)sync::Doorbell(freed_bells_[i]).ring_always();
   }
 }
 
-void SessionCore::leave() noexcept {
+void PeerContext::leave() noexcept {
   // Release: before the bells; partner: `why_not_wait`.
   arena_->peer(self_).seat.store(layout::SeatWord{layout::PeerState::left}.pack(),
                                  std::memory_order_release);
   ring_all_freed();
 }
 
-void SessionCore::end(ErrorCode why) noexcept {
+void PeerContext::end(ErrorCode why) noexcept {
   // seq_cst: before the bells; its partner is the waiter's look after arming.
   ended_.store(static_cast<int>(why), std::memory_order_seq_cst);
   ring_all_freed();
 }
 
-std::optional<ErrorCode> SessionCore::ended() const noexcept {
+std::optional<ErrorCode> PeerContext::ended() const noexcept {
   // seq_cst: see `end`.
   const auto code = ended_.load(std::memory_order_seq_cst);
   return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
-}
-
-void release_slab(SessionCore& core, const mem::Slab& slab) noexcept {
-  if (!core.is_own()) return;
-  core.pool().release(slab);
-  core.count_in();
 }
 
 }  // namespace mews::detail

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
-#include "crash/colleague.hpp"
+#include "crash/bystander.hpp"
 
 #include <array>
 
-#include "crash/encounter.hpp"
+#include "crash/host_side.hpp"
 #include "crash/payload.hpp"
 #include "crash/table.hpp"
 
 namespace mews_test {
 
-bool Colleague::attach(mews::AttachOptions options) {
-  options.as = "colleague";
+bool Bystander::attach(mews::AttachOptions options) {
+  options.as = "bystander";
   options.local.spin_limit = std::chrono::nanoseconds(0);
   auto session = mews::Session::attach(options);
   if (!session) return false;
   session_.emplace(std::move(*session));
-  hoard_.emplace(session_->channel());
+  held_slabs_.emplace(session_->channel());
   return true;
 }
 
-void Colleague::begin() {
+void Bystander::begin() {
   thread_ = std::thread([this] {
     run();
     is_over_ = true;
@@ -28,11 +28,11 @@ void Colleague::begin() {
     std::this_thread::sleep_for(std::chrono::microseconds(20));
 }
 
-void Colleague::join() {
+void Bystander::join() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Colleague::run() {
+void Bystander::run() {
   using mews::ErrorCode;
   for (std::uint64_t number = 0;; ++number) {
     if (const auto end = one_round(number)) {
@@ -47,7 +47,7 @@ void Colleague::run() {
   }
 }
 
-std::optional<mews::Error> Colleague::one_round(std::uint64_t number) {
+std::optional<mews::Error> Bystander::one_round(std::uint64_t number) {
   // None of those that a survivor may want all of: it would end up waiting for the host's end.
   constexpr std::array kSizes{kInline, kLarge, std::size_t{480}, kHomed};
   auto& channel = session_->channel();
@@ -64,11 +64,11 @@ std::optional<mews::Error> Colleague::one_round(std::uint64_t number) {
   return std::nullopt;
 }
 
-std::string Colleague::verdict() const {
-  if (!problem_.empty()) return "the colleague: " + problem_;
-  const auto statement = hoard_->state();
-  if (statement.slabs == Hoard::kSlabs && statement.damaged == 0) return "";
-  return "of the colleague's " + std::to_string(statement.slabs) + " slabs " +
+std::string Bystander::verdict() const {
+  if (!problem_.empty()) return "the bystander: " + problem_;
+  const auto statement = held_slabs_->state();
+  if (statement.slabs == HeldSlabs::kSlabs && statement.damaged == 0) return "";
+  return "of the bystander's " + std::to_string(statement.slabs) + " slabs " +
          std::to_string(statement.damaged) + " were written to by another; ";
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "crash/witness.hpp"
+#include "crash/victim_log.hpp"
 #include "mews/mem/arena.hpp"
 #include "mews/mews.hpp"
 
@@ -25,12 +25,12 @@ class Patience {
   mews::Deadline deadline_{kStuck};
 };
 
-/// The host's meeting with one plugin that may end at any step. Nothing here throws or asserts:
+/// The host's side of a channel whose plugin may end at any step. Nothing here throws or asserts:
 /// what went wrong is collected, and the first problem counts.
-class Encounter {
+class HostSide {
  public:
-  Encounter(mews::Plugin& plugin, Witness& witness, const mews::mem::Arena& arena)
-      : plugin_(plugin), witness_(witness), arena_(arena) {}
+  HostSide(mews::Plugin& plugin, VictimLog& log, const mews::mem::Arena& arena)
+      : plugin_(plugin), log_(log), arena_(arena) {}
 
   [[nodiscard]] mews::Channel& channel() noexcept { return plugin_.channel(); }
   [[nodiscard]] const mews::mem::Arena& arena() const noexcept { return arena_; }
@@ -70,7 +70,7 @@ class Encounter {
   void wait_until(const char* what, IsSo&& is_so);
 
   mews::Plugin& plugin_;
-  Witness& witness_;
+  VictimLog& log_;
   const mews::mem::Arena& arena_;
   std::uint64_t sent_ = 0;
   std::uint64_t received_ = 0;

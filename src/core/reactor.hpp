@@ -10,7 +10,7 @@
 #include <mutex>
 #include <thread>
 
-#include "mews/base/deadline.hpp"
+#include "mews/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/options.hpp"
 #include "mews/os/unique_fd.hpp"
@@ -19,12 +19,12 @@ namespace mews::detail {
 
 /// Calls functions when descriptors become readable: from one thread of its own, or from whoever
 /// polls `fd()` and calls `dispatch`. No timers of its own: nothing happens while nothing happens.
-class Watch {
+class Reactor {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Watch>> make(Watcher kind);
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-  ~Watch() { stop(); }
+  [[nodiscard]] static Result<std::unique_ptr<Reactor>> make(Watcher kind);
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+  ~Reactor() { stop(); }
 
   /// Calls `handler` once, when `fd` has become readable. The handler may add and remove. The
   /// descriptor must stay open until then, or be removed first. Any thread.
@@ -54,7 +54,7 @@ class Watch {
     int fd;
     std::shared_ptr<std::function<void()>> handler;
   };
-  Watch(os::UniqueFd epoll, os::UniqueFd wake_event) noexcept
+  Reactor(os::UniqueFd epoll, os::UniqueFd wake_event) noexcept
       : epoll_(std::move(epoll)), wake_event_(std::move(wake_event)) {}
   [[nodiscard]] Result<std::uint64_t> add_events(int fd, std::uint32_t events,
                                                  std::function<void()> handler);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "watch_timer.hpp"
+#include "reactor_timer.hpp"
 
 #include <sys/timerfd.h>
 
@@ -8,9 +8,9 @@
 
 namespace mews::detail {
 
-Result<void> WatchTimer::set(Watch& watch, std::chrono::nanoseconds delay,
-                             std::function<void()> handler) {
-  clear(watch);
+Result<void> ReactorTimer::set(Reactor& reactor, std::chrono::nanoseconds delay,
+                               std::function<void()> handler) {
+  clear(reactor);
   auto timer = os::own_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!timer) return tl::unexpected(Error::os(errno, "timerfd_create"));
   // Zero would be never.
@@ -21,16 +21,16 @@ Result<void> WatchTimer::set(Watch& watch, std::chrono::nanoseconds delay,
   if (::timerfd_settime(timer.get(), 0, &when, nullptr) != 0) {
     return tl::unexpected(Error::os(errno, "timerfd_settime"));
   }
-  auto id = watch.add(timer.get(), std::move(handler));
+  auto id = reactor.add(timer.get(), std::move(handler));
   if (!id) return tl::unexpected(std::move(id.error()));
   timer_ = std::move(timer);
   id_ = *id;
   return {};
 }
 
-void WatchTimer::clear(Watch& watch) noexcept {
+void ReactorTimer::clear(Reactor& reactor) noexcept {
   if (!timer_) return;
-  watch.remove(id_);
+  reactor.remove(id_);
   timer_.reset();
 }
 

@@ -128,7 +128,7 @@ namespace process_test {
 }
 
 /// The exit code, or nothing when it is not one of these roles.
-[[nodiscard]] inline std::optional<int> play_grim(mews::Session& session, const Words& words) {
+[[nodiscard]] inline std::optional<int> play_dying(mews::Session& session, const Words& words) {
   const auto& role = words.at(0);
   auto& channel = session.channel();
   if (role == "standard") return standard(channel, words);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <stop_token>
+
+#include "mews/deadline.hpp"
+
+namespace mews::detail {
+
+/// What ends a wait, besides what is waited for.
+struct Until {
+  Deadline deadline;
+  const std::stop_token* stop = nullptr;  ///< null: none
+  [[nodiscard]] bool is_cancelled() const noexcept {
+    return stop != nullptr && stop->stop_requested();
+  }
+};
+
+/// How long a call may block. The usual deadline counts from the moment that it begins to wait: a
+/// call that need not wait looks neither at the clock nor at the stop token. Two words, so that it
+/// travels in registers.
+class Timeout {
+ public:
+  Timeout(Deadline deadline) noexcept  // NOLINT: reads as an argument
+      : Timeout(deadline, nullptr) {}
+  /// `stop` is the caller's, and outlives the call.
+  Timeout(Deadline deadline, const std::stop_token& stop) noexcept : Timeout(deadline, &stop) {}
+  [[nodiscard]] static Timeout none() noexcept { return Timeout(kNone); }
+  /// Until the session's default timeout has passed.
+  [[nodiscard]] static Timeout usual() noexcept { return Timeout(kUsual); }
+
+  [[nodiscard]] bool may_wait() const noexcept { return until_ != kNone; }
+  [[nodiscard]] Until until(Deadline::Clock::duration usual) const noexcept {
+    return {until_ == kUsual ? Deadline(usual) : Deadline(until_), stop_};
+  }
+  /// The same, from now on: for a call that waits more than once.
+  [[nodiscard]] static Timeout of(const Until& until) noexcept {
+    return Timeout(until.deadline, until.stop);
+  }
+
+ private:
+  using TimePoint = Deadline::Clock::time_point;
+  // No deadline is so far back.
+  static constexpr TimePoint kNone = TimePoint::min();
+  static constexpr TimePoint kUsual = TimePoint::min() + TimePoint::duration(1);
+
+  Timeout(Deadline deadline, const std::stop_token* stop) noexcept
+      : until_(std::max(deadline.at(), kUsual + TimePoint::duration(1))), stop_(stop) {}
+  explicit Timeout(TimePoint until) noexcept : until_(until) {}
+
+  TimePoint until_;
+  const std::stop_token* stop_ = nullptr;
+};
+
+}  // namespace mews::detail

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "mews/detail/channel_fast.hpp"
+#include "mews/os/wake.hpp"
+#include "mews/sync/spin.hpp"
+#include "mews/sync/turn.hpp"
+#include "wake_on_stop.hpp"
+
+/// What the slow twins of channel_fast.hpp share: waiting, and what it needs.
+namespace mews::detail {
+
+struct ChannelCore::Slow {
+  Slow(std::shared_ptr<os::WakeEnd> wake_end, std::chrono::nanoseconds spin_limit)
+      : wake(std::move(wake_end)), send_spin(spin_limit), receive_spin(spin_limit) {}
+
+  std::shared_ptr<os::WakeEnd> wake;  ///< for event loops
+  sync::SpinBudget send_spin;
+  sync::SpinBudget receive_spin;
+  sync::Turn shared_turn;
+  std::once_flag end_once;
+  std::string end_how;  ///< written once, before `ended_`
+};
+
+template <class Attempt, class Wait>
+Result<void> ChannelCore::in_role(Seated seated, Timeout timeout, Attempt&& attempt, Wait&& wait) {
+  if (!context_->is_own()) return fail(ErrorCode::wrong_process);
+  const sync::RoleGuard guard(seated.role);
+  if (!guard) return fail(ErrorCode::concurrent_use);
+  auto tried = attempt();
+  const auto would_block = [&tried] { return !tried && tried.error() == ErrorCode::would_block; };
+  if (would_block() && timeout.may_wait()) {
+    const auto until = context_->until(timeout);
+    const WakeOnStop stop(until, [&bell = seated.bell] { (void)bell.ring_always(); });
+    do {
+      if (until.is_cancelled()) return fail(ErrorCode::cancelled);
+      if (auto waited = wait(until); !waited) return waited;
+      tried = attempt();
+      // Only where the other end announces again and again what is not there then.
+      if (would_block() && until.deadline.has_passed()) {
+        return fail(ErrorCode::timed_out, "the other end kept this call busy with nothing");
+      }
+    } while (would_block());
+  }
+  if (!tried) return failure(tried.error());
+  return {};
+}
+
+}  // namespace mews::detail

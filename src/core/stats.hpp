@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "mews/detail/peer_context.hpp"
+#include "mews/stats.hpp"
+
+namespace mews::detail {
+
+/// Figures of the whole arena.
+[[nodiscard]] Stats stats_of(const PeerContext& context);
+
+}  // namespace mews::detail

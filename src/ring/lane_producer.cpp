@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "mews/ring/lane_producer.hpp"
+
+#include <algorithm>
+#include <bit>
+
+// Where the next record goes when it does not simply follow the last one: once a lap, when the ring
+// looks full, and behind a payload that looks like a mark.
+namespace mews::ring {
+
+Push LaneProducer::try_stage_slow(const layout::Descriptor& descriptor,
+                                  std::span<const std::byte> payload, Room room) {
+  const auto cells = layout::record_cells(payload.size());
+  for (;;) {
+    if (position_ + cells > fast_until_) {
+      if (const auto push = make_way(cells, room); push != Push::done) return push;
+    }
+    if (write(descriptor, payload, cells)) break;
+    stage_filler(1);
+  }
+  stage(layout::make_mark(position_, cells, descriptor.kind, descriptor.slab_class), cells);
+  return Push::done;
+}
+
+LaneProducer::Place LaneProducer::find_place(std::uint32_t cells, Room room) {
+  const auto needed = cells + (room == Room::ordinary ? layout::kControlCells : 0);
+  const auto at = offset(position_);
+  const auto to_end = capacity_ - at;
+  if (to_end < cells) return {reserve(to_end + needed), to_end};
+  if (at + cells >= lap_end_ && lap_end_ < capacity_) {
+    if (!refresh_head()) return {Push::corrupt, 0};
+    if (seen_head_ >= last_position_ && reserve(to_end + needed) == Push::done) {
+      return {Push::done, to_end};
+    }
+    // Asked again twice as far on: the head is one more line to fetch.
+    lap_end_ = std::min(capacity_, std::bit_ceil(at + cells + 1));
+  }
+  if (const auto push = reserve(needed); push != Push::full) return {push, 0};
+  // Over the unread rest of the lap before; one more cell, so that it is worth the while.
+  if (at < older_end_ && older_end_ + needed < capacity_) return {reserve(1), older_end_ - at};
+  return {Push::full, 0};
+}
+
+// Sees to it that a record of `cells` may be written at the position.
+Push LaneProducer::make_way(std::uint32_t cells, Room room) {
+  const auto place = find_place(cells, room);
+  if (place.push == Push::done && place.skip > 0) stage_filler(place.skip);
+  update_fast_limit();
+  return place.push;
+}
+
+// Room for that many cells from the position on.
+Push LaneProducer::reserve(std::uint64_t needed) {
+  const auto is_there = [&] { return position_ + needed - free_from() <= capacity_; };
+  if (is_there()) return Push::done;
+  if (!refresh_head()) return Push::corrupt;
+  return is_there() ? Push::done : Push::full;
+}
+
+// False when it is not a head that the consumer can have.
+bool LaneProducer::refresh_head() {
+  // [A2] acquire: the consumer's reads of the cells before head, before we rewrite them.
+  const auto head = state_->head.load(std::memory_order_acquire);
+  if (head - seen_head_ > position_ - seen_head_) return false;
+  seen_head_ = head;
+  return true;
+}
+
+// The oldest cell that is not to be overwritten. What is unread of the lap before is none once
+// this lap has gone over it: it ends before the cells that this lap has left.
+std::uint64_t LaneProducer::free_from() const noexcept {
+  const auto at = offset(position_);
+  return at >= older_end_ ? std::max(seen_head_, position_ - at) : seen_head_;
+}
+
+// Records below this position need no check of head, lap or room.
+void LaneProducer::update_fast_limit() noexcept {
+  const auto lap = position_ - offset(position_);
+  const auto last = std::min(older_passed_, lap_end_) - 1;
+  fast_until_ = std::min(lap + last, seen_head_ + capacity_ - layout::kControlCells);
+}
+
+void LaneProducer::stage_filler(std::uint64_t skip) {
+  // The cells after the first are not passed: what they were left with stays for the next lap.
+  if (skip > 1) passed_ = std::min(passed_, offset(position_) + 1);
+  cell(position_).extent = layout::make_extent(skip, 0);
+  stage(layout::make_mark(position_, 1, layout::RecordKind::filler, layout::kNoClass), skip);
+}
+
+// The position has left the fast range; `end` is where the cells end that were written last.
+void LaneProducer::leave_fast_range(std::uint64_t end) {
+  const auto at = offset(position_);
+  if (at == 0) {
+    older_end_ = offset(end - 1) + 1;
+    older_passed_ = passed_;
+    passed_ = capacity_;
+    lap_end_ = short_lap_;
+    update_fast_limit();
+  } else if (at >= older_passed_ && position_ - seen_head_ != capacity_) {
+    // What the reader will look at when it has passed this record. (If it is a cell that it has
+    // yet to read, there is a record in it, of the lap before.) Relaxed: as above.
+    cell(position_).mark.store(0, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace mews::ring
