@@ -4,10 +4,14 @@
 #include <pthread.h>
 
 namespace mews::detail {
+namespace {
 
+/// Forks between the first `ForkStamp` of all and this process.
 constinit std::atomic<unsigned> fork_count{0};
 
-ForkStamp::ForkStamp() noexcept {
+}  // namespace
+
+ForkStamp::ForkStamp() noexcept : count_(&fork_count) {
   // Fails only without memory, and then a child's copies end as they would without this.
   [[maybe_unused]] static const int is_counted = ::pthread_atfork(
       nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
