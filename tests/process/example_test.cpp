@@ -8,7 +8,7 @@
 
 #include "../support/catch.hpp"
 #include "../unit/os_support.hpp"
-#include "core/at_end.hpp"
+#include "core/scope_exit.hpp"
 #include "mews/base/sanitizer.hpp"
 #include "mews/os/process.hpp"
 #include "mews/os/spawn.hpp"
@@ -29,8 +29,8 @@ std::size_t threads_of(pid_t pid) {
 }
 
 /// Kills a process at the end of the scope: one that is left behind keeps the test's stdout open.
-mews::detail::AtEnd end_of(int pidfd) {
-  return mews::detail::AtEnd([pidfd] { (void)mews::os::send_signal(pidfd, SIGKILL); });
+mews::detail::ScopeExit end_of(int pidfd) {
+  return mews::detail::ScopeExit([pidfd] { (void)mews::os::send_signal(pidfd, SIGKILL); });
 }
 
 /// The threads of a plugin that has attached: the main one, the watch, and a sanitizer's own.
