@@ -58,9 +58,9 @@ PeerContext::PeerContext(std::shared_ptr<const mem::Arena> arena, PeerId self,
 std::shared_ptr<PeerContext> PeerContext::make(std::shared_ptr<const mem::Arena> arena, PeerId self,
                                                const LocalOptions& local) {
   return {new PeerContext(std::move(arena), self, local), [](PeerContext* core) {
-            if (core->is_own()) return core->count_in();
-            // A copy in a forked child, which has no mapping; loans and messages point at it.
-            base::leak_on_purpose(core->leaked_);
+            // A copy in a forked child has no mapping; loans and messages point at it.
+            if (!core->is_own()) return base::leak_on_purpose(core->leaked_);
+            if (core->out_.close()) core->destroy();
           }};
 }
 

@@ -68,7 +68,7 @@ class Actor {
     if (!sent && sent.error().code() == mews::ErrorCode::would_block) sent = 0;
     if (!sent) return done(tl::unexpected(sent.error()), 0);
     // Nothing was sent before: the lane is empty.
-    if (next_out_ == 0 && *sent != loans.size()) complain(witness_, "a batch was cut short");
+    if (next_out_ == 0 && *sent != loans.size()) complain(log_, "a batch was cut short");
     done({}, *sent);
     // Where the reader has not kept up, the rest waits for room.
     for (auto i = *sent; i < loans.size(); ++i)

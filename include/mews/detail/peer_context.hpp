@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +16,7 @@
 #include "mews/mem/arena.hpp"
 #include "mews/mem/slab_pool.hpp"
 #include "mews/options.hpp"
+#include "mews/sync/biased_count.hpp"
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/gate.hpp"
 
@@ -31,9 +31,9 @@ class LookTimer;
 /// What host and plugin have in common: the arena, this peer's slab pool, and the waiting for
 /// free slabs. Loans and messages point here. Any thread.
 ///
-/// word    writer           readers          publish / observe              protects
-/// out_    any thread here  any thread here  release, acquire / relaxed     this object's life
-/// ended_  `end`            waiters          seq_cst, before the bells      nothing: says "stop"
+/// word    writer  readers  publish / observe          protects
+/// ended_  `end`   waiters  seq_cst, before the bells  nothing: says "stop"
+/// out_    see sync::BiasedCount                       this object's life
 class PeerContext final : private mem::FreedListener {
  public:
   PeerContext(std::shared_ptr<const mem::Arena> arena, PeerId self, const LocalOptions& local);
@@ -92,12 +92,11 @@ class PeerContext final : private mem::FreedListener {
   [[nodiscard]] bool is_own() const noexcept { return fork_stamp_.is_this_process(); }
 
   /// Slabs that loans and messages of this process have, and one for the session. Counted here and
-  /// not read off the truth words, because whoever brings it to zero ends this object, and a peer
-  /// may scribble. Relaxed: who lends keeps the session meanwhile.
-  void count_out() noexcept { out_.fetch_add(1, std::memory_order_relaxed); }
+  /// not read off the truth words, because the last one to be dropped ends this object, and a peer
+  /// may scribble.
+  void count_out() noexcept { out_.add(); }
   void count_in() noexcept {
-    // Release: each one's use of the arena, before the last one, who reads all (acquire), ends it.
-    if (out_.fetch_sub(1, std::memory_order_acq_rel) == 1) [[unlikely]]
+    if (out_.drop()) [[unlikely]]
       destroy();
   }
 
@@ -161,7 +160,7 @@ class PeerContext final : private mem::FreedListener {
   std::array<sync::Gate, layout::kMaxClasses> gates_;
   base::LocalAtomic<int> ended_{-1};
   base::LeakedNode leaked_;
-  alignas(64) std::atomic<std::uint64_t> out_{1};
+  sync::BiasedCount out_;
 };
 
 }  // namespace mews::detail
