@@ -144,8 +144,9 @@ HandleResult<std::pair<Plugin, Session>> Session::connect(const std::string& nam
   auto state = std::make_unique<State>();
   state->channel = Channel((*guest)->channel());
   state->guest = std::move(*guest);
-  auto& cast = local->cast;
-  return std::pair(Plugin(std::move(cast.plugin), std::move(cast.process), std::move(cast.channel)),
+  auto& parts = local->parts;
+  return std::pair(
+      Plugin(std::move(parts.plugin), std::move(parts.process), std::move(parts.channel)),
                    Session(std::move(state)));
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);

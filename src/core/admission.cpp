@@ -228,12 +228,12 @@ Result<void> HostCore::Admission::offer(Caller& caller) {
   if (!name) return tl::unexpected(std::move(name.error()));
   plugin->name = name->empty() ? fmt::format("pid-{}", caller.pid) : *name;
   // Watched before it is offered a seat: from then on its death must be seen.
-  auto cast = [&] {
+  auto parts = [&] {
     const Lock lock(host_.mutex_);
     return host_.admit_process(plugin, caller.pid, std::move(caller.pidfd));
   }();
-  if (!cast) return tl::unexpected(std::move(cast.error()));
-  caller.offered = std::move(*cast);
+  if (!parts) return tl::unexpected(std::move(parts.error()));
+  caller.offered = std::move(*parts);
   caller.deadline = kPatience;
   auto& process = *caller.offered->process;
   auto sent = offer_seat(caller.socket.get(), host_.seat_of(process), kAtOnce);

@@ -6,9 +6,9 @@
 
 #include <chrono>
 
-#include "death.hpp"
 #include "mews/os/membarrier.hpp"
 #include "mews/os/process.hpp"
+#include "recovery.hpp"
 
 namespace mews::detail {
 namespace {

@@ -27,16 +27,18 @@ namespace mews::detail {
 
 /// One process in a plugin's seat, from invitation to recovery. Fields after `channel` are guarded
 /// by the host's mutex.
-struct PluginProcess : std::enable_shared_from_this<PluginProcess> {
+struct PluginProcess {
   PeerId peer{};
   std::uint32_t epoch = 0;
   pid_t pid = -1;
   os::UniqueFd watched;    ///< a pidfd, readable once it is gone; none within this process
   os::PluginWakeFds wake;  ///< until they have been passed to it: its end alone is to be open
-  std::shared_ptr<ChannelCore> channel;
+  std::shared_ptr<ChannelCore> channel;  ///< null once the seat is vacant and no lease is left
+  unsigned leases = 0;                   ///< through which others use the channel
+  bool has_seat = false;
+  bool is_recovered = false;  ///< its slabs and its bells; the process may go on without the plugin
   std::uint64_t watch_id = 0;
   std::uint64_t hang_up_id = 0;
-  bool is_taken_back = false;  ///< all that it had; the process may go on without it
   Deadline::Clock::time_point began{};
   bool is_dead = false;         ///< and all that it had has been taken back
   bool is_left_behind = false;  ///< nobody waits for its end any longer
@@ -48,9 +50,6 @@ struct PluginProcess : std::enable_shared_from_this<PluginProcess> {
   std::chrono::milliseconds status_delay{1};
   ForkStamp owner;
 };
-
-/// Before the second restart, and the wait that is doubled.
-inline constexpr std::chrono::milliseconds kFirstRestartDelay{10};
 
 class HostCore;
 
@@ -78,8 +77,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] static Result<std::shared_ptr<HostCore>> create(const CreateOptions& options);
   ~HostCore();
 
-  /// A plugin with the process that plays it now. The channel is here by itself, because a process
-  /// that dies at once lets go of its own.
+  /// A plugin and its current process. The channel is kept by a lease.
   struct PluginParts {
     std::shared_ptr<PluginCore> plugin;
     std::shared_ptr<PluginProcess> process;
@@ -91,7 +89,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<void> listen(const std::string& address);
   [[nodiscard]] Result<PluginParts> admit(Deadline deadline, const std::stop_token& stop);
   struct Local {
-    PluginParts cast;
+    PluginParts parts;
     Invitation invitation;
   };
   [[nodiscard]] Result<Local> connect(const std::string& name);
@@ -115,7 +113,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
 
  private:
   using Lock = std::unique_lock<std::mutex>;
-  struct ChannelLease;
+  class ChannelLease;
   class SeatGuard;
   class Admission;
 
@@ -127,15 +125,12 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<std::shared_ptr<PluginProcess>> invite(const std::string& name);
   [[nodiscard]] SeatOffer seat_of(const PluginProcess& process) const noexcept;
   void reset_seat(PeerId peer) noexcept;
-  /// Takes back what dead processes had sent and nobody can receive any more.
-  void collect_seats();
-  void vacate(const PluginProcess& process) noexcept;
   /// The offer of a seat does not hold any longer. False when it has been taken up.
   [[nodiscard]] bool withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept;
-  /// `holding` is a new one: what can fail for want of memory comes before the plugin does.
-  [[nodiscard]] PluginParts parts_of(const std::shared_ptr<PluginCore>& plugin,
-                                     const std::shared_ptr<PluginProcess>& process,
-                                     std::shared_ptr<ChannelLease> holding);
+
+  // Recovery (recovery.cpp); mutex held.
+  void recover(PluginProcess& process, const std::string& how);
+  void vacate(PluginProcess& process) noexcept;
 
   // Processes that the host did not start (host_join.cpp).
   [[nodiscard]] Result<void> open_door(const std::string& address);
@@ -157,6 +152,10 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<void> keep_child(const std::shared_ptr<PluginCore>& plugin,
                                         const std::shared_ptr<PluginProcess>& process,
                                         os::Child& child);
+
+  // Restarts (host_restart.cpp).
+  void plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExit& exit,
+                    Deadline::Clock::duration lived);
   void restart(const std::shared_ptr<PluginCore>& plugin);
   [[nodiscard]] Result<void> begin_restart(const std::shared_ptr<PluginCore>& plugin);
   /// On an error nothing is under way, and the seat is free.
@@ -165,19 +164,12 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   void give_up_restarting(const std::shared_ptr<PluginCore>& plugin, const Error& why);
   void tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const Error& why);
   void mind_starts();
+  [[nodiscard]] std::shared_ptr<os::Spawner::Job> cancel_restart(
+      const std::shared_ptr<PluginCore>& plugin);
 
   // Life and death (host_life.cpp).
   [[nodiscard]] Result<void> watch_process(const std::shared_ptr<PluginCore>& plugin,
                                            const std::shared_ptr<PluginProcess>& process);
-  // Processes that go on without the plugin (host_leave.cpp).
-  [[nodiscard]] Result<void> watch_hang_up(const std::shared_ptr<PluginCore>& plugin,
-                                           const std::shared_ptr<PluginProcess>& process);
-  void on_hung_up(const std::shared_ptr<PluginCore>& plugin,
-                  const std::shared_ptr<PluginProcess>& process);
-  void part(const std::shared_ptr<PluginCore>& plugin,
-            const std::shared_ptr<PluginProcess>& process, std::string how);
-  void look_for_parted();
-  void recover(PluginProcess& process, const std::string& how);
   void on_gone(const std::shared_ptr<PluginCore>& plugin,
                const std::shared_ptr<PluginProcess>& process);
   [[nodiscard]] bool ask_later(const std::shared_ptr<PluginCore>& plugin,
@@ -188,8 +180,6 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   void conclude(Lock lock, const std::shared_ptr<PluginCore>& plugin,
                 const std::shared_ptr<PluginProcess>& process,
                 const std::optional<os::ExitStatus>& status);
-  void plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExit& exit,
-                    Deadline::Clock::duration lived);
   /// The look timer has fired: event loops are told what their bells may not have told them.
   [[nodiscard]] Result<void> watch_loops();
   void look_for_loops();
@@ -202,10 +192,17 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   /// Whoever waits looks again.
   void announce() noexcept;
 
+  // Processes that go on without the plugin (host_leave.cpp).
+  [[nodiscard]] Result<void> watch_hang_up(const std::shared_ptr<PluginCore>& plugin,
+                                           const std::shared_ptr<PluginProcess>& process);
+  void on_hung_up(const std::shared_ptr<PluginCore>& plugin,
+                  const std::shared_ptr<PluginProcess>& process);
+  void part(const std::shared_ptr<PluginCore>& plugin,
+            const std::shared_ptr<PluginProcess>& process, std::string how);
+  void look_for_parted();
+
   // The host ends plugins (host_end.cpp).
   [[nodiscard]] Result<void> check_open() const;
-  [[nodiscard]] std::shared_ptr<os::Spawner::Job> cancel_restart(
-      const std::shared_ptr<PluginCore>& plugin);
   [[nodiscard]] bool has_children() const;
   void signal_children(int signal_number);
   [[nodiscard]] ShutdownReport report(const std::vector<std::shared_ptr<PluginCore>>& killed) const;
@@ -234,35 +231,46 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   // Each with room for one more before it comes: nothing that has happened is forgotten for want of
   // memory.
   std::vector<std::shared_ptr<PluginCore>> plugins_;
-  std::vector<std::shared_ptr<PluginProcess>> retired_;  ///< dead, their channels still in hands
-  std::size_t starts_ = 0;                               ///< under way, first ones and restarts
-  std::size_t reserved_ = 0;                             ///< places in `plugins_` for first ones
-  ReactorTimer mind_timer_;                              ///< while restarts are under way
+  std::size_t starts_ = 0;    ///< under way, first ones and restarts
+  std::size_t reserved_ = 0;  ///< places in `plugins_` for first ones
+  ReactorTimer mind_timer_;   ///< while restarts are under way
   /// Dead and seen to, but the status is still to be had.
   std::vector<std::shared_ptr<PluginProcess>> unburied_;
   bool is_shutting_down_ = false;
   os::Spawner spawner_;  ///< the first to go: its threads use the others
 };
 
-/// Keeps a channel for its users outside. When the last of them is gone, wherever that is, nobody
-/// can receive what a dead process had sent: it need not wait for the next event. Its end takes the
-/// host's mutex, so it must not come while that is held.
-struct HostCore::ChannelLease {
-  std::shared_ptr<ChannelCore> channel;
-  std::weak_ptr<HostCore> host;
-  ForkStamp owner;
-
+/// Somebody outside the host can receive from a process's channel, and send: all copies of the
+/// `std::shared_ptr<ChannelCore>` that the host hands out share one lease. The seat of a dead
+/// process becomes vacant at the end of its last lease, on the thread that ends it: what the
+/// process had sent need not wait for the next event. That end takes the host's mutex, so it must
+/// not come while the mutex is held.
+class HostCore::ChannelLease {
+ public:
+  /// Not begun: there is nothing to end. Made before there is a process, as it may fail for want of
+  /// memory.
   ChannelLease() = default;
   ChannelLease(const ChannelLease&) = delete;
   ChannelLease& operator=(const ChannelLease&) = delete;
   ~ChannelLease();
+
+  /// Once; mutex held.
+  void begin(HostCore& host, std::shared_ptr<PluginProcess> process);
+  /// The process's channel, kept by this lease.
+  [[nodiscard]] static std::shared_ptr<ChannelCore> hand_out(std::shared_ptr<ChannelLease> lease) {
+    auto* const channel = lease->process_->channel.get();
+    return {std::move(lease), channel};
+  }
+
+ private:
+  std::weak_ptr<HostCore> host_;
+  std::shared_ptr<PluginProcess> process_;
 };
 
 /// Makes a seat that was given out vacant again, unless it is kept. Mutex held.
 class HostCore::SeatGuard {
  public:
-  SeatGuard(HostCore& host, const PluginProcess& process) noexcept
-      : host_(host), process_(&process) {}
+  SeatGuard(HostCore& host, PluginProcess& process) noexcept : host_(host), process_(&process) {}
   SeatGuard(const SeatGuard&) = delete;
   SeatGuard& operator=(const SeatGuard&) = delete;
   ~SeatGuard() {
@@ -272,7 +280,7 @@ class HostCore::SeatGuard {
 
  private:
   HostCore& host_;
-  const PluginProcess* process_;
+  PluginProcess* process_;
 };
 
 }  // namespace mews::detail

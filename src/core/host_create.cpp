@@ -70,7 +70,6 @@ HostCore::HostCore(std::shared_ptr<PeerContext> session, std::unique_ptr<Reactor
       reactor_(std::move(reactor)),
       seats_(session_->arena().geometry().peer_capacity) {
   seats_[kHostPeer.value()].is_taken = true;
-  retired_.reserve(seats_.size());
 }
 
 Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options) {

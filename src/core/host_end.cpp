@@ -28,22 +28,6 @@ Result<void> HostCore::check_open() const {
   return {};
 }
 
-// A restart that is planned is over. One that is under way is the caller's to give up, without the
-// mutex.
-std::shared_ptr<os::Spawner::Job> HostCore::cancel_restart(
-    const std::shared_ptr<PluginCore>& plugin) {
-  if (!plugin->is_restarting) return nullptr;
-  if (auto& exit = plugin->current->exit) {
-    exit->will_restart = false;
-    exit->description = plugin->current->how;
-  }
-  if (plugin->job) return plugin->job;
-  plugin->restart_timer.clear(*reactor_);
-  plugin->is_restarting = false;
-  std::erase(plugins_, plugin);
-  return nullptr;
-}
-
 void HostCore::retire(const std::shared_ptr<PluginCore>& plugin) {
   std::shared_ptr<os::Spawner::Job> job;
   {

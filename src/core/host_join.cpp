@@ -77,7 +77,7 @@ Result<HostCore::PluginParts> HostCore::admit_process(const std::shared_ptr<Plug
                                                       pid_t pid, os::UniqueFd watched) {
   if (auto open = check_open(); !open) return tl::unexpected(std::move(open.error()));
   if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
-  auto holding = std::make_shared<ChannelLease>();
+  auto lease = std::make_shared<ChannelLease>();
   auto process = invite(plugin->name);
   if (!process) return tl::unexpected(std::move(process.error()));
   SeatGuard guard(*this, **process);
@@ -89,7 +89,8 @@ Result<HostCore::PluginParts> HostCore::admit_process(const std::shared_ptr<Plug
   }
   guard.keep();
   plugins_.push_back(plugin);
-  return parts_of(plugin, *process, std::move(holding));
+  lease->begin(*this, *process);
+  return PluginParts{plugin, std::move(*process), ChannelLease::hand_out(std::move(lease))};
 }
 
 Result<HostCore::Local> HostCore::connect(const std::string& name) {
@@ -99,13 +100,13 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
   auto plugin = std::make_shared<PluginCore>();
   plugin->name = name;
   plugin->host = weak_from_this();
-  auto cast = [&] {
+  auto parts = [&] {
     const Lock lock(mutex_);
     return admit_process(plugin, ::getpid(), {});
   }();
-  if (!cast) return tl::unexpected(std::move(cast.error()));
-  const auto process = cast->process;
-  return Local{.cast = std::move(*cast),
+  if (!parts) return tl::unexpected(std::move(parts.error()));
+  const auto process = parts->process;
+  return Local{.parts = std::move(*parts),
                .invitation = {.peer = process->peer,
                               .epoch = process->epoch,
                               .arena = {},

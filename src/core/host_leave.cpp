@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <fmt/format.h>
-
-#include "death.hpp"
 #include "host_core.hpp"
 #include "mews/os/process.hpp"
 
@@ -71,7 +68,7 @@ void HostCore::on_hung_up(const std::shared_ptr<PluginCore>& plugin,
   // Not with the mutex held: looking at another process may wait for it.
   const auto parting = parting_of(session_->arena(), *process);
   const Lock lock(mutex_);
-  if (process->is_dead || process->is_taken_back) return;
+  if (process->is_dead || process->is_recovered) return;
   switch (parting) {
     case Parting::none:
     case Parting::dying:
@@ -91,7 +88,7 @@ void HostCore::look_for_parted() {
   std::vector<std::shared_ptr<PluginCore>> parted;
   for (const auto& plugin : plugins_) {
     const auto& process = plugin->current;
-    if (!process || process->is_dead || process->is_taken_back) continue;
+    if (!process || process->is_dead || process->is_recovered) continue;
     if (has_left(session_->arena(), *process) && os::has_hung_up(process->channel->hang_up_fd())) {
       parted.push_back(plugin);
     }
@@ -117,17 +114,7 @@ void HostCore::part(const std::shared_ptr<PluginCore>& plugin,
                                .description = std::move(how)};
     std::erase(plugins_, plugin);
   }
-  collect_seats();
   announce();
-}
-
-// Once for each process, whatever tells first that it is over.
-void HostCore::recover(PluginProcess& process, const std::string& how) {
-  if (process.is_taken_back) return;
-  process.is_taken_back = true;
-  reactor_->remove(process.hang_up_id);
-  recover_plugin(*session_, *process.channel, process.epoch, how);
-  retired_.push_back(process.shared_from_this());
 }
 
 }  // namespace mews::detail

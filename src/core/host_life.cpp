@@ -46,19 +46,6 @@ std::string how_text(const PluginCore& plugin, const PluginProcess& process,
   return text;
 }
 
-/// Whether one more is within the limit, which it then counts for.
-bool may_restart(PluginCore& plugin) {
-  const auto& options = plugin.options;
-  if (options.restart_limit == kUnlimitedRestarts) return true;
-  const auto now = Deadline::Clock::now();
-  auto& restarts = plugin.restarts;
-  while (!restarts.empty() && now - restarts.front() > options.restart_window)
-    restarts.pop_front();
-  if (restarts.size() >= options.restart_limit) return false;
-  restarts.push_back(now);
-  return true;
-}
-
 }  // namespace
 
 Result<void> HostCore::watch_process(const std::shared_ptr<PluginCore>& plugin,
@@ -94,7 +81,6 @@ void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
   recover(*process, process->how);
   process->is_dead = true;
   process->died = Deadline::Clock::now();
-  collect_seats();
   const bool is_to_come = !status && plugin->is_spawned && os::is_reapable(process->watched.get());
   if (is_to_come && ask_later(plugin, process)) {
     lock.unlock();
@@ -152,42 +138,6 @@ void HostCore::conclude(Lock lock, const std::shared_ptr<PluginCore>& plugin,
   announce();
   if (plugin->options.on_exit) plugin->options.on_exit(exit);
   if (is_due_now) restart(plugin);
-}
-
-void HostCore::plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExit& exit,
-                            Deadline::Clock::duration lived) {
-  const auto& options = plugin->options;
-  if (is_shutting_down_ || plugin->is_retired || options.restart == Restart::never ||
-      !plugin->is_spawned) {
-    return;
-  }
-  // Exited with 0; or nobody knows how it ended, and what may have been a good end is not undone.
-  if (!exit.is_signal && exit.number <= 0) return;
-  if (!may_restart(*plugin)) {
-    exit.gave_up = true;
-    exit.description += fmt::format(", given up after {} restarts within {}", options.restart_limit,
-                                    duration_text(options.restart_window));
-    return;
-  }
-  // One that ran for a while starts over; one that keeps dying waits twice as long each time.
-  if (lived >
-      std::max<Deadline::Clock::duration>(options.restart_delay_limit, kFirstRestartDelay)) {
-    plugin->delay = options.restart_delay;
-  }
-  if (plugin->delay.count() != 0) {
-    auto set =
-        plugin->restart_timer.set(*reactor_, plugin->delay, [this, plugin] { restart(plugin); });
-    if (!set) {
-      exit.gave_up = true;
-      exit.description += ", given up: " + set.error().message();
-      plugin->not_started = std::move(set.error());
-      return;
-    }
-  }
-  exit.will_restart = plugin->is_restarting = true;
-  exit.description += plugin->delay.count() == 0
-                          ? ", restart at once"
-                          : fmt::format(", restart in {}", duration_text(plugin->delay));
 }
 
 Result<void> HostCore::watch_loops() {
@@ -278,7 +228,11 @@ Result<HostCore::PluginParts> HostCore::wait_next(const std::shared_ptr<PluginCo
     return has_next() || is_shutting_down_ || (plugin->current->exit && !plugin->is_restarting);
   });
   if (auto open = check_open(); !open) return tl::unexpected(std::move(open.error()));
-  if (has_next()) return parts_of(plugin, plugin->current, std::make_shared<ChannelLease>());
+  if (has_next()) {
+    auto lease = std::make_shared<ChannelLease>();
+    lease->begin(*this, plugin->current);
+    return PluginParts{plugin, plugin->current, ChannelLease::hand_out(std::move(lease))};
+  }
   if (!is_over && until.is_cancelled()) return fail(ErrorCode::cancelled);
   if (!is_over) return fail(ErrorCode::timed_out, plugin->name + " was not started again");
   if (plugin->not_started) return tl::unexpected(*plugin->not_started);

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "host_core.hpp"
-#include "mews/mem/reclaim.hpp"
 
 // Peer entries and lanes: given out, wiped, given out again. Only the host writes here, and only
 // while no process sits there.
@@ -44,7 +43,7 @@ Result<void> HostCore::check_room() {
   // A child of ours that has left is still to be waited for, but needs no seat.
   const auto running = std::count_if(plugins_.begin(), plugins_.end(), [](const auto& plugin) {
     const auto& process = plugin->current;
-    return process == nullptr || !process->is_taken_back || process->exit;
+    return process == nullptr || !process->is_recovered || process->exit;
   });
   if (static_cast<std::size_t>(running) + reserved_ < max_plugins_) {
     plugins_.reserve(plugins_.size() + reserved_ + 1);  // nothing is forgotten for want of memory
@@ -55,7 +54,6 @@ Result<void> HostCore::check_room() {
 }
 
 Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name) {
-  collect_seats();
   const auto free =
       std::find_if(seats_.begin(), seats_.end(), [](const auto& seat) { return !seat.is_taken; });
   if (free == seats_.end()) {
@@ -82,6 +80,7 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   process->wake = std::move(wake->plugin);
 
   // Nothing fails from here on.
+  process->has_seat = true;
   if (free->is_used) reset_seat(peer);
   free->is_taken = free->is_used = true;
   ++free->epoch;
@@ -111,22 +110,6 @@ SeatOffer HostCore::seat_of(const PluginProcess& process) const noexcept {
           .event = process.wake.event.get()};
 }
 
-// The process is gone, and nobody can receive from its channel any more: what it had published
-// goes back as well, and the seat is free.
-void HostCore::vacate(const PluginProcess& process) noexcept {
-  const auto channel = channel_of(process.peer);
-  mem::reclaim(session_->arena(), {.peer = process.peer,
-                                   .from_it = lane_to_host(channel),
-                                   .to_it = lane_to_plugin(channel),
-                                   .published = {}});
-  session_->ring_all_freed();
-  // Release: who finds the seat vacant finds all of it taken back.
-  session_->arena()
-      .peer(process.peer)
-      .seat.store(SeatWord{PeerState::vacant, process.epoch}.pack(), std::memory_order_release);
-  seats_[process.peer.value()].is_taken = false;
-}
-
 bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
   auto& process = *plugin->current;
   auto invited = SeatWord{PeerState::invited, process.epoch}.pack();
@@ -138,42 +121,11 @@ bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
     return false;
   }
   reactor_->remove(process.watch_id);
-  process.channel->end(ErrorCode::closed,
-                       {});  // its users' end must not touch the next one's lanes
   reactor_->remove(process.hang_up_id);
   vacate(process);
   process.is_dead = true;  // its handler may be on its way
   std::erase(plugins_, plugin);
   return true;
-}
-
-HostCore::ChannelLease::~ChannelLease() {
-  const bool is_here = owner.is_this_process();
-  if (is_here && channel) channel->leave();
-  channel.reset();
-  const auto alive = host.lock();
-  if (!alive || !is_here) return;
-  const Lock lock(alive->mutex_);
-  alive->collect_seats();
-}
-
-HostCore::PluginParts HostCore::parts_of(const std::shared_ptr<PluginCore>& plugin,
-                                         const std::shared_ptr<PluginProcess>& process,
-                                         std::shared_ptr<ChannelLease> holding) {
-  holding->channel = process->channel;
-  holding->host = weak_from_this();
-  auto* channel = process->channel.get();
-  return {plugin, process, std::shared_ptr<ChannelCore>(std::move(holding), channel)};
-}
-
-void HostCore::collect_seats() {
-  std::erase_if(retired_, [this](const std::shared_ptr<PluginProcess>& process) {
-    // One: ours. No new owner can come into being, so it stays one.
-    if (process->channel.use_count() > 1) return false;
-    process->channel.reset();  // after the last owner's last use
-    vacate(*process);
-    return true;
-  });
 }
 
 }  // namespace mews::detail

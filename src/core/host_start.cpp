@@ -18,7 +18,6 @@ namespace {
 // for.
 constexpr std::chrono::seconds kShortestStart{2};
 constexpr std::chrono::seconds kLongestStart{60};
-constexpr std::chrono::milliseconds kFirstLook{50};
 
 void correct(PluginOptions& options) {
   for (auto* duration :
@@ -45,23 +44,23 @@ Result<HostCore::PluginParts> HostCore::spawn(const std::string& name,
   correct(plugin->options);
   plugin->host = weak_from_this();
   plugin->delay = plugin->options.restart_delay;
-  auto holding = std::make_shared<ChannelLease>();
+  auto lease = std::make_shared<ChannelLease>();
   auto start = [&]() -> Result<PreparedStart> {
     const Lock lock(mutex_);
     if (auto open = check_open(); !open) return tl::unexpected(std::move(open.error()));
     if (auto room = check_room(); !room) return tl::unexpected(std::move(room.error()));
     auto prepared = prepare_start(*plugin);
-    if (prepared) ++reserved_;
+    if (!prepared) return prepared;
+    ++reserved_;
+    lease->begin(*this, prepared->process);  // before the process may die
     return prepared;
   }();
   if (!start) return tl::unexpected(std::move(start.error()));
-  // One that dies at once does not take it along.
-  const auto channel = start->process->channel;
   auto child = spawner_.start(std::move(start->options), start_deadline());
   auto settled = settle_start(plugin, start->process, std::move(child));
   if (!settled) return tl::unexpected(std::move(settled.error()));
-  const Lock lock(mutex_);
-  return parts_of(plugin, start->process, std::move(holding));
+  return PluginParts{std::move(plugin), std::move(start->process),
+                     ChannelLease::hand_out(std::move(lease))};
 }
 
 Deadline HostCore::start_deadline() const {
@@ -140,102 +139,6 @@ Result<void> HostCore::keep_child(const std::shared_ptr<PluginCore>& plugin,
   plugin->is_restarting = false;
   --starts_;
   return {};
-}
-
-void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
-  Result<void> begun;
-  {
-    const Lock lock(mutex_);
-    plugin->restart_timer.clear(*reactor_);
-    if (!plugin->is_restarting || plugin->job) return;  // somebody else was faster, or it is over
-    plugin->delay = std::min(plugin->options.restart_delay_limit,
-                             std::max(kFirstRestartDelay, 2 * plugin->delay));
-    begun = begin_restart(plugin);
-    if (!begun) give_up_restarting(plugin, begun.error());
-  }
-  if (begun) return;
-  announce();
-  tell_no_restart(plugin, begun.error());
-}
-
-Result<void> HostCore::begin_restart(const std::shared_ptr<PluginCore>& plugin) try {
-  if (!mind_timer_.is_set()) {
-    if (auto set = mind_timer_.set(*reactor_, kFirstLook, [this] { mind_starts(); }); !set) {
-      return set;
-    }
-  }
-  auto start = prepare_start(*plugin);
-  if (!start) return tl::unexpected(std::move(start.error()));
-  auto job = submit(plugin, std::move(*start));
-  if (!job) return tl::unexpected(std::move(job.error()));
-  plugin->job = std::move(*job);
-  return {};
-} catch (const std::bad_alloc&) {
-  return fail(ErrorCode::out_of_memory);
-}
-
-Result<std::shared_ptr<os::Spawner::Job>> HostCore::submit(
-    const std::shared_ptr<PluginCore>& plugin, PreparedStart start) {
-  const auto process = start.process;
-  auto job = [&]() -> Result<std::shared_ptr<os::Spawner::Job>> {
-    try {
-      return spawner_.submit(std::move(start.options), start_deadline(),
-                             [this, plugin, process](Result<os::Child> child) {
-                               auto settled = settle_start(plugin, process, std::move(child));
-                               if (!settled) tell_no_restart(plugin, settled.error());
-                             });
-    } catch (const std::bad_alloc&) {
-      return fail(ErrorCode::out_of_memory);
-    }
-  }();
-  if (job) return job;
-  --starts_;
-  vacate(*process);
-  return job;
-}
-
-void HostCore::mind_starts() {
-  {
-    // First, so that a restart that comes now sets it again.
-    const Lock lock(mutex_);
-    mind_timer_.clear(*reactor_);
-  }
-  const auto next = spawner_.mind();
-  const Lock lock(mutex_);
-  if (next.is_forever() || is_shutting_down_ || mind_timer_.is_set()) return;
-  // Without a timer a restart that is stuck is minded by the next start.
-  (void)mind_timer_.set(*reactor_, next.left(), [this] { mind_starts(); });
-}
-
-void HostCore::give_up_restarting(const std::shared_ptr<PluginCore>& plugin, const Error& why) {
-  plugin->is_restarting = false;
-  plugin->not_started = why;
-  std::erase(plugins_, plugin);
-}
-
-// The callback is for whoever dispatches the reactor.
-void HostCore::tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const Error& why) {
-  if (!plugin->options.on_exit) return;
-  const PluginExit exit{
-      .name = plugin->name,
-      .is_signal = false,
-      .number = -1,
-      .will_restart = false,
-      .gave_up = true,
-      .description = fmt::format("{}: no restart: {}", plugin->name, why.message())};
-  const auto tell = [this, plugin, exit] {
-    {
-      const Lock lock(mutex_);
-      plugin->restart_timer.clear(*reactor_);
-    }
-    plugin->options.on_exit(exit);
-  };
-  {
-    const Lock lock(mutex_);
-    if (is_shutting_down_ || plugin->is_retired) return;  // it was called off
-    if (plugin->restart_timer.set(*reactor_, {}, tell)) return;
-  }
-  plugin->options.on_exit(exit);  // the system has no timer
 }
 
 }  // namespace mews::detail

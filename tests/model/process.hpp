@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/death.hpp"
+#include "core/recovery.hpp"
 #include "mews/detail/channel_fast.hpp"
 #include "model/tiny_arena.hpp"
 

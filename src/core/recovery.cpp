@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "recovery.hpp"
+
+#include "host_core.hpp"
+#include "mews/mem/reclaim.hpp"
+
+namespace mews::detail {
+
+using layout::PeerState;
+using layout::SeatWord;
+
+// Order matters: first nobody sends to it any more, then what it left behind is freed, then those
+// who wait for slabs look again.
+void recover_plugin(PeerContext& context, ChannelCore& channel, std::uint32_t epoch,
+                    const std::string& how) {
+  const auto& arena = context.arena();
+  const auto plugin = channel.other();
+  const SeatWord left{PeerState::left, epoch};
+  const SeatWord dead{PeerState::dead, epoch};
+  // Relaxed: says nothing of anything else.
+  const auto before = arena.peer(plugin).seat.exchange(dead.pack(), std::memory_order_relaxed);
+  const bool has_left = before == left.pack();
+  channel.end(has_left ? ErrorCode::closed : ErrorCode::peer_died, how);
+  const auto published = channel.published();
+  mem::reclaim(arena, {.peer = plugin,
+                       .from_it = lane_to_host(channel_of(plugin)),
+                       .to_it = lane_to_plugin(channel_of(plugin)),
+                       .published = published});
+  context.ring_all_freed();
+}
+
+void vacate_seat(PeerContext& context, PeerId plugin, std::uint32_t epoch) noexcept {
+  const auto& arena = context.arena();
+  mem::reclaim(arena, {.peer = plugin,
+                       .from_it = lane_to_host(channel_of(plugin)),
+                       .to_it = lane_to_plugin(channel_of(plugin)),
+                       .published = {}});
+  context.ring_all_freed();
+  // Release: a thread that finds the seat vacant finds all of it freed.
+  arena.peer(plugin).seat.store(SeatWord{PeerState::vacant, epoch}.pack(),
+                                std::memory_order_release);
+}
+
+void on_host_death(PeerContext& context, ChannelCore& channel, ErrorCode why) {
+  context.end(why);
+  channel.end(why, {});
+}
+
+// Once for each process, whichever descriptor tells of its end first.
+void HostCore::recover(PluginProcess& process, const std::string& how) {
+  if (process.is_recovered) return;
+  process.is_recovered = true;
+  reactor_->remove(process.hang_up_id);
+  recover_plugin(*session_, *process.channel, process.epoch, how);
+  if (process.leases == 0) vacate(process);
+}
+
+HostCore::ChannelLease::~ChannelLease() {
+  if (!process_ || !process_->owner.is_this_process()) return;
+  const auto host = host_.lock();
+  if (!host) {
+    process_->channel->leave();
+    return;
+  }
+  const Lock lock(host->mutex_);
+  if (--process_->leases > 0) return;
+  process_->channel->leave();
+  if (process_->is_recovered) host->vacate(*process_);
+}
+
+void HostCore::ChannelLease::begin(HostCore& host, std::shared_ptr<PluginProcess> process) {
+  host_ = host.weak_from_this();
+  process_ = std::move(process);
+  ++process_->leases;
+}
+
+// Nobody receives from the channel now: each lease has ended, or none was ever used.
+void HostCore::vacate(PluginProcess& process) noexcept {
+  if (!process.has_seat) return;
+  process.has_seat = false;
+  // The channel's users must not touch the lanes of the next process; an earlier end stays.
+  process.channel->end(ErrorCode::closed, {});
+  if (process.leases == 0) process.channel.reset();
+  vacate_seat(*session_, process.peer, process.epoch);
+  seats_[process.peer.value()].is_taken = false;
+}
+
+}  // namespace mews::detail
