@@ -27,10 +27,10 @@ enum class ChildStep : int {
 
 /// The child's orders, as plain pointers to objects that outlive it, and its own reports.
 ///
-/// word         writer      readers    publish / observe                protects
-/// is_given_up  the parent  the child  seq_cst, before `Start::pidfd_`  nothing: says "end"
-/// step, index  the child   any thread relaxed                          nothing: for a text
-/// failure      the child   the parent the end of clone(2)              itself
+/// word         writer      readers     publish / observe                protects
+/// is_given_up  the parent  the child   seq_cst, before `Start::pidfd_`  nothing: says "end"
+/// step, index  the child   any thread  relaxed                          nothing: for a text
+/// failure      the child   the parent  the end of clone(2)              itself
 struct ChildPlan {
   const char* const* programs = nullptr;  ///< paths to try in turn; a null pointer ends them
   char* const* arguments = nullptr;

@@ -103,7 +103,7 @@ Result<NamedMemory> NamedMemory::own(const std::string& name, std::uint64_t byte
     if (!try_lock(lock->get())) {
       if (errno != EAGAIN && errno != EACCES)
         return tl::unexpected(Error::os(errno, "fcntl(F_OFD_SETLK)", path_of(name)));
-      return fail(ErrorCode::already_exists, "a living host has " + path_of(name));
+      return fail(ErrorCode::already_exists, "a living host owns " + path_of(name));
     }
     // Its owner may have removed or replaced it since it was opened here.
     if (!is_at(name, status) || ::fstat(lock->get(), &status) != 0) continue;

@@ -70,7 +70,7 @@ Result<void> send_packet(int socket, std::span<const std::byte> bytes, std::span
     if (errno != EAGAIN && errno != EINTR)
       return tl::unexpected(Error::os(errno, "sendmsg", fmt::format("descriptor {}", socket)));
     if (errno == EAGAIN && poll_until(socket, POLLOUT, deadline) == 0)
-      return fail(ErrorCode::timed_out, "the other end does not take its packets");
+      return fail(ErrorCode::timed_out, "the other end does not receive its packets");
   }
 }
 

@@ -182,7 +182,7 @@ Deadline Spawner::State::next_look() const {
 Spawner::Spawner() : state_(std::make_shared<State>()) {}
 
 Spawner::~Spawner() {
-  stop(Error(ErrorCode::closed, "nothing is started any more"));
+  stop(Error(ErrorCode::closed, "no program is started any more"));
   Lock lock(state_->mutex);
   state_->is_ending = true;
   state_->work.notify_all();
