@@ -21,7 +21,8 @@ namespace MEWS_VISIBLE mews {
 
 namespace detail {
 class ChannelCore;
-/// Returns the error for a payload of `bytes` at `data` that an object does not fit; null: none.
+/// Returns the error for a payload of `bytes` at `data` that cannot hold the object; null: it is
+/// empty.
 [[nodiscard]] MEWS_VISIBLE Error misfit(const std::byte* data, std::size_t bytes,
                                         std::size_t object_bytes,
                                         std::size_t object_alignment) noexcept;
