@@ -157,7 +157,7 @@ class Channel {
   /// Wait-free.
   [[nodiscard]] SharedSender shared();
 
-  /// Tells the other end that nothing follows; it receives what was sent before, then `closed`.
+  /// Tells the other end that nothing follows; it receives the earlier messages, then `closed`.
   /// Sending here is `closed` from now on, receiving goes on. Never blocks; again: no effect.
   /// `concurrent_use` while another thread sends: then nothing has happened. No error when the
   /// other end is gone.

@@ -41,7 +41,7 @@ class Deadline {
   /// Returns the earlier of this and `wait` from now.
   [[nodiscard]] Deadline within([[maybe_unused]] Clock::duration wait) const noexcept {
 #if defined(MEWS_STEPPED)
-    return *this;  // or it would hide what the tests look for: a wake-up that is lost
+    return *this;  // or it would hide a lost wake-up, which the tests look for
 #else
     return std::min(at_, after(wait));
 #endif
