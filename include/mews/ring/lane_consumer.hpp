@@ -60,8 +60,8 @@ enum class Look : std::uint8_t {
 /// The reading end of a lane; its counterpart, the table of words and the sources are in
 /// lane_producer.hpp.
 ///
-/// word       writer        readers     publish / observe           protects
-/// position_  the consumer  any thread  [R3] release / [A3] acquire what became of earlier records
+/// word       writer        readers     publish / observe            protects
+/// position_  the consumer  any thread  [R3] release / [A3] acquire  handling of earlier records
 ///
 /// One thread at a time, but any thread may call `position`. The consumer itself reads its position
 /// by relaxed loads: no other thread writes it. Wait-free; nothing blocks.

@@ -20,7 +20,8 @@ namespace mews::sync {
 /// has_lead_  the lead     each waiter   the mutex                    the lead
 ///
 /// The waiter: counts itself [G1], fences, attempts. The notifier: changes the attempt's word by a
-/// seq_cst exchange, then looks for waiters [G2]. At least one of the two sees the other's write.
+/// seq_cst store or exchange, then looks for waiters [G2]. At least one of the two sees the other's
+/// write.
 class Gate {
  public:
   Gate() = default;
@@ -50,8 +51,8 @@ class Gate {
     }
   }
 
-  /// After a change in this process (by a seq_cst exchange): waiters look again, without the lead's
-  /// help. Costs one load when nobody waits.
+  /// After a change in this process (by a seq_cst store or exchange): waiters look again, without
+  /// the lead's help. Costs one load when nobody waits.
   void notify() {
     if (has_waiters()) interrupt();
   }
