@@ -42,7 +42,7 @@ Result<std::size_t> batch_from(const Core& core, VisitRef visit, std::size_t lim
 /// One thread's turn on a shared sender.
 class InTurn {
  public:
-  /// Waits for it as far as `timeout` goes, which is then what is left of it.
+  /// Waits for the turn as long as `timeout` allows, and leaves the remaining time in `timeout`.
   InTurn(detail::ChannelCore& core, Timeout& timeout) : turn_(core.shared_turn()) {
     // Before the turn: in a forked child it may never come.
     if (!core.session().is_own()) {

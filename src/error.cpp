@@ -18,7 +18,7 @@ struct Text {
 Text text_of(ErrorCode code) noexcept {
   switch (code) {
     case ErrorCode::would_block:
-      return {"would_block", "nothing to take, or no room, right now"};
+      return {"would_block", "nothing to receive, or no room, right now"};
     case ErrorCode::timed_out:
       return {"timed_out", "the deadline passed"};
     case ErrorCode::cancelled:
@@ -46,9 +46,9 @@ Text text_of(ErrorCode code) noexcept {
               "the payload is larger than this arena can hold; CreateOptions::size_classes sets "
               "what it can"};
     case ErrorCode::no_slab:
-      return {"no_slab", "every slab that could serve this is taken"};
+      return {"no_slab", "every slab that could serve this is in use"};
     case ErrorCode::out_of_memory:
-      return {"out_of_memory", "the system gives no memory"};
+      return {"out_of_memory", "the system is out of memory"};
     case ErrorCode::no_such_arena:
       return {"no_such_arena", "there is no such arena"};
     case ErrorCode::permission_denied:
@@ -62,7 +62,7 @@ Text text_of(ErrorCode code) noexcept {
     case ErrorCode::bad_geometry:
       return {"bad_geometry", "the arena's header is wrong"};
     case ErrorCode::too_many_peers:
-      return {"too_many_peers", "every peer entry is taken"};
+      return {"too_many_peers", "every peer entry is in use"};
     case ErrorCode::already_exists:
       return {"already_exists", "a living host already owns that name"};
     case ErrorCode::invalid_argument:

@@ -23,8 +23,8 @@ struct Session::State {
   detail::ForkStamp origin;
   base::LeakedNode kept;
 
-  /// Why what only a host can do cannot be done here. Comes before any lock: a forked child may
-  /// have it as another thread of its parent's had.
+  /// Returns why this session cannot do a host's work; nothing for a host. Comes before any lock:
+  /// in a forked child another thread of its parent may seem to hold it.
   [[nodiscard]] std::optional<Error> why_not_host() const {
     if (!origin.is_this_process()) return Error(ErrorCode::wrong_process);
     if (host) return std::nullopt;
@@ -59,7 +59,7 @@ Session& Session::operator=(Session&& other) noexcept {
 Session::~Session() {
   if (!state_) return;
   if (!state_->origin.is_this_process()) {
-    // A copy, whose end would touch what is the parent's.
+    // A copy, whose end would touch the parent's things.
     base::leak_on_purpose(state_.release()->kept);
     return;
   }

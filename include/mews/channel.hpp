@@ -20,7 +20,7 @@ namespace MEWS_VISIBLE mews {
 
 class SharedSender;
 
-/// Any callable that takes a message in place; see `Channel::receive_batch`.
+/// Any callable for a message in place; see `Channel::receive_batch`.
 using VisitRef = base::FunctionRef<void(const MessageView&)>;
 
 /// One end of a pair of lanes between the host and one plugin.
@@ -31,25 +31,25 @@ using VisitRef = base::FunctionRef<void(const MessageView&)>;
 ///
 /// Deadlines: calls without one use the session's `default_timeout`. A `try_` call never blocks.
 ///
-/// Stop tokens: a call that waits returns `cancelled` as soon as its token is asked to stop, by any
-/// thread; as with every other error nothing has changed then. One that is stopped already lets the
-/// call look once. A call that need not wait does not look at it. The request itself costs a system
-/// call for each wait that it ends.
+/// Stop tokens: a call that waits returns `cancelled` as soon as any thread asks its token to stop;
+/// as with every other error nothing has changed then. With a token that is stopped already the
+/// call looks once. A call that need not wait does not look at its token. The request itself costs
+/// a system call for each wait that it ends.
 ///
 /// In a child forked off the process that made the session: `wrong_process`, and nothing happens.
 /// `event_fd` is of no use there.
 ///
-/// Death: when the other process is gone, blocked calls return at once. What it had sent is still
-/// received, in order; then `receive` says `peer_died`, and how (`host_died` in a plugin).
+/// Death: when the other process is gone, blocked calls return at once. Its published messages are
+/// still received, in order; then `receive` says `peer_died`, and how (`host_died` in a plugin).
 ///
 /// Leaving: when the other end ends in good order (its session, or the host's last handle on this
 /// channel: plugin, channel moved out, shared sender), sending is `closed` at once, with room or
-/// without, and receiving once everything was received.
+/// without, and receiving is `closed` once everything was received.
 ///
-/// Progress: lock-free while a call need not wait. System calls are made only to wake who sleeps,
-/// for memory that nobody has touched yet, and when another thread than before sends (or receives).
+/// Progress: lock-free while a call need not wait. System calls are made only to wake a sleeper,
+/// for memory that is still untouched, and when another thread than before sends (or receives).
 ///
-/// Cheap to move. A moved-from channel is empty, as a host's own is (`Session::channel`): each call
+/// Cheap to move. A moved-from channel is empty, like a host's own (`Session::channel`): each call
 /// is `invalid_argument`, and `event_fd` -1.
 class Channel {
  public:
@@ -57,8 +57,8 @@ class Channel {
   Channel& operator=(Channel&&) noexcept;
   ~Channel();
 
-  /// Memory for a message of `bytes`, 0 included. Blocks while every slab that may serve it is
-  /// taken; `timed_out` then says who holds them. `payload_too_large` when no state of this arena
+  /// Returns memory for a message of `bytes`, 0 included. Blocks while every slab that may serve it
+  /// is in use; `timed_out` then names the holders. `payload_too_large` when no state of this arena
   /// could hold it; `out_of_memory`; `host_died` in a plugin that would wait. `try_loan`: `no_slab`
   /// instead of waiting.
   [[nodiscard]] Result<Loan> loan(std::size_t bytes) {
@@ -72,20 +72,21 @@ class Channel {
     return loan_by(bytes, detail::Timeout::none());
   }
   /// The same at a multiple of `alignment`, a power of two up to 4096, here and, for more than 480
-  /// bytes or an alignment above 64, at the receiver; without it, 64. Where a slab of the
-  /// payload's size is not aligned so far a larger one serves. `invalid_argument` for another
-  /// number, or one above the size of the arena's largest slabs.
+  /// bytes or an alignment above 64, at the receiver; without it, 64. If a slab of the payload's
+  /// size has less alignment, a larger slab serves. `invalid_argument` for another number, or one
+  /// above the size of the arena's largest slabs.
   [[nodiscard]] Result<Loan> loan(std::size_t bytes, std::size_t alignment);
   [[nodiscard]] Result<Loan> loan(std::size_t bytes, std::size_t alignment, Deadline deadline,
                                   const std::stop_token& stop = {});
   [[nodiscard]] Result<Loan> try_loan(std::size_t bytes, std::size_t alignment);
 
-  /// Sends a loan of this session's; no byte is copied above 480. Blocks while the lane is full;
-  /// `timed_out` then says who does not read. `peer_died`, `host_died`, `closed`, `peer_corrupt`,
-  /// `concurrent_use`, `invalid_argument` (an empty loan, or another session's). On success the
-  /// loan is empty; on every error it is untouched, to be sent again, elsewhere, or dropped. (Only
-  /// when the other process dies during the call its memory may have been taken back with that
-  /// process's: then the loan is empty too.) `try_send`: `would_block` instead of waiting.
+  /// Sends a loan of this session; no byte is copied above 480. Blocks while the lane is full;
+  /// `timed_out` then names the peer that does not read. `peer_died`, `host_died`, `closed`,
+  /// `peer_corrupt`, `concurrent_use`, `invalid_argument` (an empty loan, or another session's). On
+  /// success the loan is empty; on every error it is untouched, to be sent again, elsewhere, or
+  /// dropped. (Only when the other process dies during the call its memory may have been reclaimed
+  /// with that process's: then the loan is empty too.) `try_send`: `would_block` instead of
+  /// waiting.
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {}) {
     return send_by(loan, envelope, detail::Timeout::usual());
   }
@@ -99,8 +100,7 @@ class Channel {
 
   /// Copies `bytes` (any size) and sends them; blocks and fails as `loan` (above 480 bytes), then
   /// as `send` above, with one deadline for both. `try_send`: `no_slab` or `would_block` instead of
-  /// waiting. One that was written into a loan is better sent as a loan: `send(loan.bytes())`
-  /// copies it.
+  /// waiting. Send a message that is in a loan as a loan: `send(loan.bytes())` copies it.
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope = {}) {
     return send_by(bytes, envelope, detail::Timeout::usual());
   }
@@ -111,7 +111,7 @@ class Channel {
   [[nodiscard]] Result<void> try_send(std::span<const std::byte> bytes, Envelope envelope = {}) {
     return send_by(bytes, envelope, detail::Timeout::none());
   }
-  /// The same with a text's characters, without a zero behind them.
+  /// The same with the characters of a text, without a final zero.
   [[nodiscard]] Result<void> send(std::string_view text, Envelope envelope = {}) {
     return send(std::as_bytes(std::span(text)), envelope);
   }
@@ -123,15 +123,15 @@ class Channel {
     return try_send(std::as_bytes(std::span(text)), envelope);
   }
 
-  /// Sends several loans with one publication: the receiver sees them all at once. The number
-  /// sent, from the front: fewer than all when the lane is full or the channel has ended (those
-  /// sent are empty, the others untouched; what stopped it is what the next call returns). An error
+  /// Sends several loans with one publication: the receiver sees them all at once. Returns the
+  /// number sent, from the front: fewer than all when the lane is full or the channel has ended
+  /// (then these are empty, the others untouched, and the next call returns the reason). An error
   /// when not even the first could be sent; `would_block` for a full lane. Never blocks.
   [[nodiscard]] Result<std::size_t> try_send_batch(std::span<Loan> loans, Envelope envelope = {});
 
-  /// The next message. Blocks until there is one; `timed_out`, `peer_died`, `host_died`,
+  /// Returns the next message. Blocks until there is one; `timed_out`, `peer_died`, `host_died`,
   /// `closed` (the other end closed it in good order and everything was received),
-  /// `peer_corrupt` (what is there was not written by a correct peer; the channel stays so),
+  /// `peer_corrupt` (no correct peer writes such a record; the channel stays so),
   /// `concurrent_use`, `out_of_memory` (of this process, for a small message). `try_receive`:
   /// `would_block` instead of waiting. On an error nothing was received, and nothing is lost.
   [[nodiscard]] Result<Message> receive() { return receive_by(detail::Timeout::usual()); }
@@ -142,22 +142,22 @@ class Channel {
 
   /// Lends up to `limit` waiting messages to `visit` in place, in order, and frees each behind it.
   /// `visit` is anything that can be called with a `const MessageView&`, also mutable or move-only.
-  /// Blocks until there is at least one; the number visited. Errors of `receive`, and
+  /// Blocks until there is at least one; returns the number visited. Errors of `receive`, and
   /// `invalid_argument` for a limit of 0. Within a visit this end cannot receive
-  /// (`concurrent_use`), but send. A visit must not throw. `try_receive_batch`: `would_block`
-  /// instead of waiting.
+  /// (`concurrent_use`), but it can send. A visit must not throw. `try_receive_batch`:
+  /// `would_block` instead of waiting.
   [[nodiscard]] Result<std::size_t> receive_batch(VisitRef visit, std::size_t limit);
   [[nodiscard]] Result<std::size_t> receive_batch(VisitRef visit, std::size_t limit,
                                                   Deadline deadline,
                                                   const std::stop_token& stop = {});
   [[nodiscard]] Result<std::size_t> try_receive_batch(VisitRef visit, std::size_t limit);
 
-  /// A sender for any number of threads of this process: takes turns by a mutex. It keeps the
-  /// channel's inside alive. Send through it only, from then on, or get `concurrent_use`.
+  /// Returns a sender for any number of threads of this process, which send in turn by a mutex. It
+  /// keeps the channel's inside alive. From then on send only through it, or get `concurrent_use`.
   /// Wait-free.
   [[nodiscard]] SharedSender shared();
 
-  /// Tells the other end that nothing follows; it receives what was sent before, then `closed`.
+  /// Tells the other end that nothing follows; it receives the earlier messages, then `closed`.
   /// Sending here is `closed` from now on, receiving goes on. Never blocks; again: no effect.
   /// `concurrent_use` while another thread sends: then nothing has happened. No error when the
   /// other end is gone.
@@ -165,13 +165,13 @@ class Channel {
 
   /// For an event loop: poll this descriptor for reading. It becomes readable when a message can
   /// be received or the channel has ended, provided `arm_event` was called since. It belongs to the
-  /// channel and lives as long; do not read from it or close it. Any thread. While a host has one
-  /// that is armed, its watcher looks once a second whether the event was kept from it (with
+  /// channel and lives as long; do not read from it or close it. Any thread. While one of a host's
+  /// is armed, its watcher looks once a second whether the event was withheld (with
   /// `Watcher::none`: `Session::watch_fd` becomes readable for that). So it may become readable,
   /// once a second at most, with nothing to receive.
   [[nodiscard]] int event_fd() const noexcept;
-  /// Arms `event_fd`. False when there is something to receive (or the end to see) already: then
-  /// receive first. To be called by the receiving thread before each poll. `concurrent_use`.
+  /// Arms `event_fd`. Returns false when there is something to receive already (or the end): then
+  /// receive first. The receiving thread calls it before each poll. `concurrent_use`.
   [[nodiscard]] Result<bool> arm_event();
 
  private:
@@ -179,9 +179,9 @@ class Channel {
   friend class Session;
   explicit Channel(std::shared_ptr<detail::ChannelCore> core) noexcept;
 
-  /// What every call of an empty channel returns.
+  /// The error of every call of an empty channel.
   [[gnu::cold]] static Error refusal() noexcept;
-  // The one named result is what the caller gets: nothing is moved.
+  // One named result, made in the caller's place: nothing is moved.
   Result<Loan> loan_by(std::size_t bytes, detail::Timeout timeout) {
     Result<Loan> loan;
     if (core_ == nullptr) [[unlikely]] {
@@ -211,15 +211,15 @@ class Channel {
 };
 
 /// Sends on a channel from any number of threads; see `Channel::shared`. Copyable; all copies take
-/// turns with each other. One that was moved from is empty, as one of an empty channel is: each
-/// call is `invalid_argument`.
+/// turns with each other. A moved-from one is empty, like one of an empty channel: each call is
+/// `invalid_argument`.
 ///
 /// It may outlive its channel and plugin handle. When the handle is dropped the channel is closed,
-/// at once or, if a thread is sending then, when the last sender is dropped; what is sent after the
-/// close is `closed`.
+/// at once or, if a thread is sending then, when the last sender is dropped; a later send is
+/// `closed`.
 class SharedSender {
  public:
-  /// As `Channel::loan`: takes no turn, and does not keep others from theirs.
+  /// As `Channel::loan`: needs no turn, and does not delay others' turns.
   [[nodiscard]] Result<Loan> loan(std::size_t bytes);
   [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline,
                                   const std::stop_token& stop = {});
@@ -231,10 +231,10 @@ class SharedSender {
 
   /// As `Channel::send`, one thread after the other. Blocks for its turn, by a mutex, and then as
   /// `Channel::send`; a thread that waits for room or for a slab keeps its turn meanwhile. One
-  /// deadline for all of it: `timed_out` says what it was that did not come. `concurrent_use` only
-  /// when somebody sends by the channel itself. A stop token ends either wait. A death of the other
-  /// end ends the wait of the thread whose turn it is, and then that of each behind it. `try_send`
-  /// and `try_send_batch`: `would_block` also while another thread has its turn.
+  /// deadline for all of it: `timed_out` says what did not come. `concurrent_use` only when a
+  /// thread sends by the channel itself. A stop token ends either wait. A death of the other end
+  /// ends the wait of the thread whose turn it is, and then that of each behind it. `try_send` and
+  /// `try_send_batch`: `would_block` also while another thread has its turn.
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {});
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline,
                                   const std::stop_token& stop = {});

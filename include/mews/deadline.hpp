@@ -6,18 +6,18 @@
 
 namespace mews {
 
-/// Written out where a call shall wait without end: `channel.receive(mews::forever)`.
+/// Written out for a call that shall wait without end: `channel.receive(mews::forever)`.
 struct Forever {};
 inline constexpr Forever forever{};
 
 #if defined(MEWS_STEPPED)
-/// Whether all deadlines have passed, as the model checker has it; null means: by the clock.
+/// Returns whether all deadlines have passed in the model checker; null: by the clock.
 inline bool (*time_model)() = nullptr;
 #endif
 
 /// The moment at which a blocking call gives up. Made from a duration (from now), a steady time
-/// point, or `forever`. A duration of zero or less has passed already: the call looks once. One
-/// that leaves the clock's range is for ever, in whatever unit it is given.
+/// point, or `forever`. A duration of zero or less has passed already: the call looks once. A
+/// duration beyond the clock's range is for ever, in any unit.
 class Deadline {
  public:
   using Clock = std::chrono::steady_clock;
@@ -38,15 +38,15 @@ class Deadline {
   [[nodiscard]] Clock::time_point at() const noexcept {
     return at_;
   }
-  /// The same, but `wait` from now at the latest.
+  /// Returns the earlier of this and `wait` from now.
   [[nodiscard]] Deadline within([[maybe_unused]] Clock::duration wait) const noexcept {
 #if defined(MEWS_STEPPED)
-    return *this;  // or it would hide what the tests look for: a wake-up that is lost
+    return *this;  // or it would hide a lost wake-up, which the tests look for
 #else
     return std::min(at_, after(wait));
 #endif
   }
-  /// Time left, never negative; `duration::max()` for ever.
+  /// Returns the time left, never negative; `duration::max()` for ever.
   [[nodiscard]] Clock::duration left() const noexcept {
     if (is_forever()) return Clock::duration::max();
     const auto now = Clock::now();
@@ -60,7 +60,8 @@ class Deadline {
   static Clock::time_point after(Roomy wait) noexcept {
     const auto now = Clock::now();
     if (!(wait > Roomy::zero())) return now;  // not a number is no wait either
-    // What is below the range as a double is so as an integer; to the nanosecond for 100 days.
+    // A value below the range as a double is below it as an integer; to the nanosecond for 100
+    // days.
     if (wait >= Roomy(Clock::time_point::max() - now)) return Clock::time_point::max();
     return now + Clock::duration(static_cast<Clock::rep>(wait.count()));
   }

@@ -14,31 +14,31 @@
 
 namespace MEWS_VISIBLE mews {
 
-/// What went wrong, for a program to decide by. `to_string` names it.
+/// The kind of a failure, for a program to decide by. `to_string` names it.
 enum class ErrorCode : std::uint8_t {
   // waiting
-  would_block,  ///< a `try_` call found nothing to take or no room; nothing changed
-  timed_out,    ///< the deadline passed; the detail says who holds what
+  would_block,  ///< a `try_` call found nothing to receive or no room; nothing changed
+  timed_out,    ///< the deadline passed; the detail says which process it waited for
   cancelled,    ///< the caller's own stop token ended the wait
   // life and death
   peer_died,       ///< the process at the other end is gone
   host_died,       ///< the host is gone, and with it the arena's future
   closed,          ///< the other end closed the channel in good order, or this end did
-  peer_corrupt,    ///< the other end wrote what no correct peer writes; it is cut off
+  peer_corrupt,    ///< the other end wrote nonsense, as no correct peer does; it is cut off
   concurrent_use,  ///< a second thread is in the same role of the same channel right now
   wrong_process,   ///< this process is a fork of the one that made the session
   // memory
   payload_too_large,  ///< no configuration of this arena can hold it
-  no_slab,            ///< every slab that may serve the request is taken
-  out_of_memory,      ///< the system gives no page, or no address space
+  no_slab,            ///< every slab that may serve the request is in use
+  out_of_memory,      ///< the system is out of memory, or of address space
   // attaching
   no_such_arena,      ///< nothing of that name, or no arena was passed to this process
-  permission_denied,  ///< the system, or the same-user rule, says no
+  permission_denied,  ///< the system, or the same-user rule, forbids it
   not_an_arena,       ///< wrong magic: this memory is something else
   version_mismatch,   ///< made by a library with another layout version
   not_ready,          ///< its creator had not finished by the deadline
   bad_geometry,       ///< the header contradicts itself or the mapping; the detail names the field
-  too_many_peers,     ///< every peer entry is taken
+  too_many_peers,     ///< every peer entry is in use
   already_exists,     ///< a living host already owns that name
   // asking
   invalid_argument,  ///< the detail says which and why
@@ -46,7 +46,7 @@ enum class ErrorCode : std::uint8_t {
   os_error,          ///< a system call failed; errno and call are given
 };
 
-/// The enumerator's name, e.g. "timed_out". Never null, never empty.
+/// Returns the enumerator's name, e.g. "timed_out". Never null, never empty.
 [[nodiscard]] MEWS_VISIBLE std::string_view to_string(ErrorCode code) noexcept;
 /// The same, for streams and for fmt from version 10 on.
 MEWS_VISIBLE std::ostream& operator<<(std::ostream& stream, ErrorCode code);
@@ -68,8 +68,8 @@ MEWS_VISIBLE std::ostream& operator<<(std::ostream& stream, ErrorCode code);
 [[nodiscard]] MEWS_VISIBLE const std::error_category& error_category() noexcept;
 [[nodiscard]] MEWS_VISIBLE std::error_code make_error_code(ErrorCode code) noexcept;
 
-/// The text that `build()` makes for an error's detail; an empty one when there is no memory for
-/// it. Where exceptions are off, the program ends when there is none.
+/// Returns the text that `build()` makes for an error's detail; an empty one when there is no
+/// memory for it. Where exceptions are off, the program ends then.
 template <class Build>
 [[nodiscard]] std::string detail_text(Build&& build) noexcept {
 #if defined(__cpp_exceptions)
@@ -105,11 +105,11 @@ class Error {
                                 std::string_view subject = {}) noexcept;
 
   [[nodiscard]] ErrorCode code() const noexcept { return code_; }
-  /// The system's errno where one was behind it, otherwise 0.
+  /// Returns the system's errno if a system call failed, otherwise 0.
   [[nodiscard]] int os_errno() const noexcept { return os_errno_; }
-  /// What is particular to this case; may be empty.
+  /// Returns the particulars of this case; may be empty.
   [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
-  /// One sentence: what failed, on what, and where it helps, what to do.
+  /// Returns one sentence: what failed, on what, and where it helps, what to do.
   [[nodiscard]] std::string message() const;
   /// For code that knows `std::error_code` only; the detail is lost. For `os_error` the system's
   /// errno in the system's category, otherwise the code in the category "mews".
@@ -132,9 +132,9 @@ MEWS_VISIBLE std::ostream& operator<<(std::ostream& stream, const Error& error);
 template <class T>
 using Result = tl::expected<T, Error>;
 
-/// A `Result` of something that has to be kept, as what it gives out ends with it: a plugin's or a
-/// session's handle. So `auto& channel = host.spawn(..)->channel()` does not compile: `->` asks for
-/// a result that has a name. Otherwise as a `Result`, to which it also converts.
+/// A `Result` of a plugin's or a session's handle, which must be kept: its channel ends with it. So
+/// `auto& channel = host.spawn(..)->channel()` does not compile: `->` asks for a result with a
+/// name. Otherwise as a `Result`, to which it also converts.
 template <class T>
 class [[nodiscard]] HandleResult : public tl::expected<T, Error> {
   using Plain = tl::expected<T, Error>;

@@ -21,7 +21,8 @@ namespace MEWS_VISIBLE mews {
 
 namespace detail {
 class ChannelCore;
-/// What is wrong with a payload of `bytes` at `data` as the place of an object; nothing for null.
+/// Returns the error for a payload of `bytes` at `data` that cannot hold the object; null: it is
+/// empty.
 [[nodiscard]] MEWS_VISIBLE Error misfit(const std::byte* data, std::size_t bytes,
                                         std::size_t object_bytes,
                                         std::size_t object_alignment) noexcept;
@@ -58,7 +59,8 @@ class Payload {
     }
     forget();
   }
-  /// The slab, if any, is somebody else's to release now. Not for a block, which would be lost.
+  /// Gives up the slab, if any, without a release: another owner has it now. Not for a block, which
+  /// would be lost.
   void forget() noexcept {
     slab_.count = 0;
     bytes_ = 0;
@@ -69,7 +71,7 @@ class Payload {
     data_ = block;
     bytes_ = bytes;
   }
-  /// `slab()` has been filled in.
+  /// Comes after `slab()` was filled in.
   void become_slab(PeerContext& core, std::size_t bytes) noexcept {
     data_ = slab_.data;
     bytes_ = bytes;
@@ -93,13 +95,13 @@ class Payload {
 
 }  // namespace detail
 
-/// Writable memory for one message, got from `Channel::loan` or `Message::into_loan`, given up by
-/// `Channel::send`. Dropped unsent, it goes back to where it came from.
+/// Writable memory for one message, from `Channel::loan` or `Message::into_loan`; `Channel::send`
+/// consumes it. Dropped unsent, it goes back to where it came from.
 ///
 /// Up to 480 bytes it is private memory, which sending copies; above that, memory of the arena. Of
-/// either kind it is aligned to at least 64 bytes, or to what `Channel::loan` was asked for. Any
-/// number may be held, in any order. Move-only, cheap to move; one thread at a time, not always the
-/// same. It stays usable after its channel is closed; when its process dies the host takes it back.
+/// either kind it is aligned to at least 64 bytes, or as `Channel::loan` was asked. Any number may
+/// be held, in any order. Move-only, cheap to move; one thread at a time, not always the same. It
+/// stays usable after its channel is closed; when its process dies the host reclaims it.
 class Loan {
  public:
   Loan() noexcept = default;
@@ -116,7 +118,7 @@ class Loan {
   /// False once sent, moved from, or never made.
   [[nodiscard]] bool is_valid() const noexcept { return payload_.is_valid(); }
 
-  /// Keeps only the first `bytes` (at most `size()`): what was really written.
+  /// Keeps only the first `bytes` (at most `size()`): those really written.
   void shrink(std::size_t bytes) noexcept {
     MEWS_ASSERT(bytes <= payload_.size(), "Loan::shrink: more than the loan's size");
     payload_.set_size(bytes);

@@ -34,19 +34,20 @@ template <class T>
 /// A received message; owns its payload.
 ///
 /// Up to 480 bytes are copied to private memory, more are viewed where the sender wrote them, in
-/// the arena: nothing is copied. They stay valid, and where they are, as long as the message lives,
+/// the arena: nothing is copied. They stay valid, and in place, as long as the message lives:
 /// however often it is moved and however many others come and go, after its channel is closed and
 /// after its sender has died. Dropped, it goes back to where it came from. Move-only, cheap to
 /// move; one thread at a time, not always the same. Aligned like a loan.
 ///
-/// A correct sender does not write there any more, but nothing stops one that is not: whoever must
-/// not be misled copies what it checks and then uses the copy. What is small is a copy already.
+/// A correct sender does not write there any more, but nothing stops an incorrect one: a program
+/// that must not be misled copies the bytes, checks the copy and uses that. Up to 480 bytes are a
+/// copy already.
 class Message {
  public:
   Message() noexcept = default;
 
-  /// Valid as long as the message, or a loan or message that it was moved to: do not keep it of a
-  /// temporary, as in `auto text = channel.receive()->text()`.
+  /// Valid as long as the message, or a loan or message that it was moved to: do not keep the bytes
+  /// of a temporary, as in `auto text = channel.receive()->text()`.
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept MEWS_LIFETIMEBOUND {
     return {payload_.data(), payload_.size()};
   }
@@ -54,9 +55,9 @@ class Message {
   [[nodiscard]] std::string_view text() const noexcept MEWS_LIFETIMEBOUND {
     return {reinterpret_cast<const char*>(payload_.data()), payload_.size()};
   }
-  /// A copy of the payload as a `T`, of whatever alignment. `invalid_argument` when it has not
-  /// exactly as many bytes, or the message is empty. Which bits these are the sender decides: look
-  /// at a bool, an enumerator or an index before you trust it.
+  /// Returns a copy of the payload as a `T`, of any alignment. `invalid_argument` when it does not
+  /// have exactly as many bytes, or the message is empty. The sender decides on the bits: check a
+  /// bool, an enumerator or an index before you trust it.
   template <class T>
   [[nodiscard]] Result<T> value() const {
     return detail::value_of<T>(bytes());
@@ -66,8 +67,8 @@ class Message {
   [[nodiscard]] std::uint64_t correlation() const noexcept { return envelope_.correlation; }
   [[nodiscard]] Envelope envelope() const noexcept { return envelope_; }
 
-  /// The same memory as a loan: to change it and send it on, to any channel of the same session,
-  /// without a copy. This message is empty afterwards.
+  /// Returns the same memory as a loan: to change it and send it on, to any channel of the same
+  /// session, without a copy. This message is empty afterwards.
   [[nodiscard]] Loan into_loan() && noexcept {
     Loan loan;
     loan.payload_ = std::move(payload_);

@@ -23,27 +23,27 @@ struct SizeClass {
 /// 1 KiB to 16 MiB in steps of four, together 5.5 GiB of address space.
 [[nodiscard]] MEWS_VISIBLE std::vector<SizeClass> default_size_classes();
 
-/// Where an arena's memory lives.
+/// The place of an arena's memory.
 enum class Backing : std::uint8_t {
-  anonymous,  ///< a sealed memfd: nothing is left behind, whoever dies
+  anonymous,  ///< a sealed memfd: any death leaves nothing behind
   named,      ///< POSIX shared memory, which other programs can attach to by its name
 };
 
-/// Who notices that another process has died.
+/// The thread that notices the death of another process.
 enum class Watcher : std::uint8_t {
   /// One thread for each session (not one for the process); asleep until the kernel reports.
   thread,
   none,  ///< the program polls `Session::watch_fd` and calls `Session::process_events`
 };
 
-/// What both ends choose for themselves. A duration below zero counts as zero, here and in all
+/// Options that each end chooses for itself. A duration below zero counts as zero, here and in all
 /// other options.
 struct LocalOptions {
-  /// Deadline of every blocking call that is not given one. Zero: such a call looks once.
+  /// Deadline of every blocking call without one of its own. Zero: such a call looks once.
   std::chrono::nanoseconds default_timeout = std::chrono::seconds(30);
   /// Longest time to look before sleeping. A wake-up across processors costs 25 to 60
-  /// microseconds (measured on a virtual machine). Zero: sleep at once. Ignored, as zero, where
-  /// there is one processor, and cut to a tenth where there are more peers than processors.
+  /// microseconds (measured on a virtual machine). Zero: sleep at once. Counts as zero on a single
+  /// processor, and as a tenth where there are more peers than processors.
   std::chrono::nanoseconds spin_limit = std::chrono::microseconds(50);
   Watcher watcher = Watcher::thread;
 };
@@ -51,11 +51,11 @@ struct LocalOptions {
 /// How to make an arena. The host decides; plugins read it from the arena's header.
 struct CreateOptions {
   /// 1 to 39 bytes of UTF-8 without spaces, '/' and control characters; the names of plugins too.
-  /// For `named` also what to attach by: one living host per user and name.
+  /// For `named` also the name to attach by: one living host per user and name.
   std::string name = "mews";
   Backing backing = Backing::anonymous;
-  /// 1 to 16, strictly ascending in `slab_bytes`, in all at most 64 TiB. The largest message takes
-  /// up all of the last row.
+  /// 1 to 16, strictly ascending in `slab_bytes`, in all at most 64 TiB. The largest message fills
+  /// all of the last row.
   std::vector<SizeClass> size_classes = default_size_classes();
   std::uint32_t max_plugins = 63;   ///< at once, 1 to 2047
   std::uint32_t ring_cells = 1024;  ///< 64-byte cells per lane, a power of two from 32 to 2^20
@@ -64,13 +64,13 @@ struct CreateOptions {
   LocalOptions local = {};
 };
 
-/// How to find an arena: by a socket or by a name, not both (`invalid_argument`). Left empty: by
-/// what the host that spawned this process has passed on.
+/// How to find an arena: by a socket or by a name, not both (`invalid_argument`). Both empty: by
+/// the invitation of the host that spawned this process.
 struct AttachOptions {
-  std::string socket = {};  ///< address that a host listens at, see `Session::listen`
+  std::string socket = {};  ///< address of a listening host, see `Session::listen`
   std::string name = {};    ///< of a `named` arena
   /// This plugin's name, for the host to see, by the rules of `CreateOptions::name`. Empty: "pid-"
-  /// and the process's id. A spawned plugin has the name that it was spawned by.
+  /// and the process's id. A spawned plugin has the name that `Session::spawn` gave it.
   std::string as = {};
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);  ///< for the host to be ready
   LocalOptions local = {};
@@ -91,7 +91,7 @@ struct PluginExit {
   std::string description;  ///< "fonts: signal 9 (Killed), restart in 10 ms"
 };
 
-/// What `Session::shutdown` did not end in good order, by name.
+/// The plugins that `Session::shutdown` did not end in good order, by name.
 struct ShutdownReport {
   std::vector<std::string> killed;  ///< ended by SIGKILL
   /// Still running: this process has no permission to signal it, or the kernel has not ended it
@@ -109,24 +109,23 @@ inline constexpr std::uint32_t kUnlimitedRestarts = ~std::uint32_t{0};
 struct PluginOptions {
   std::vector<std::string> environment = {};  ///< "NAME=value" to add to the host's
   ProcessOptions process = {};
-  /// `on_crash`: unless it exited with 0, or nobody knows how it ended (number -1). Nothing
-  /// restarts any more after `Plugin::stop`, after `Session::shutdown`, or once the handle is
-  /// dropped.
+  /// `on_crash`: unless it exited with 0, or its end is not known (number -1). There is no restart
+  /// after `Plugin::stop`, after `Session::shutdown`, or once the handle is dropped.
   Restart restart = Restart::never;
   /// Before the first restart.
   std::chrono::milliseconds restart_delay{0};
   std::chrono::milliseconds restart_delay_limit = std::chrono::seconds(5);  ///< doubled up to this
-  /// So many restarts within the window; the next one is given up (`PluginExit::gave_up`).
+  /// Most restarts within the window; the next one is given up (`PluginExit::gave_up`).
   std::uint32_t restart_limit = 10;
   std::chrono::milliseconds restart_window = std::chrono::minutes(1);
-  /// Called after everything the process had has been taken back; once more, with number -1 and the
-  /// reason, if its restart then fails. On the watcher's thread, or with `Watcher::none` on the one
-  /// that calls `process_events`, or waits in `wait_exit`, `stop`, `renew` or `shutdown`. Must not
-  /// block or throw, and must not destroy the session or a plugin.
+  /// Called after all memory of the process has been reclaimed; once more, with number -1 and the
+  /// reason, if its restart then fails. On the watcher's thread, or with `Watcher::none` on the
+  /// thread that calls `process_events`, or waits in `wait_exit`, `stop`, `renew` or `shutdown`.
+  /// Must not block or throw, and must not destroy the session or a plugin.
   std::function<void(const PluginExit&)> on_exit = {};
 };
 
-/// What travels with a payload.
+/// The sender's own numbers, which travel with a payload.
 struct Envelope {
   std::uint32_t type = 0;         ///< the sender's own message type
   std::uint64_t correlation = 0;  ///< the sender's own id, by which replies find their request

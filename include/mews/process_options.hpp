@@ -11,21 +11,21 @@
 
 namespace MEWS_VISIBLE mews {
 
-/// Where one of a plugin's standard streams leads: by default, where the host's does.
+/// The target of one of a plugin's standard streams: by default, the host's.
 class StandardStream {
  public:
   StandardStream() noexcept = default;
-  /// Reads nothing, and forgets what is written.
+  /// Reads nothing, and discards all writes.
   [[nodiscard]] static StandardStream null() noexcept { return StandardStream(kNull); }
-  /// What the host has open as `fd`. It is duplicated by `Session::spawn`, also for restarts: the
-  /// host may close its own afterwards.
+  /// The host's open descriptor `fd`. `Session::spawn` duplicates it, also for restarts: the host
+  /// may close its own afterwards.
   [[nodiscard]] static StandardStream descriptor(int fd) noexcept {
     return StandardStream(fd < 0 ? kNoDescriptor : fd);
   }
 
   [[nodiscard]] bool is_inherited() const noexcept { return fd_ == kInherited; }
   [[nodiscard]] bool is_null() const noexcept { return fd_ == kNull; }
-  /// -1: none, or one that cannot be.
+  /// -1: none, or an impossible one.
   [[nodiscard]] int fd() const noexcept { return fd_ < 0 ? -1 : fd_; }
 
  private:
@@ -36,14 +36,14 @@ class StandardStream {
   int fd_ = kInherited;
 };
 
-/// Which process group a plugin is in. A terminal sends Ctrl-C to the whole group in front.
+/// The process group of a plugin. A terminal sends Ctrl-C to the whole group in front.
 enum class ProcessGroup : std::uint8_t {
   inherited,    ///< the host's: Ctrl-C goes to both
   own_group,    ///< its own: Ctrl-C goes to the host alone
   own_session,  ///< a session of its own, without the host's terminal; also a group of its own
 };
 
-/// What of the host's environment a plugin gets, besides what is added to it.
+/// The part of the host's environment that a plugin gets, besides its own variables.
 enum class BaseEnvironment : std::uint8_t {
   inherited,  ///< all, as it was when `Session::spawn` was called
   clean,      ///< nothing
@@ -56,12 +56,12 @@ struct ResourceLimit {
   std::uint64_t hard;
 };
 
-/// Surroundings of a spawned process, and of each that is started again in its place. A step that
-/// fails is `spawn_failed`, names itself ("working directory /x") and leaves no process.
+/// Surroundings of a spawned process, and of each restart in its place. A step that fails is
+/// `spawn_failed`, names itself ("working directory /x") and leaves no process.
 ///
-/// A plugin inherits the three standard streams, what mews passes on, and `inherited_fds`: no other
-/// descriptor of the host's, whether it is close-on-exec or not. It starts with no signal blocked
-/// and all signals at their defaults.
+/// A plugin inherits the three standard streams, the descriptors of mews, and `inherited_fds`: no
+/// other descriptor of the host, whether it is close-on-exec or not. It starts with no signal
+/// blocked and all signals at their defaults.
 struct ProcessOptions {
   /// Empty: the host's. A relative path of the program is looked up from here.
   std::string working_directory = {};
@@ -77,10 +77,11 @@ struct ProcessOptions {
   /// privilege.
   std::optional<int> nice = {};
   BaseEnvironment base_environment = BaseEnvironment::inherited;
-  /// What the kernel sends the plugin when its host has died or executes another program, however
-  /// busy or stuck the plugin is; 0: nothing, then it learns of it by `host_died`. The end of the
-  /// thread that called `spawn` does not count. A program that is set-user-ID, set-group-ID or has
-  /// capabilities loses it as it begins; processes that the plugin starts do not have it.
+  /// The kernel sends this signal to the plugin when its host has died or executes another program,
+  /// however busy or stuck the plugin is; 0: none, then the plugin learns of it by `host_died`. The
+  /// end of the thread that called `spawn` does not count. A program that is set-user-ID,
+  /// set-group-ID or has capabilities loses it as it begins; processes that the plugin starts do
+  /// not have it.
   int parent_death_signal = SIGKILL;
 };
 

@@ -28,9 +28,9 @@ struct Stats {
   std::uint64_t arena_resident_bytes = 0;  ///< in all processes together
   std::uint32_t plugins = 0;               ///< attached now
   std::vector<Class> classes;
-  std::vector<Holder> holders;  ///< who has any slab, most first
+  std::vector<Holder> holders;  ///< peers with any slab, most first
 
-  /// No slab is held, in flight or bad.
+  /// Returns whether no slab is held, in flight or bad.
   [[nodiscard]] bool is_all_free() const noexcept;
 };
 

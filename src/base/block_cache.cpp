@@ -14,16 +14,16 @@ void delete_block(std::byte* block) noexcept {
   ::operator delete (block, std::align_val_t{kBlockAlignment});
 }
 
-/// The blocks that a thread keeps: not many, as one that only drops what others got would keep
-/// them for nothing.
+/// The blocks that a thread keeps. Few: a thread that only drops the blocks of other threads would
+/// keep them for nothing.
 struct Kept {
   std::uint32_t count = 0;
   std::array<std::byte*, kKeptBlocks> blocks{};
 };
 constinit thread_local Kept kept_blocks;
 
-/// Opens this thread's cache, and empties it when the thread ends. What is put back later, by a
-/// destructor that runs after this one, finds it closed.
+/// Opens this thread's cache, and empties it when the thread ends. A destructor that runs after
+/// this one and puts a block back finds the cache closed.
 class CacheLife {
  public:
   CacheLife() noexcept { spare_block.block = SpareBlock::kNone; }
@@ -39,7 +39,7 @@ class CacheLife {
   CacheLife& operator=(const CacheLife&) = delete;
 };
 
-/// Does so the first time that a thread comes here.
+/// Opens the cache on a thread's first call.
 void open_cache() noexcept {
   static thread_local const CacheLife life;
   static_cast<void>(life);

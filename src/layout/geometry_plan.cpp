@@ -14,10 +14,10 @@
 namespace mews::layout {
 namespace {
 
-// A writer that at once rewrites the slab which the other core has just read waits for every line
-// to come back. Slabs taken in turn out of about 4 MiB have left the reader's cache meanwhile
-// (measured: 5 to 7 times the bandwidth for 16 KiB to 1 MiB, twice for 1 KiB). But there should be
-// enough chunks for every peer to have one; below 512 slabs it brings nothing to have more.
+// A writer that rewrites a slab right after the other core has read it waits for every line to come
+// back. Slabs used in turn out of about 4 MiB have left the reader's cache by then (measured: 5 to
+// 7 times the bandwidth for 16 KiB to 1 MiB, twice for 1 KiB). But there should be enough chunks
+// for every peer to have one; below 512 slabs a chunk, more chunks bring nothing.
 // Above 1 MiB the slab freed last is the best one, and a chunk is a single slab.
 constexpr std::uint64_t kChunkBytes = std::uint64_t{4} << 20;
 constexpr std::uint32_t kFewestChunks = 32;

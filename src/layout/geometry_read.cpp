@@ -45,7 +45,7 @@ void copy_fields(const HeaderFields& header, Geometry& g) noexcept {
 }
 
 std::optional<GeometryFault> check_identity(const HeaderFields& header, std::uint32_t ready) {
-  // An arena that is being made is all zeroes until its header is written.
+  // A new arena is all zeroes until its header is written.
   if (header.magic == 0 && ready != kReady)
     return GeometryFault{Kind::not_ready, "magic is still zero"};
   if (header.magic != kMagic) {
@@ -79,8 +79,8 @@ GeometryCheck read_geometry(const ArenaHeader& shared, std::uint64_t mapped_byte
   copy_fields(header, geometry);
   if (geometry.arena_bytes != mapped_bytes) {
     check.fault = GeometryFault{
-        Kind::bad_field, fmt::format("arena_bytes is {} but {} bytes are there: the arena was "
-                                     "truncated, or is not whole",
+        Kind::bad_field, fmt::format("arena_bytes is {} but the memory has {} bytes: the arena "
+                                     "was truncated, or is incomplete",
                                      geometry.arena_bytes, mapped_bytes)};
   }
   if (!check.fault) check.fault = check_counts(geometry, Terms::header);

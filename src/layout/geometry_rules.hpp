@@ -13,17 +13,17 @@ namespace mews::layout {
   return (bits + 63) / 64;
 }
 
-/// Whose names the sentences of a fault use: the header's fields, or the options of who creates.
+/// The names in the sentence of a fault: the header's fields, or the creator's options.
 enum class Terms : std::uint8_t { header, options };
 
-/// What every arena obeys, planned or read: ranges and powers of two of all counts, the order of
-/// the class table. Reads no offsets.
+/// Checks the rules of every arena, planned or read: ranges and powers of two of all counts, the
+/// order of the class table. Reads no offsets.
 [[nodiscard]] std::optional<GeometryFault> check_counts(const Geometry& geometry, Terms terms);
 
-/// Every range within the arena, aligned, none overlapping another.
+/// Checks that every range lies within the arena, is aligned and overlaps no other.
 [[nodiscard]] std::optional<GeometryFault> check_ranges(const Geometry& geometry);
 
-/// FNV-1a over the header's first `kChecksummedBytes`.
+/// Returns FNV-1a over the header's first `kChecksummedBytes`.
 [[nodiscard]] std::uint64_t checksum_of(const HeaderFields& header) noexcept;
 
 }  // namespace mews::layout

@@ -33,8 +33,8 @@ layout::ArenaHeader& header_of(const os::Mapping& mapping) noexcept {
   return *reinterpret_cast<layout::ArenaHeader*>(mapping.bytes().data());
 }
 
-// Reading a page that has never been written through a mapping makes the system find memory for
-// it, and where /dev/shm is full that is SIGBUS. A plain read gives zeroes.
+// A read through a mapping of a page that was never written makes the system find memory for it,
+// and where /dev/shm is full that is SIGBUS. A plain read gives zeroes.
 Result<bool> has_header(const os::MemoryFile& file) {
   std::array<std::byte, sizeof(layout::ArenaHeader)> header{};
   if (::pread(file.fd(), header.data(), header.size(), 0) < 0) {
@@ -80,14 +80,14 @@ Result<Arena> Arena::make(os::MemoryFile file, os::Mapping mapping,
     slabs += geometry.classes[i].slab_count;
   auto backing = os::PrivateMemory::make(slabs);
   if (!backing) return tl::unexpected(std::move(backing.error()));
-  // The header first: what shares a page of the system with it must stay writable.
+  // The header first: parts that share a page of the system with it must stay writable.
   auto allowed = mapping.allow(0, layout::kPageBytes, os::Access::read);
   if (allowed) {
     allowed = mapping.allow(layout::kPageBytes, geometry.cells_offset - layout::kPageBytes,
                             os::Access::write);
   }
   if (!allowed) return tl::unexpected(std::move(allowed.error()));
-  // Header, seats and words: what a debugger wants. Cells are added as they are opened.
+  // Header, seats and words, for a debugger. Cells are added as they are opened.
   mapping.show_in_dumps(0, geometry.cells_offset);
   return Arena(std::move(file), std::move(mapping), std::move(*backing), geometry);
 }
@@ -108,7 +108,8 @@ Result<Arena> Arena::create(os::MemoryFile file, const layout::Geometry& geometr
 }
 
 Result<Arena> Arena::attach(os::MemoryFile file, Deadline deadline) {
-  // The creator's progress has no bell: it takes microseconds, and only a racing attach sees it.
+  // The creator's progress has no bell: it takes microseconds, and only a racing attach waits for
+  // it.
   for (auto pause = std::chrono::microseconds(50);;
        pause = std::min(pause * 2, decltype(pause)(5000))) {
     auto bytes = file.bytes();
@@ -144,8 +145,8 @@ Result<Arena> Arena::attach(os::MemoryFile file, Deadline deadline) {
   }
 }
 
-// All that the mapping allows so far is taken away; then what may be read, then what may be
-// written, as pages of the system may have a part in both.
+// Removes all rights of the mapping; then allows reads, then writes, as a page of the system may
+// have parts of both kinds.
 Result<void> Arena::protect(PeerId self) const {
   using enum os::Access;
   const LaneId in{2 * self.value() - 2};
@@ -189,10 +190,11 @@ Result<void> Arena::open_slabs(ClassId id, SlabIndex first, std::uint32_t count)
                           os::Access::write);
   };
   auto opened = open(begin, end);
-  // The system has a limit on areas of different protection (vm.max_map_count): then the whole
-  // class becomes one.
+  // The system limits the number of areas of different protection (vm.max_map_count): then the
+  // whole class becomes one area.
   if (!opened) opened = open(0, row.slab_count);
   if (!opened) return opened;
+  // Relaxed, and ABA: see `Backing`.
   for (auto i = begin; i < end; ++i) {
     std::uint8_t closed = 0;
     view.backing[i].compare_exchange_strong(closed, kOpenSlab, std::memory_order_relaxed,

@@ -86,7 +86,7 @@ Audit audit(const Arena& arena) {
       ++(word.phase == Phase::held ? holding.held : holding.in_flight);
     };
     arena.for_each_touched_slab(ClassId{c}, [&](std::uint32_t begin, std::uint32_t end) {
-      // Acquire: so that what is found free can be looked at.
+      // Acquire: so that the caller can look at the bytes of a free slab; partner [P1].
       for (auto i = begin; i < end; ++i)
         count(TruthWord::unpack(view.words[i].load(std::memory_order_acquire)));
     });

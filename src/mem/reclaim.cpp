@@ -15,9 +15,9 @@ std::uint64_t key(std::uint32_t size_class, std::uint64_t index) noexcept {
   return std::uint64_t{size_class} << 32 | index;
 }
 
-/// The slabs that the published records name, up to the first record that nobody can receive: one
-/// that names no slabs of this arena, or one that was named before. So there are never more than
-/// one a record and those of the largest class, whatever a peer has written.
+/// Returns the slabs that the published records name, up to the first record that nobody can
+/// receive: one that names no slabs of this arena, or a slab that was named before. So there are
+/// never more than one for each record and those of the largest class, whatever a peer has written.
 ///
 /// By class and index alone: while its record is unread, a slab cannot have moved on.
 Keys slabs_of(const Arena& arena, std::span<const SlabHandle> published) {
@@ -32,10 +32,10 @@ Keys slabs_of(const Arena& arena, std::span<const SlabHandle> published) {
   return slabs;
 }
 
-/// How the dead one had a slab.
+/// The dead peer's relation to a slab.
 enum class Left : std::uint8_t { not_at_all, held, in_flight };
 
-/// Frees a slab if the dead one had it. `is_published()` is asked of what it had sent.
+/// Frees a slab if the dead peer had it. Calls `is_published()` only for a slab that it had sent.
 template <class IsPublished>
 Left free_if_left(layout::AtomicTruthWord& word, const DeadPeer& dead, IsPublished&& is_published) {
   const auto left_of = [&](const TruthWord& w) {
@@ -45,12 +45,13 @@ Left free_if_left(layout::AtomicTruthWord& word, const DeadPeer& dead, IsPublish
     const bool is_half_sent = w.lane == dead.from_it.value() && !is_published();
     return is_to_it || is_half_sent ? Left::in_flight : Left::not_at_all;
   };
-  // seq_cst: the partner of the sender's held -> in_flight, see SlabPool::mark_in_flight.
+  // [P6] seq_cst: partner [P5], the sender's held -> in_flight.
   auto seen = word.load(std::memory_order_seq_cst);
   for (;;) {
     const auto left = left_of(TruthWord::unpack(seen));
     if (left == Left::not_at_all) return left;
-    // seq_cst: as every free, for the waiters' bell. ABA: the generation.
+    // [P1] seq_cst, as every free: for the next holder and the waiters. On failure [P6] again. ABA:
+    // the generation.
     if (word.compare_exchange_strong(seen, TruthWord::unpack(seen).freed().pack(),
                                      std::memory_order_seq_cst, std::memory_order_seq_cst)) {
       return left;
@@ -64,7 +65,7 @@ std::uint32_t disown_chunks(const Arena& arena, ClassId id, PeerId dead) noexcep
   arena.for_each_touched_chunk(id, [&](std::uint32_t begin, std::uint32_t end) {
     for (auto chunk = begin; chunk < end; ++chunk) {
       auto owner = dead.value() + 1;
-      // Relaxed: a hint. The bit first, so that whoever adopts the chunk looks into it.
+      // Relaxed: a hint. The bit first, so that the peer that adopts the chunk looks into it.
       if (view.owners[chunk].load(std::memory_order_relaxed) != owner) continue;
       view.hint(chunk << view.geometry.chunk_shift);
       view.owners[chunk].compare_exchange_strong(owner, 0, std::memory_order_relaxed,

@@ -6,12 +6,12 @@
 
 #include "mews/mem/slab_pool.hpp"
 
-// Pages behind slabs. Whether they are there is decided by what this process itself has seen
-// (`Backing`); the eighths in the truth word are for figures, as a peer may have written anything.
+// Memory behind slabs. Only this process's own knowledge (`Backing`) decides whether pages have it;
+// the eighths in the truth word are for figures, as a peer may have written anything.
 namespace mews::mem {
 namespace {
 
-/// This process knows of so many eighths from now on, at least.
+/// Notes that at least so many eighths have memory. Orders and ABA: see `Backing`.
 void learn(Backing& backing, std::uint8_t eighths) noexcept {
   const auto learnt = static_cast<std::uint8_t>(kOpenSlab + eighths);
   auto known = backing.load(std::memory_order_relaxed);
@@ -22,7 +22,7 @@ void learn(Backing& backing, std::uint8_t eighths) noexcept {
 
 }  // namespace
 
-// Without its pages a slab is of no use: it goes back.
+// Without its pages a slab is of no use, and is freed.
 Result<void> SlabPool::back_claimed(Slab& slab, std::uint64_t bytes, Deadline deadline) {
   auto backed = back(slab, bytes, deadline);
   if (!backed) {
@@ -32,7 +32,7 @@ Result<void> SlabPool::back_claimed(Slab& slab, std::uint64_t bytes, Deadline de
   return backed;
 }
 
-// At least a step, so that one call after the other comes to an end, whatever their deadlines.
+// Gets at least one step, so that repeated calls come to an end, whatever their deadlines.
 Result<void> SlabPool::back(Slab& slab, std::uint64_t bytes, Deadline deadline) {
   const auto& view = homes_[slab.size_class.value()].view;
   const auto slab_bytes = view.geometry.slab_bytes;
@@ -83,7 +83,7 @@ std::optional<ErrorCode> SlabPool::prepare(const Slab& slab, std::uint64_t bytes
   return {};
 }
 
-// The eighths that are there: fewer than wanted when the deadline has passed.
+// Returns the eighths that have memory: fewer than wanted when the deadline has passed.
 Result<std::uint8_t> SlabPool::back_one(ClassId id, SlabIndex index, const Wanted& wanted) {
   const auto& view = homes_[id.value()].view;
   auto& backing = view.backing[index.value()];
@@ -104,7 +104,7 @@ Result<std::uint8_t> SlabPool::back_one(ClassId id, SlabIndex index, const Wante
   return eighths;
 }
 
-// For the figures. A slab of which others had more keeps that.
+// For the figures. A larger number of an earlier holder stays.
 void SlabPool::record_backed(Slab& slab, SlabIndex index, std::uint8_t eighths) noexcept {
   const bool is_first = index == slab.first;
   auto& word = homes_[slab.size_class.value()].view.words[index.value()];
@@ -113,8 +113,8 @@ void SlabPool::record_backed(Slab& slab, SlabIndex index, std::uint8_t eighths) 
   const auto held = layout::TruthWord::unpack(seen);
   if (held.backed_eighths >= eighths) return;
   const auto backed = held.backed_by(eighths).pack();
-  // Relaxed: says nothing of the bytes. A failure means that we were taken for dead; the next
-  // transition reports that.
+  // Relaxed: says nothing of the bytes. ABA: the generation. A failure means that the host took
+  // this process for dead; the next transition reports that.
   if (word.compare_exchange_strong(seen, backed, std::memory_order_relaxed,
                                    std::memory_order_relaxed) &&
       is_first) {

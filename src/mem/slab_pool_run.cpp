@@ -4,10 +4,10 @@
 // Payloads above the largest class: adjacent slabs of it.
 namespace mews::mem {
 
-// The first row of `count` free slabs. It is looked for by loads alone, so that a claim in vain
-// takes nothing from anybody and wakes nobody: a slab is given back, and waiters told, only where
-// somebody else got the next one at that moment. So two that wait for runs do not keep waking each
-// other.
+// Claims the first row of `count` free slabs. It searches by loads alone, so that a claim in vain
+// blocks no other claim and wakes nobody: a slab is given back, and waiters told, only where
+// another claim got the next one at that moment. So two threads that wait for runs do not keep
+// waking each other.
 bool SlabPool::claim_run(Slab& run, std::uint32_t count) {
   const ClassId id{arena_.class_count() - 1};
   const auto& view = arena_.view(id);
@@ -26,8 +26,8 @@ bool SlabPool::claim_run(Slab& run, std::uint32_t count) {
   return false;
 }
 
-// In ascending order, so that of two that meet one goes on. The number of slabs that were to be
-// had before the first that was not; unless that is all of them, they are free again.
+// In ascending order, so that of two claims that meet one goes on. Returns the number of slabs
+// claimed before the first that was not free; unless that is all of them, they are free again.
 std::uint32_t SlabPool::claim_row(Slab& run, std::uint32_t begin, std::uint32_t count) {
   const ClassId id{arena_.class_count() - 1};
   const auto& view = arena_.view(id);

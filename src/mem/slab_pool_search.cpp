@@ -48,7 +48,7 @@ SlabPool::SlabPool(const Arena& arena, PeerId self, FreedListener* listener)
   }
 }
 
-// Where the slab in turn was not to be had: others of its class, larger classes, or a run.
+// When the slab in turn was not free: others of its class, larger classes, or a run.
 Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadline) {
   const auto& geometry = arena_.geometry();
   slab.count = 0;
@@ -89,7 +89,7 @@ SlabPool::Taken SlabPool::scan(const ClassView& view, std::uint32_t begin, std::
 }
 
 // Around the warm slabs once, then on to colder ones of the same chunk; now and then a colder one
-// first, which from then on takes its turn with the others.
+// first, which is warm from then on. Relaxed: see `Home`.
 SlabPool::Taken SlabPool::claim_in_chunk(const ClassView& view, Home& home, std::uint32_t chunk) {
   const auto begin = chunk << view.geometry.chunk_shift;
   const auto size = slabs_in_chunk(view, chunk);
@@ -120,7 +120,7 @@ SlabPool::Taken SlabPool::claim_elsewhere(ClassId id) {
   if (current != kNoChunk) {
     if (const auto slab = claim_in_chunk(view, home, current)) return slab;
   }
-  // Each turn finds a slab, clears a hint or takes a chunk over. The limit is for a peer that sets
+  // Each turn finds a slab, clears a hint or adopts a chunk. The limit is for a peer that sets
   // hints for ever.
   for (auto turns = 2 * view.geometry.chunk_count; turns > 0; --turns) {
     const auto chunk = adopt_chunk(view, id, home);
@@ -130,7 +130,8 @@ SlabPool::Taken SlabPool::claim_elsewhere(ClassId id) {
     home.chunk.store(*chunk, std::memory_order_relaxed);
     if (auto slab = claim_in_chunk(view, home, *chunk)) return slab;
     auto& hints = view.hints[*chunk / 64];
-    // [P4] seq_cst, then look again: a slab freed meanwhile is seen here, or its hint is set anew.
+    // [P4] seq_cst, then a fence and a second look; partners [P1], [P3]. Either this look sees a
+    // slab freed meanwhile, or the peer that freed it sets the hint anew.
     hints.fetch_and(~(std::uint64_t{1} << (*chunk % 64)), std::memory_order_seq_cst);
     base::full_fence();
     if (auto slab = claim_in_chunk(view, home, *chunk)) {
@@ -142,8 +143,9 @@ SlabPool::Taken SlabPool::claim_elsewhere(ClassId id) {
   return sweep(view);
 }
 
-// A chunk to make current: one of ours that may have a free slab, else one that nobody owns, else
-// a fresh one. All orders relaxed: the truth words decide what is free in it.
+// Returns a chunk to make current: one of ours that may have a free slab, else one that nobody
+// owns, else a fresh one. All orders relaxed: the truth words decide which slabs in it are free.
+// ABA: an owner or cursor is a hint, so an old one does no harm.
 std::optional<std::uint32_t> SlabPool::adopt_chunk(const ClassView& view, ClassId id, Home& home) {
   constexpr auto relaxed = std::memory_order_relaxed;
   auto& fresh_cursor = arena_.pool().fresh[id.value()];
@@ -168,8 +170,8 @@ std::optional<std::uint32_t> SlabPool::adopt_chunk(const ClassView& view, ClassI
   // The cursor passes each chunk once, unless a peer scribbles.
   const auto end = view.geometry.chunk_count;
   for (auto turns = end; turns > 0 && fresh < end; --turns) {
-    // A process that dies right after this leaves a chunk below the cursor that nobody owns and no
-    // hint names: the sweep finds its slabs.
+    // A process that dies right after this leaves a chunk below the cursor without an owner and
+    // without a hint: the sweep finds its slabs.
     if (!fresh_cursor.compare_exchange_strong(fresh, fresh + 1, relaxed, relaxed)) continue;
     view.hint(fresh << view.geometry.chunk_shift);
     if (auto chunk = take_over(fresh)) return chunk;
@@ -178,7 +180,7 @@ std::optional<std::uint32_t> SlabPool::adopt_chunk(const ClassView& view, ClassI
   return std::nullopt;
 }
 
-// One slab out of a chunk of somebody else's that is said to have one.
+// Claims one slab of another peer's chunk that a hint names.
 SlabPool::Taken SlabPool::steal(const ClassView& view) {
   const auto words = bitmap_words(view.geometry.chunk_count);
   // Relaxed: a hint; the truth words decide.
@@ -192,9 +194,9 @@ SlabPool::Taken SlabPool::steal(const ClassView& view) {
   });
 }
 
-// Hints may have been lost with the process that was to set them, or be a scribbler's: before a
-// class is called exhausted, every truth word is looked at. A word that was never written is free,
-// so this brings no more than one page of them into being.
+// A hint may be lost with the process that should have set it, or be a scribbler's. So every truth
+// word is looked at before a class counts as exhausted. A word that was never written is free, so
+// this brings no more than one page of them into being.
 SlabPool::Taken SlabPool::sweep(const ClassView& view) {
   auto slab = scan(view, 0, view.geometry.slab_count);
   if (slab) view.hint(slab.index);

@@ -10,8 +10,8 @@ namespace {
 using layout::Phase;
 using layout::TruthWord;
 
-/// Moves the words of a run from what `expect` says they are to what `next` makes of them, in
-/// ascending order, up to the first that is something else; the number moved.
+/// Changes the words of a run from the state that `expect` accepts to the one that `next` returns,
+/// in ascending order, up to the first in another state. Returns the number changed.
 template <class Expect, class Next>
 std::uint32_t move_words(const ClassView& view, const Slab& slab, Expect&& expect, Next&& next,
                          std::memory_order success) noexcept {
@@ -29,14 +29,14 @@ std::uint32_t move_words(const ClassView& view, const Slab& slab, Expect&& expec
   return slab.count;
 }
 
-/// The first `count` slabs of a run.
+/// Returns the first `count` slabs of a run.
 Slab front_of(const Slab& run, std::uint32_t count) noexcept {
   auto front = run;
   front.count = count;
   return front;
 }
 
-/// The slabs of a run behind the first `count`.
+/// Returns the slabs of a run behind the first `count`.
 Slab tail_of(const ClassView& view, const Slab& run, std::uint32_t count) noexcept {
   auto tail = run;
   tail.count = run.count - count;
@@ -47,13 +47,13 @@ Slab tail_of(const ClassView& view, const Slab& run, std::uint32_t count) noexce
   return tail;
 }
 
-/// Frees each slab of a run that `expect` says is ours, also beyond one that is not; the number
-/// freed.
+/// Frees each slab of a run that `expect` accepts, also beyond one that it does not. Returns the
+/// number freed.
 template <class Expect>
 std::uint32_t free_words(const ClassView& view, const Slab& run, Expect&& expect) noexcept {
   std::uint32_t freed = 0;
   for (std::uint32_t i = 0; i < run.count; ++i) {
-    // seq_cst: as in try_release_fast, for the waiters' bell.
+    // [P1] seq_cst: as in `try_release_fast`, for the next holder and the waiters.
     const auto moved = move_words(
         view, tail_of(view, run, i), expect, [](const TruthWord& w) { return w.freed(); },
         std::memory_order_seq_cst);
@@ -78,8 +78,9 @@ auto in_flight(LaneId lane, PeerId sender) noexcept {
 bool SlabPool::mark_in_flight(Slab& slab, LaneId lane) noexcept {
   const auto lane_index = static_cast<std::uint16_t>(lane.value());
   const auto& view = arena_.view(slab.size_class);
-  // seq_cst: its partner is the host's "peer is dead" before the reclaiming scan; either the scan
-  // sees the slab in flight, or the sender sees the death and frees it.
+  // [P5] seq_cst: before the sender's look at the end of the channel; partner: the host's "peer is
+  // dead" before the reclaiming scan [P6]. Either the scan sees the slab in flight, or the sender
+  // sees the death and revokes it.
   const auto moved = move_words(
       view, slab, held_by(self_),
       [lane_index](const TruthWord& w) { return w.in_flight_on(lane_index); },
@@ -94,7 +95,7 @@ bool SlabPool::mark_in_flight(Slab& slab, LaneId lane) noexcept {
   return false;
 }
 
-// How many of a run, from the first on, are held again.
+// Returns how many of a run, from the first on, are held again.
 std::uint32_t SlabPool::hold_again(Slab& slab, LaneId lane) noexcept {
   const auto self = static_cast<std::uint16_t>(self_.value());
   // Relaxed: the bytes have been ours throughout.
@@ -105,9 +106,9 @@ std::uint32_t SlabPool::hold_again(Slab& slab, LaneId lane) noexcept {
   return held;
 }
 
-// The host's scan may have freed any slabs of a run and passed by others before this thread had
-// marked them, and it does not come again. What it freed may be somebody else's by now, a thread's
-// of this process even; but on the lane nobody else has put anything meanwhile.
+// The host's scan may have freed some slabs of a run and passed others before this thread had
+// marked them, and it does not come again. A slab that it freed may have a new holder by now, even
+// a thread of this process; but no other thread has put anything on the lane meanwhile.
 bool SlabPool::revoke(Slab& slab, LaneId lane) noexcept {
   const auto& view = arena_.view(slab.size_class);
   const auto held = hold_again(slab, lane);
@@ -154,8 +155,8 @@ std::optional<ErrorCode> SlabPool::accept(Slab& slab, const SlabHandle& handle, 
   // The reader's first line travels while the truth word does.
   __builtin_prefetch(slab.data);
   const auto self = static_cast<std::uint16_t>(self_.value());
-  // Acquire: pairs with the record's publication, which is what carries the bytes over; the
-  // exchange itself only has to be atomic.
+  // [P7] acquire; partner [P5]. The record's publication, [R1] / [A1] of the lane, already carries
+  // the bytes over: the exchange itself only has to be atomic.
   const auto moved = move_words(
       view, slab, in_flight(lane, sender), [self](const TruthWord& w) { return w.held_by(self); },
       std::memory_order_acquire);

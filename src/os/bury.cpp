@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::chrono::seconds kUntilGone{5};
 
-/// Children of this process whose status nobody could take yet.
+/// Children of this process that could not be reaped yet.
 struct Unburied {
   std::mutex mutex;
   std::vector<UniqueFd> children;

@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstdint>
 
-// A sanitizer's notes are the parent's as well, and must not hear of what the child does.
+// A sanitizer's notes are the parent's as well, and must not record the child's accesses.
 #if defined(__has_attribute)
 #if __has_attribute(disable_sanitizer_instrumentation)
 #define MEWS_IN_CHILD __attribute__((disable_sanitizer_instrumentation))
@@ -48,7 +48,7 @@ struct Entry {
   char name[1];
 };
 
-/// The number that a name is; -1 when it is none.
+/// Returns the number that a name spells; -1 when it is none.
 MEWS_IN_CHILD int number_of(const char* name) noexcept {
   int number = 0;
   if (*name == '\0') return -1;
@@ -78,7 +78,7 @@ MEWS_IN_CHILD bool mark_those_in_proc() noexcept {
 }
 
 MEWS_IN_CHILD void mark_all_close_on_exec() noexcept {
-  // A sandbox may answer as it likes; whatever it is, there is another way.
+  // A sandbox may return any error; the other way serves for each of them.
   if (::syscall(SYS_close_range, kFirstOwn, ~0U, kCloseRangeCloexec) == 0) return;
   if (mark_those_in_proc()) return;
   std::uint64_t limit[2] = {1U << 20, 0};
@@ -113,11 +113,11 @@ MEWS_IN_CHILD bool follow_parent(const ChildPlan& plan) noexcept {
 
 MEWS_IN_CHILD void begin(ChildPlan& plan, ChildStep step, std::size_t index = 0) noexcept {
   plan.index = index;
-  // Relaxed: only said to people, in an error.
+  // Relaxed: only for the text of an error.
   __atomic_store_n(&plan.step, static_cast<int>(step), __ATOMIC_RELAXED);
 }
 
-/// Ends the child if the step that was begun has failed.
+/// Ends the child if its present step has failed.
 MEWS_IN_CHILD void require(ChildPlan& plan, long result) noexcept {
   if (result >= 0) return;
   plan.failure = errno;
@@ -190,8 +190,8 @@ MEWS_IN_CHILD int execute(const ChildPlan& plan) noexcept {
 
 MEWS_IN_CHILD int run_child(void* argument) {
   auto& plan = *static_cast<ChildPlan*>(argument);
-  // Sequentially consistent, with the parent's: it stores, then looks for the child's descriptor,
-  // which the kernel has stored before this. One of the two sees the other.
+  // seq_cst; partner: `Start::give_up`. The parent stores this, then looks for the child's
+  // descriptor, which the kernel has stored before this load. One of the two sees the other.
   if (__atomic_load_n(&plan.is_given_up, __ATOMIC_SEQ_CST) != 0) end();
   take_surroundings(plan);
   take_descriptors(plan);

@@ -7,9 +7,8 @@
 
 #include "mews/os/spawn.hpp"
 
-/// What a child does between its beginning and its program. It runs in its parent's memory, while
-/// the thread that made it is suspended: it may call nothing but system calls, and allocate
-/// nothing.
+/// The steps of a child between its beginning and its program. It runs in its parent's memory,
+/// while the thread that made it is suspended: it may only make system calls, and allocate nothing.
 namespace mews::os {
 
 enum class ChildStep : int {
@@ -26,7 +25,12 @@ enum class ChildStep : int {
   execute,
 };
 
-/// What the child is to do, as plain pointers to what outlives it, and what it says of itself.
+/// The child's orders, as plain pointers to objects that outlive it, and its own reports.
+///
+/// word         writer      readers     publish / observe                protects
+/// is_given_up  the parent  the child   seq_cst, before `Start::pidfd_`  nothing: says "end"
+/// step, index  the child   any thread  relaxed                          nothing: for a text
+/// failure      the child   the parent  the end of clone(2)              itself
 struct ChildPlan {
   const char* const* programs = nullptr;  ///< paths to try in turn; a null pointer ends them
   char* const* arguments = nullptr;
@@ -45,8 +49,8 @@ struct ChildPlan {
 
   // Through __atomic builtins: `std::atomic` may be a call into a sanitizer's library.
   int is_given_up = 0;    ///< set by the parent: the child ends before its first step
-  int step = 0;           ///< a ChildStep: what the child is at
-  std::size_t index = 0;  ///< which descriptor or limit, in that step
+  int step = 0;           ///< the child's present ChildStep
+  std::size_t index = 0;  ///< of the descriptor or limit in that step
   int failure = 0;        ///< errno of that step; then the child ends
 };
 

@@ -30,7 +30,7 @@ void close_where_nobody_waits(UniqueFd fd) noexcept {
   try {
     std::thread([raw] { ::close(raw); }).detach();
   } catch (const std::exception&) {
-    // It stays open: to wait for what a stranger decides is worse.
+    // It stays open: a wait whose length a stranger decides is worse.
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

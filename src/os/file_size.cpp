@@ -12,7 +12,8 @@ namespace mews::os {
 namespace {
 
 /// ftruncate without the signal that a file above the limit of sizes raises, which would end the
-/// process. It is this thread's, so that what another thread does is not touched. An errno, or 0.
+/// process. Blocks the signal in this thread alone, so that no other thread notices. Returns an
+/// errno, or 0.
 int truncate_quietly(int fd, std::uint64_t bytes) noexcept {
   sigset_t limit;
   sigset_t before;

@@ -19,10 +19,10 @@
 namespace mews::os {
 namespace {
 
-/// Takes less than a millisecond: so late may a deadline be seen.
+/// A step needs less than a millisecond: a deadline is noticed at most so late.
 constexpr std::uint64_t kCommitStep = std::uint64_t{1} << 20;
 
-/// Repeats a call that a signal or a passing shortage cut short; its errno, or 0.
+/// Repeats a call that a signal or a passing shortage cut short. Returns its errno, or 0.
 template <class Call>
 int errno_of(Call call) noexcept {
   while (call() != 0) {
@@ -42,7 +42,7 @@ int protection_of(Access access) noexcept {
 }
 
 Error mmap_error(int os_errno, std::uint64_t bytes) {
-  // The kernel's word for it: mlockall(MCL_FUTURE) locks what is mapped from then on.
+  // The kernel's error under mlockall(MCL_FUTURE), which locks every later mapping.
   if (os_errno == EAGAIN) {
     return Error(ErrorCode::out_of_memory, os_errno,
                  fmt::format("mmap of {} bytes: this process locks all that it maps "
@@ -56,7 +56,7 @@ Error mmap_error(int os_errno, std::uint64_t bytes) {
                                bytes));
 }
 
-/// Memory for whole pages of a mapping; an errno, or 0.
+/// Puts memory behind whole pages of a mapping. Returns an errno, or 0.
 int commit_step(const MemoryFile& file, std::uint64_t offset, std::span<std::byte> pages) noexcept {
   const int failure =
       errno_of([&] { return ::madvise(pages.data(), pages.size(), MADV_POPULATE_WRITE); });
@@ -70,8 +70,8 @@ Error commit_error(int failure, std::uint64_t bytes, std::uint64_t offset) {
   const auto what = [&] {
     return fmt::format("{} bytes at offset {} of the arena", bytes, offset);
   };
-  // EFAULT is how the kernel says that a write here would have been SIGBUS: the file system of the
-  // memory is full (or the file was truncated, which nobody who may is expected to do).
+  // EFAULT means that a write here would have been SIGBUS: the file system of the memory is full
+  // (or the file was truncated, which no process that may do so is expected to do).
   if (failure == EFAULT) failure = ENOSPC;
   if (failure == ENOMEM || failure == ENOSPC) {
     return Error(ErrorCode::out_of_memory, failure, detail_text([&] {
@@ -103,8 +103,8 @@ Mapping::~Mapping() {
   unmap();
 }
 
-// A forked child has not got the mapping. It may have got one of its own at that address since,
-// which unmapping would take away.
+// A forked child does not have the mapping. It may have one of its own at that address by now,
+// which munmap would remove.
 void Mapping::unmap() noexcept {
   if (!bytes_.empty() && mapped_by_ == ::getpid()) ::munmap(bytes_.data(), bytes_.size());
 }
@@ -127,7 +127,7 @@ Result<Mapping> Mapping::reserve(const MemoryFile& file, std::uint64_t bytes) {
   void* const begin = ::mmap(nullptr, bytes, PROT_NONE, MAP_SHARED, file.fd(), 0);
   if (begin == MAP_FAILED) return tl::unexpected(mmap_error(errno, bytes));
   Mapping mapping({static_cast<std::byte*>(begin), bytes});
-  // Nothing was populated, as nothing may be accessed; once unlocked, nothing will be.
+  // Nothing was populated, as no access is allowed; after the unlock nothing will be.
   ::munlock(begin, bytes);
   for (const auto& [advice, name] : {std::pair(MADV_DONTFORK, "madvise(MADV_DONTFORK)"),
                                      std::pair(MADV_DONTDUMP, "madvise(MADV_DONTDUMP)")}) {

@@ -14,8 +14,8 @@
 namespace mews::os {
 namespace {
 
-// word   writer                               readers      protects
-// state  register_light_fence, heavy_fence    all threads  nothing: a flag by itself, hence relaxed
+// word   writer                             readers     publish / observe  protects
+// state  register_light_fence, heavy_fence  any thread  relaxed            nothing: a lone flag
 enum class State : std::uint8_t { unregistered, registered, broken };
 std::atomic<State> state{State::unregistered};
 
@@ -40,8 +40,8 @@ bool register_light_fence() noexcept {
   // The barrier is tried as well: a seccomp filter may allow one command and forbid the other.
   const bool ok = is_wanted() && membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) &&
                   membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED);
-  // Never taken back: peers have been told, and the kernel has no unregister. But once broken it
-  // stays so, as a seccomp filter does.
+  // A registration is never withdrawn: peers have been told, and the kernel has no unregister. Once
+  // broken it stays so, as a seccomp filter does. ABA: no state goes back to unregistered.
   auto before = State::unregistered;
   if (ok) state.compare_exchange_strong(before, State::registered, std::memory_order_relaxed);
   return ok && before != State::broken;

@@ -117,7 +117,7 @@ Result<std::uint64_t> MemoryFile::resident_bytes() const {
       [](const auto& s) { return static_cast<std::uint64_t>(s.st_blocks) * kBlockBytes; });
 }
 
-// Both move the description's position, which all processes share and nobody uses.
+// Both move the description's position, which all processes share and no one uses.
 std::uint64_t MemoryFile::next_data(std::uint64_t offset) const noexcept {
   const auto found = ::lseek(fd(), static_cast<off_t>(offset), SEEK_DATA);
   if (found >= 0) return static_cast<std::uint64_t>(found);

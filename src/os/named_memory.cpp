@@ -19,8 +19,8 @@ std::string path_of(const std::string& name) {
   return "/dev/shm/" + name;
 }
 
-/// Where the successor of what a dead owner left is made ready. Whoever owns the name owns this
-/// too.
+/// The temporary name of the successor of a dead owner's memory. The owner of the name owns this
+/// one too.
 std::string successor_of(const std::string& name) {
   return name + " new";  // a blank is in no arena's name
 }
@@ -57,8 +57,8 @@ bool is_at(const std::string& name, const struct stat& file) noexcept {
          there.st_ino == file.st_ino;
 }
 
-/// Memory of `bytes` under the name, locked: what `lock`, which is empty, names; or, where that is
-/// what a dead owner left, new memory in its place.
+/// Returns memory of `bytes` under the name, locked: the empty file behind `lock`; or, if that is a
+/// dead owner's memory, new memory in its place.
 Result<PrivateFd> make_ready(UniqueFd lock, const std::string& name, std::uint64_t bytes,
                              bool is_leftover) {
   const auto place = is_leftover ? successor_of(name) : name;
@@ -75,7 +75,7 @@ Result<PrivateFd> make_ready(UniqueFd lock, const std::string& name, std::uint64
     ::shm_unlink(("/" + place).c_str());
     return tl::unexpected(std::move(error));
   };
-  // The umask does not apply: the mode is what the memory is for.
+  // The umask must not apply: the mode belongs to the memory's purpose.
   if (::fchmod(fd, S_IRUSR | S_IWUSR) != 0) return failed("fchmod");
   if (is_leftover && !try_lock(fd)) return failed("fcntl(F_OFD_SETLK)");
   if (auto sized = set_file_size(fd, bytes); !sized) {
@@ -103,7 +103,7 @@ Result<NamedMemory> NamedMemory::own(const std::string& name, std::uint64_t byte
     if (!try_lock(lock->get())) {
       if (errno != EAGAIN && errno != EACCES)
         return tl::unexpected(Error::os(errno, "fcntl(F_OFD_SETLK)", path_of(name)));
-      return fail(ErrorCode::already_exists, "a living host has " + path_of(name));
+      return fail(ErrorCode::already_exists, "a living host owns " + path_of(name));
     }
     // Its owner may have removed or replaced it since it was opened here.
     if (!is_at(name, status) || ::fstat(lock->get(), &status) != 0) continue;

@@ -10,8 +10,8 @@
 
 namespace mews::os {
 
-/// Waits until `fd` has one of `events`, an error or a hang-up, and says which; 0 when the deadline
-/// passes first. A deadline that has passed looks once. Signals do not end it.
+/// Waits until `fd` has one of `events`, an error or a hang-up, and returns which; 0 when the
+/// deadline passes first. With a past deadline it looks once. Signals do not end it.
 [[nodiscard]] inline short poll_until(int fd, short events, Deadline deadline) noexcept {
   if (fd < 0) return POLLNVAL;  // poll would ignore it, and wait for nothing
   for (;;) {

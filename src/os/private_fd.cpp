@@ -7,8 +7,7 @@
 
 namespace mews::os {
 
-/// All that there are in this process. The mutex is held across each fork: the child finds the list
-/// whole.
+/// All objects of this process. The mutex is held across each fork: the child finds the list whole.
 struct PrivateFd::Registry {
   std::mutex mutex;
   PrivateFd* first = nullptr;
@@ -18,7 +17,7 @@ struct PrivateFd::Registry {
     alignas(Registry) static std::byte place[sizeof(Registry)];
     static Registry* const registry = [] {
       auto* made = new (place) Registry;
-      // Fails only without memory; then a child's copies stay, as they would without this.
+      // Fails only without memory; then a child's copies stay open.
       (void)::pthread_atfork([] { get().mutex.lock(); }, [] { get().mutex.unlock(); },
                              [] { get().in_child(); });
       return made;

@@ -11,7 +11,7 @@ namespace mews::os {
 
 Result<PrivateMemory> PrivateMemory::make(std::uint64_t bytes) {
   constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  // Unlocked while nothing may be accessed: nothing is populated, before or afterwards.
+  // Unlocked while no access is allowed: nothing is populated, before or afterwards.
   void* const begin = ::mmap(nullptr, bytes, PROT_NONE, flags, -1, 0);
   if (begin != MAP_FAILED) {
     PrivateMemory memory({static_cast<std::byte*>(begin), bytes});

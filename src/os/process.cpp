@@ -81,7 +81,8 @@ bool is_reapable(int pidfd) noexcept {
 
 bool wait_for_exit(int pidfd, Deadline deadline) noexcept {
   const short events = poll_until(pidfd, POLLIN, deadline);
-  // Neither answer would be true of a descriptor that is none, and "gone" gets memory reclaimed.
+  // Neither answer would be true for an invalid descriptor, and after "gone" the memory is
+  // reclaimed.
   MEWS_ASSERT((events & POLLNVAL) == 0, "wait_for_exit: not an open descriptor");
   return events != 0;
 }

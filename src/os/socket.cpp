@@ -63,14 +63,14 @@ Result<UniqueFd> make_socket(int extra_flags) {
   return fd;
 }
 
-/// Holds the lock of the directory that a socket is to appear in. Between a host's bind and its
-/// listen, and between a look at a dead one's path and its removal, no other host may come.
+/// Holds the lock of the directory for a new socket. No other host may come between a host's bind
+/// and its listen, or between a look at a dead host's path and its removal.
 Result<UniqueFd> lock_directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
   const auto directory = slash == std::string::npos ? std::string(".") : path.substr(0, slash + 1);
   auto fd = own_fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return tl::unexpected(Error::os(errno, "open", directory));
-  // Any user may lock a directory that he can read, so this must not wait for ever.
+  // Any user may lock a directory with read permission, so this must not wait for ever.
   const Deadline deadline = std::chrono::seconds(2);
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     // A file system without locks: two hosts that start at the same moment may disturb each other.
@@ -82,7 +82,7 @@ Result<UniqueFd> lock_directory_of(const std::string& path) {
   return fd;
 }
 
-/// Removes a socket's path that nobody listens on any more; `already_exists` for all else.
+/// Removes the path of a socket without a listener; `already_exists` for any other path.
 Result<void> remove_stale(const Address& address, const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {
@@ -104,8 +104,8 @@ Result<void> remove_stale(const Address& address, const std::string& path) {
   return {};
 }
 
-/// A socket that the new path's mode can be taken from: the umask, which could do the same, is
-/// every thread's.
+/// Makes a socket whose mode the new path gets: the umask, which could do the same, belongs to
+/// every thread.
 Result<UniqueFd> make_listener(const Address& address, const std::string& text) {
   auto listener = make_socket(SOCK_NONBLOCK);
   if (listener && address.is_path && ::fchmod(listener->get(), S_IRUSR | S_IWUSR) != 0)
@@ -118,8 +118,8 @@ Result<void> start_listening(int listener, const Address& address, const std::st
     if (errno == EADDRINUSE) return fail(ErrorCode::already_exists, errno, text);
     return tl::unexpected(Error::os(errno, "bind", text));
   }
-  // Before there are callers: what is accepted takes it over. Where it cannot be had, whoever
-  // closes those sockets has to see to it.
+  // Before there are callers: accepted sockets inherit it. Without it, the code that closes those
+  // sockets must see to it.
   (void)refuse_rights(listener);
   if (::listen(listener, kBacklog) != 0) return tl::unexpected(Error::os(errno, "listen", text));
   return {};
@@ -165,7 +165,7 @@ Result<UniqueFd> accept_unix(int listener, Deadline deadline) {
     // A non-blocking listener that was shut down says EAGAIN for ever, while poll says "ready".
     const bool is_shut_down = (events & (POLLHUP | POLLRDHUP)) != 0;
     if (errno == EAGAIN && is_shut_down) return tl::unexpected(Error::os(EINVAL, "accept"));
-    // Another thread took it, or the caller of the other side has gone again.
+    // Another thread accepted it, or the caller has gone again.
     if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
       return tl::unexpected(Error::os(errno, "accept"));
   }
@@ -177,7 +177,7 @@ Result<UniqueFd> connect_unix(const std::string& address, Deadline deadline) {
   auto fd = make_socket(0);
   if (!fd) return fd;
   for (;;) {
-    // A full backlog cannot be polled for; the send timeout is what bounds a Unix connect.
+    // A full backlog cannot be polled for; the send timeout bounds a Unix connect.
     timeval wait{};
     if (!deadline.is_forever()) {
       const auto left = deadline.left() + std::chrono::microseconds(1);  // zero would be for ever
@@ -206,7 +206,7 @@ Result<UniqueFd> peer_pidfd(int socket, pid_t pid) {
     return fd;
   }
   if (errno == ENOPROTOOPT) return open_pidfd(pid);
-  // Of one that has been reaped there is none.
+  // A reaped process has no pidfd.
   const bool is_gone = errno == EINVAL || errno == ENODATA || errno == ESRCH;
   return tl::unexpected(
       Error::os(is_gone ? ESRCH : errno, "SO_PEERPIDFD", fmt::format("process {}", pid)));

@@ -18,8 +18,8 @@ namespace {
 constexpr std::size_t kMaxPacketBytes = 4096;
 constexpr std::size_t kMaxPacketFds = 16;
 
-/// The descriptors that came with a message; each is owned from here on, whatever follows. One is
-/// empty where it could not be moved away from the standard ones.
+/// Returns the descriptors of a message, all owned from here on. One is empty if it could not be
+/// moved away from the standard ones.
 void take_fds(msghdr& header, std::vector<UniqueFd>& fds) {
   for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
@@ -36,7 +36,7 @@ bool is_hang_up(int os_errno) noexcept {
   return os_errno == EPIPE || os_errno == ECONNRESET;
 }
 
-/// Room for the control message of a packet's descriptors, aligned as the kernel wants it.
+/// Room for the control message of a packet's descriptors, with the kernel's alignment.
 struct ControlBuffer {
   alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxPacketFds * sizeof(int))> bytes{};
 };
@@ -70,7 +70,7 @@ Result<void> send_packet(int socket, std::span<const std::byte> bytes, std::span
     if (errno != EAGAIN && errno != EINTR)
       return tl::unexpected(Error::os(errno, "sendmsg", fmt::format("descriptor {}", socket)));
     if (errno == EAGAIN && poll_until(socket, POLLOUT, deadline) == 0)
-      return fail(ErrorCode::timed_out, "the other end does not take its packets");
+      return fail(ErrorCode::timed_out, "the other end does not receive its packets");
   }
 }
 
@@ -81,12 +81,12 @@ struct Received {
   int error;
 };
 
-/// Calls `receive_once` until it has a packet: its bytes.
+/// Calls `receive_once` until it has a packet. Returns its bytes.
 template <class ReceiveOnce>
 Result<std::size_t> receive_by(int socket, Deadline deadline, ReceiveOnce&& receive_once) {
-  // The kernel looks whether a packet is there before it looks whether the other end is, so the
-  // last one may have come in between; and it reports a reset before what was sent ahead of it. At
-  // the end, what is there is therefore looked at once more.
+  // The kernel looks for a packet before it looks for the other end, so the last packet may have
+  // come in between; and it reports a reset before the packets sent ahead of it. So at the end this
+  // looks for a packet once more.
   std::optional<Error> end;
   for (;;) {
     const auto [count, error] = receive_once();
@@ -150,8 +150,8 @@ Result<std::vector<std::byte>> receive_plain_packet(int socket, Deadline deadlin
     msghdr header{};
     header.msg_iov = &body;
     header.msg_iovlen = 1;
-    // A look takes no reference that could be the last; without room for descriptors it tells that
-    // there are some.
+    // A look (MSG_PEEK) gets no reference that could be the last; without room for descriptors it
+    // still reports them.
     auto looked = receive_message(socket, header, MSG_PEEK);
     flags = header.msg_flags;
     if (looked.count > 0 && (flags & MSG_CTRUNC) == 0) return receive_message(socket, header, 0);

@@ -19,7 +19,7 @@ std::string_view name_of(std::string_view variable) noexcept {
   return variable.substr(0, variable.find('='));
 }
 
-/// `merged`, with what `added` names left out, and then `added`.
+/// Returns the variables of `merged` but for those that `added` names, and then `added`.
 std::vector<std::string> merged_environment(std::vector<std::string> merged,
                                             const std::vector<std::string>& added) {
   for (const auto& variable : added) {
@@ -76,7 +76,7 @@ std::vector<std::string> paths_of(const std::string& program, std::string_view s
   }
 }
 
-/// Blocks all signals of the calling thread as long as it lives.
+/// Blocks all signals of the calling thread while this object lives.
 class SignalBlock {
  public:
   SignalBlock() noexcept {

@@ -22,7 +22,7 @@ namespace {
 using Clock = Deadline::Clock;
 using Lock = std::unique_lock<std::mutex>;
 
-// A start behind one that takes longer than this gets a thread of its own.
+// A start that waits behind another one for longer than this gets a thread of its own.
 constexpr std::chrono::milliseconds kStuck{50};
 constexpr std::chrono::seconds kUntilThreadsEnd{5};
 
@@ -30,7 +30,7 @@ enum class Phase { queued, running, over };
 
 }  // namespace
 
-/// Guarded by the state's mutex, but for `start`, whose functions say who may call them.
+/// Guarded by the state's mutex, but for `start`, whose functions have rules of their own.
 class Spawner::Job {
  public:
   Job(std::unique_ptr<Start> what, Deadline until, Done call)
@@ -50,7 +50,7 @@ struct Spawner::State {
     std::thread thread;
     bool has_ended = false;
   };
-  /// What is to be called once the mutex is free.
+  /// A call to make once the mutex is free.
   struct Call {
     Done done;
     Error why;
@@ -71,7 +71,7 @@ struct Spawner::State {
   void work_off(Thread& own);
   void run(const JobPtr& job, ChildStack& stack, Lock& lock);
   [[nodiscard]] Call give_up(const JobPtr& job, Error why);
-  /// One that is past its deadline at `now`; any one where there is no `now`.
+  /// Returns a start that is past its deadline at `now`; without `now`, any start.
   [[nodiscard]] JobPtr find_under_way(std::optional<Clock::time_point> now) const;
   [[nodiscard]] Error late_error(const Job& job) const;
   [[nodiscard]] Deadline next_look() const;
@@ -171,7 +171,7 @@ Deadline Spawner::State::next_look() const {
   for (const auto& job : running) {
     if (job->phase == Phase::running) next = std::min(next, job->deadline.at());
   }
-  // Also with a thread at rest, which may take another one first.
+  // Also with a thread at rest, which may begin another start first.
   if (!queue.empty()) {
     const auto stuck = std::max(queue.front()->queued, last_thread) + kStuck;
     next = std::min(next, std::max(stuck, Clock::now() + kStuck / 5));
@@ -182,7 +182,7 @@ Deadline Spawner::State::next_look() const {
 Spawner::Spawner() : state_(std::make_shared<State>()) {}
 
 Spawner::~Spawner() {
-  stop(Error(ErrorCode::closed, "nothing is started any more"));
+  stop(Error(ErrorCode::closed, "no program is started any more"));
   Lock lock(state_->mutex);
   state_->is_ending = true;
   state_->work.notify_all();

@@ -111,14 +111,14 @@ Result<Child> Start::finish() {
 }
 
 void Start::give_up() noexcept {
-  // Sequentially consistent, both: see run_child.
+  // seq_cst, both; partner: `run_child`.
   __atomic_store_n(&plan_.is_given_up, 1, __ATOMIC_SEQ_CST);
   const int pidfd = __atomic_load_n(&pidfd_, __ATOMIC_SEQ_CST);
   if (pidfd >= 0) ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0U);
 }
 
 std::string Start::step_text() const {
-  // Relaxed: only said to people. What it is about is read no more exactly.
+  // Relaxed: only for a text. The index may be that of another step.
   const auto step = static_cast<ChildStep>(__atomic_load_n(&plan_.step, __ATOMIC_RELAXED));
   const auto index = __atomic_load_n(&plan_.index, __ATOMIC_RELAXED);
   switch (step) {

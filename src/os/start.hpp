@@ -18,18 +18,18 @@ class ChildStack {
   ChildStack(const ChildStack&) = delete;
   ChildStack& operator=(const ChildStack&) = delete;
   ~ChildStack();
-  /// Its upper end; null when there was no memory.
+  /// Returns its upper end; null when there was no memory.
   [[nodiscard]] void* top() const noexcept;
 
  private:
   void* begin_;
 };
 
-/// One start of a program: prepared, run, and if need be given up. All that the child needs is made
+/// One start of a program: prepared, run, and if need be given up. Everything for the child is made
 /// before it begins.
 class Start {
  public:
-  /// Errors of `spawn` that are known beforehand.
+  /// Returns those errors of `spawn` that are known beforehand.
   [[nodiscard]] static Result<std::unique_ptr<Start>> prepare(SpawnOptions options);
   Start(const Start&) = delete;
   Start& operator=(const Start&) = delete;
@@ -37,13 +37,13 @@ class Start {
   /// Makes the child, and returns when it executes its program or has ended. The calling thread
   /// must have all signals blocked, and stays the child's parent. Once.
   void run(ChildStack& stack) noexcept;
-  /// After `run`, on the same thread: the child, or why there is none.
+  /// After `run`, on the same thread: returns the child, or the reason why there is none.
   [[nodiscard]] Result<Child> finish();
 
-  /// Ends a child that has not executed its program yet, also one that is yet to begin. Any thread,
-  /// until `finish` begins.
+  /// Ends a child that has not executed its program yet, or not even begun. Any thread, until
+  /// `finish` begins.
   void give_up() noexcept;
-  /// What the child is at, as "working directory /x". Any thread.
+  /// Returns the child's present step, as "working directory /x". Any thread.
   [[nodiscard]] std::string step_text() const;
   [[nodiscard]] const std::string& program() const noexcept { return options_.arguments[0]; }
 
@@ -61,7 +61,8 @@ class Start {
   ChildPlan plan_;
   pid_t pid_ = -1;
   int clone_failure_ = 0;
-  // Written by the kernel before the child begins; read through __atomic builtins.
+  // Written by the kernel before the child begins; read through __atomic builtins. seq_cst;
+  // partner: `ChildPlan::is_given_up`.
   int pidfd_ = -1;
 };
 

@@ -16,8 +16,8 @@
 namespace mews::os {
 namespace {
 
-// What it polls besides the plugin's eventfd is not the stream, whose hang-up would be reported
-// before all that follows from it has been done.
+// Besides the plugin's eventfd it polls `ready` and not the stream: that would report a hang-up
+// before the host has dealt with it.
 class HostEnd final : public WakeEnd {
  public:
   struct Fds {
@@ -31,20 +31,20 @@ class HostEnd final : public WakeEnd {
   [[nodiscard]] int event_fd() const noexcept override { return fds_.poll.get(); }
   [[nodiscard]] int hang_up_fd() const noexcept override { return fds_.stream.get(); }
 
-  // Where the stream is full, the plugin's descriptor is readable already.
+  // When the stream is full, the plugin's descriptor is readable already.
   void signal_other() noexcept override {
     const char byte = 0;
     while (::send(fds_.stream.get(), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) {
     }
   }
 
-  // To ask again for what is ready is an edge.
+  // A new request for a descriptor that is ready counts as an edge.
   void signal_own() noexcept override {
     epoll_event event{.events = EPOLLIN | EPOLLET, .data = {}};
     (void)::epoll_ctl(fds_.poll.get(), EPOLL_CTL_MOD, fds_.ready.get(), &event);
   }
 
-  // Each edge is reported once, and with it all that came before.
+  // The kernel reports each edge once, together with all earlier ones.
   void drain() noexcept override {
     std::array<epoll_event, 2> events{};
     (void)::epoll_wait(fds_.poll.get(), events.data(), static_cast<int>(events.size()), 0);

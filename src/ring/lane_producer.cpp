@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <bit>
 
-// Where the next record goes when it does not simply follow the last one: once a lap, when the ring
-// looks full, and behind a payload that looks like a mark.
+// The place of the next record when it does not simply follow the last one: once a lap, when the
+// ring looks full, and behind a payload that looks like a mark.
 namespace mews::ring {
 
 Push LaneProducer::try_stage_slow(const layout::Descriptor& descriptor,
@@ -32,16 +32,16 @@ LaneProducer::Place LaneProducer::find_place(std::uint32_t cells, Room room) {
     if (seen_head_ >= last_position_ && reserve(to_end + needed) == Push::done) {
       return {Push::done, to_end};
     }
-    // Asked again twice as far on: the head is one more line to fetch.
+    // The next question comes twice as far on: the head is one more line to fetch.
     lap_end_ = std::min(capacity_, std::bit_ceil(at + cells + 1));
   }
   if (const auto push = reserve(needed); push != Push::full) return {push, 0};
-  // Over the unread rest of the lap before; one more cell, so that it is worth the while.
+  // Over the unread rest of the lap before; one cell more, so that it is worth a filler.
   if (at < older_end_ && older_end_ + needed < capacity_) return {reserve(1), older_end_ - at};
   return {Push::full, 0};
 }
 
-// Sees to it that a record of `cells` may be written at the position.
+// Makes room for a record of `cells` at the position, behind a filler if need be.
 Push LaneProducer::make_way(std::uint32_t cells, Room room) {
   const auto place = find_place(cells, room);
   if (place.push == Push::done && place.skip > 0) stage_filler(place.skip);
@@ -49,7 +49,7 @@ Push LaneProducer::make_way(std::uint32_t cells, Room room) {
   return place.push;
 }
 
-// Room for that many cells from the position on.
+// Checks for `needed` free cells from the position on.
 Push LaneProducer::reserve(std::uint64_t needed) {
   const auto is_there = [&] { return position_ + needed - free_from() <= capacity_; };
   if (is_there()) return Push::done;
@@ -57,17 +57,19 @@ Push LaneProducer::reserve(std::uint64_t needed) {
   return is_there() ? Push::done : Push::full;
 }
 
-// False when it is not a head that the consumer can have.
+// Returns false when no correct consumer can publish this head.
 bool LaneProducer::refresh_head() {
-  // [A2] acquire: the consumer's reads of the cells before head, before we rewrite them.
+  // [A2] acquire: the consumer's reads of the cells before head, before we rewrite them; partner
+  // [R2].
   const auto head = state_->head.load(std::memory_order_acquire);
   if (head - seen_head_ > position_ - seen_head_) return false;
   seen_head_ = head;
   return true;
 }
 
-// The oldest cell that is not to be overwritten. What is unread of the lap before is none once
-// this lap has gone over it: it ends before the cells that this lap has left.
+// Returns the oldest cell that must not be overwritten. Once this lap has gone past the end of the
+// lap before, that one's unread records lie only in cells that this lap has skipped, so the start
+// of this lap is the limit.
 std::uint64_t LaneProducer::free_from() const noexcept {
   const auto at = offset(position_);
   return at >= older_end_ ? std::max(seen_head_, position_ - at) : seen_head_;
@@ -81,13 +83,13 @@ void LaneProducer::update_fast_limit() noexcept {
 }
 
 void LaneProducer::stage_filler(std::uint64_t skip) {
-  // The cells after the first are not passed: what they were left with stays for the next lap.
+  // The cells after the first are not passed: their old words stay for the next lap.
   if (skip > 1) passed_ = std::min(passed_, offset(position_) + 1);
   cell(position_).extent = layout::make_extent(skip, 0);
   stage(layout::make_mark(position_, 1, layout::RecordKind::filler, layout::kNoClass), skip);
 }
 
-// The position has left the fast range; `end` is where the cells end that were written last.
+// The position has left the fast range; `end` is the end of the cells written last.
 void LaneProducer::leave_fast_range(std::uint64_t end) {
   const auto at = offset(position_);
   if (at == 0) {
@@ -97,8 +99,8 @@ void LaneProducer::leave_fast_range(std::uint64_t end) {
     lap_end_ = short_lap_;
     update_fast_limit();
   } else if (at >= older_passed_ && position_ - seen_head_ != capacity_) {
-    // What the reader will look at when it has passed this record. (If it is a cell that it has
-    // yet to read, there is a record in it, of the lap before.) Relaxed: as above.
+    // The reader looks at this word when it has passed this record. (If the cell is still unread,
+    // it has a record of the lap before.) Relaxed: as in `clear_marks`.
     cell(position_).mark.store(0, std::memory_order_relaxed);
   }
 }

@@ -10,10 +10,10 @@
 
 /// A deterministic, stateless model checker for the real code.
 ///
-/// A *scenario* is a fresh state, a few threads, and what must be true in the end. The checker runs
-/// it again and again, each time under another schedule, until every schedule with up to a bound of
+/// A *scenario* is a fresh state, a few threads, and claims for the end. The checker runs it again
+/// and again, each time under another schedule, until every schedule with up to a bound of
 /// preemptions has been run: depth first, each run replaying the decisions of the one before up to
-/// the last that can still be taken differently. Iterative context bounding as in CHESS:
+/// the last that can still change. Iterative context bounding as in CHESS:
 /// M. Musuvathi, S. Qadeer, "Iterative Context Bounding for Systematic Testing of Multithreaded
 /// Programs", PLDI 2007.
 ///
@@ -22,8 +22,8 @@
 /// killed costs no preemption. At each step that another process could see the process of the
 /// running thread may be killed instead: its threads never run again.
 ///
-/// What is covered: interleavings, with every operation sequentially consistent; or, where a
-/// scenario asks for it, with a store buffer per thread as x86 has (P. Sewell et al., "x86-TSO",
+/// Covered: interleavings, with every operation sequentially consistent; or, where a scenario asks
+/// for it, with a store buffer per thread as x86 has (P. Sewell et al., "x86-TSO",
 /// CACM 53(7), 2010). Not covered: weaker orders (ThreadSanitizer and reasons in the code stand for
 /// those), and more preemptions than the bound.
 namespace mews::model {
@@ -42,9 +42,9 @@ struct Thread {
 class Scenario {
  public:
   virtual ~Scenario() = default;
-  /// Makes everything new. Not a part of the schedule, and neither is `verify`.
+  /// Makes a fresh state. Not a part of the schedule, and neither is `verify`.
   virtual void reset() = 0;
-  /// Runs when no thread is left to run: `expect` what must be true now.
+  /// Runs when no thread is left to run: checks the claims with `expect`.
   virtual void verify() = 0;
 
   [[nodiscard]] const std::vector<Thread>& threads() const noexcept { return threads_; }
@@ -82,10 +82,10 @@ struct Report {
 [[nodiscard]] Report explore(Scenario& scenario, const Bounds& bounds);
 
 /// Runs one schedule, written as `thread:steps`, `thread!` (its process is killed) and `thread~`
-/// (its oldest buffered store lands), with blanks between; where it ends, nobody is preempted.
+/// (its oldest buffered store lands), with blanks between; after its end no thread is preempted.
 [[nodiscard]] Report replay(Scenario& scenario, const Bounds& bounds, const std::string& schedule);
 
-/// For threads and `verify`: what must be true. The run ends where it is not.
+/// For threads and `verify`: a claim. The run ends where it is false.
 void expect(bool condition, const char* sentence);
 
 /// For threads: a step that shared words do not show, at which a thread may be preempted or killed.
@@ -94,13 +94,13 @@ void point(const char* what);
 /// For a thread that stands for the clock: the deadlines of all threads pass, now and not before.
 void pass_deadlines();
 
-/// For a thread that stands for chance: all that sleep are woken, though nobody meant them.
+/// For a thread that stands for chance: all sleepers wake for no reason.
 void wake_for_no_reason();
 
-/// For `reset`: what follows is done as if by that thread.
+/// For `reset`: the rest of it runs as that thread.
 void act_as(int thread);
 
-/// Whether that process has been killed in this run, or has ended and is to be recovered.
+/// Returns whether that process was killed in this run, or has ended and must be recovered.
 [[nodiscard]] bool is_dead(int process);
 
 }  // namespace mews::model

@@ -202,7 +202,8 @@ TEST_CASE("chunks: a hint that a dead peer did not set loses no slab, even befor
   require_holds("a fresh chunk lost", fresh, {.crashes = 1});
 }
 
-TEST_CASE("chunks: who waits for a slab that another peer frees is woken, also by its death") {
+TEST_CASE(
+    "chunks: a thread that waits for a slab that another peer frees is woken, also by its death") {
   ComingHome scenario(Recovery::by_host);
   require_holds("slabs coming home", scenario, {});
   require_holds("slabs coming home", scenario, {.crashes = 1});

@@ -6,15 +6,15 @@
 
 namespace mews::model {
 
-/// Which words more than one thread uses and somebody writes, learnt from run to run.
+/// The words that more than one thread uses and at least one writes, learnt from run to run.
 ///
-/// A step on any other word commutes with all that other threads do: to preempt before it is to
-/// preempt before the next step that does not, so schedules that differ in this alone are run once.
-/// What was learnt holds for a run as a whole. When a run has taught something new, whatever was
-/// explored before has to be explored again.
+/// A step on any other word commutes with all steps of other threads: a preemption before it equals
+/// one before the next step that does not commute, so schedules that differ only in this run once.
+/// The knowledge holds for a run as a whole. When a run adds to it, all earlier schedules must be
+/// explored again.
 class Contention {
  public:
-  /// Notes a use of `word`; whether it was known to be such a word when the run began.
+  /// Notes a use of `word`. Returns whether it was known as such a word when the run began.
   [[nodiscard]] bool note(const volatile void* word, int thread, bool is_write) {
     auto& row = row_of(word);
     if (row.is_contended) return !row.is_new;
@@ -26,7 +26,7 @@ class Contention {
     return false;
   }
 
-  /// At the end of a run: whether it has taught something.
+  /// At the end of a run: returns whether it has added to the knowledge.
   [[nodiscard]] bool learn() {
     if (!has_learnt_) return false;
     for (auto& row : rows_)

@@ -47,14 +47,14 @@ struct Option {
 class Chooser {
  public:
   virtual std::size_t choose(std::span<const Option> options) = 0;
-  /// Whether it wants to be asked also where it makes no difference.
+  /// Returns whether it decides also where that makes no difference.
   [[nodiscard]] virtual bool takes_all_steps() const = 0;
 
  protected:
   ~Chooser() = default;
 };
 
-/// Runs a scenario under one schedule at a time. One at a time exists: the hooks are global.
+/// Runs a scenario under one schedule at a time. Only one object may exist: the hooks are global.
 class Execution final : private os::FutexModel, private sync::LockModel {
  public:
   Execution(Scenario& scenario, const Bounds& bounds);
@@ -62,8 +62,8 @@ class Execution final : private os::FutexModel, private sync::LockModel {
   Execution& operator=(const Execution&) = delete;
   ~Execution();
 
-  /// Runs it from a fresh state to its end. `trace`, where given, gets a line per step. True when
-  /// it was found out that runs before this one took too little into account.
+  /// Runs it from a fresh state to its end. `trace`, where given, gets a line per step. Returns
+  /// true when the run showed that earlier runs knew too few contended words.
   bool run(Chooser& chooser, int preemptions, std::string* trace);
 
   [[nodiscard]] const std::string& violation() const noexcept { return violation_; }

@@ -11,8 +11,8 @@
 
 namespace mews::model {
 
-/// A stack that can be entered and left at will, and dropped in the middle as a killed process is:
-/// nothing on it is unwound.
+/// A stack that can be entered and left at any time, and dropped in the middle like a killed
+/// process: nothing on it is unwound.
 class Fiber {
  public:
   Fiber() : stack_(std::make_unique<std::byte[]>(kStackBytes)) { forget(); }
@@ -21,7 +21,7 @@ class Fiber {
   // The storage is given up without its destructor, which would unwind an abandoned stack.
   ~Fiber() = default;
 
-  /// Prepares `body`; whatever ran here before is abandoned. `body` must outlive the run.
+  /// Prepares `body` and abandons an earlier one. `body` must outlive the run.
   void start(const std::function<void()>& body) {
     forget();
     namespace ctx = boost::context;

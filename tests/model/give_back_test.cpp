@@ -99,7 +99,7 @@ class InVain final : public Waiting {
 
 }  // namespace
 
-TEST_CASE("give back: who waits for slabs is not left asleep by one that took them in vain") {
+TEST_CASE("give back: a thread that waits is not left asleep by one that claimed in vain") {
   InVain told(Rung::by_pools);
   require_holds("a run in vain", told, {});
   InVain untold(Rung::by_releases);

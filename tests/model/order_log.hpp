@@ -14,9 +14,9 @@
 #include "mews/base/atomic.hpp"
 #include "support/catch.hpp"
 
-/// Which orders the library asks for, read off the announcements of its own operations. The checker
-/// runs the stronger orders of x86 only, and so does the machine: a release that is missing changes
-/// nothing there. Here it is seen.
+/// The orders that the library asks for, read off the announcements of its own operations. The
+/// checker runs only the stronger orders of x86, and so does the machine: a missing release changes
+/// nothing there. Here it shows.
 namespace mews::model {
 
 /// One operation on a word.
@@ -26,7 +26,7 @@ struct Announced {
   std::memory_order order;
 };
 
-/// Keeps what all threads announce while it lives. One at a time.
+/// Keeps the announcements of all threads while it lives. One at a time.
 class OrderLog {
  public:
   OrderLog() {
@@ -38,7 +38,7 @@ class OrderLog {
   OrderLog& operator=(const OrderLog&) = delete;
   ~OrderLog() { base::step_hook = nullptr; }
 
-  /// What was announced since the last call.
+  /// Returns the announcements since the last call.
   [[nodiscard]] std::vector<Announced> take() {
     const std::lock_guard lock(mutex_);
     return std::exchange(all_, {});
@@ -71,7 +71,7 @@ struct WordKind {
   }
 };
 
-/// What a row of an order table asks of the operations on words of its kind.
+/// A row's demand on the operations on words of its kind.
 enum class Which : std::uint8_t {
   every,
   one,  ///< or more
@@ -103,8 +103,8 @@ enum class Which : std::uint8_t {
   }
 }
 
-/// What is wrong with the orders of the operations `step` on words of `kind`; or nothing. None at
-/// all is wrong: then the row guards nothing.
+/// Returns the fault in the orders of the operations `step` on words of `kind`; or nothing. No
+/// operation at all is a fault: then the row guards nothing.
 [[nodiscard]] inline std::string complaint_of(const std::vector<Announced>& all, base::Step step,
                                               const WordKind& kind, Which which,
                                               std::memory_order least) {

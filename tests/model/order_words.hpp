@@ -10,10 +10,10 @@
 #include "model/order_log.hpp"
 #include "support/arena_mapping.hpp"
 
-/// The words of an arena that a session of this process has mapped, by their names.
+/// The named words of an arena that a session of this process has mapped.
 namespace mews::model {
 
-/// Where this process has the arena of that name mapped, and a second view of it.
+/// This process's mapping of the arena of that name, and a second view of it.
 class Mapped {
  public:
   explicit Mapped(const std::string& name)

@@ -17,14 +17,14 @@ inline constexpr std::size_t kMostInlineBytes = layout::kMaxInlineBytes;
 /// What a signal to the host's event loop does; null: nobody sleeps there.
 inline void (*wake_model)() = nullptr;
 
-/// A process with its end of a channel, as the library has them: its sending, receiving, waiting
-/// and taking back are what runs here. It never spins.
+/// A process with its end of a channel. The library's own sending, receiving, waiting and taking
+/// back run here. It never spins.
 class Process {
  public:
   /// `peer` is the process; `plugin` the plugin whose channel it is.
   Process(TinyArena& tiny, Words& words, int peer, int plugin);
 
-  /// A new session and channel. Whatever the old ones had is forgotten, not given back.
+  /// Makes a new session and channel. The slabs of the old ones are forgotten, not given back.
   void reset();
 
   [[nodiscard]] detail::PeerContext& session() noexcept { return *session_; }
@@ -36,12 +36,12 @@ class Process {
   /// A message that says `correlation` in its first and last word. Blocks; false where the other
   /// end has died, or the channel is closed.
   bool send(std::uint64_t correlation, std::size_t bytes);
-  /// The next message, or why there is none. Blocks. The message is checked.
+  /// Returns the next message, checked, or the reason why there is none. Blocks.
   [[nodiscard]] Result<Message> receive();
-  /// Again, for a message that was kept meanwhile: it is still what it was, and this peer's.
+  /// Checks a kept message again: its bytes are unchanged, and its slab is still this peer's.
   void expect_intact(const Message& message);
 
-  /// What the watcher of this process does once the kernel says that the other end is gone.
+  /// Does the work of this process's watcher once the kernel says that the other end is gone.
   void on_death();
 
   /// For `verify`: nothing is left to be received.
@@ -55,10 +55,10 @@ class Process {
   std::optional<detail::ChannelCore> channel_;
 };
 
-/// A message that says `correlation`, written where its first and last word go.
+/// Writes `correlation` to the first and the last word of a message.
 void write_payload(Loan& loan, std::uint64_t correlation);
 
-/// How a process ends that is expected to: the codes that `receive` and `send` may end with.
+/// The codes with which `receive` and `send` may end when a process ends as expected.
 [[nodiscard]] bool is_end(ErrorCode code);
 
 }  // namespace mews::model

@@ -9,10 +9,10 @@
 
 namespace mews::model {
 
-/// Per thread, the stores that it has made and others do not see yet, oldest first (x86-TSO).
+/// For each thread, its stores that others do not see yet, oldest first (x86-TSO).
 ///
 /// The code under test stores to memory itself. So before a store the old value is noted, and as
-/// soon as the thread comes back it is put in place again and the new one kept here; a load of a
+/// soon as the thread comes back the old value is restored and the new one kept here; a load of a
 /// buffered word sees the thread's own value in the same way.
 class StoreBuffers {
  public:
@@ -39,7 +39,7 @@ class StoreBuffers {
     }
   }
 
-  /// The running thread has done so: puts back what the others are to see.
+  /// The running thread has done so: restores the value for the others.
   void settle() {
     if (pending_.word == nullptr) return;
     const auto now = peek(pending_.word, pending_.bytes);

@@ -9,7 +9,7 @@
 
 namespace mews::model {
 
-/// The bounds of the long run where it is asked for (MEWS_LONG=1): one preemption more.
+/// Returns the bounds; of the long run (MEWS_LONG=1) one preemption more.
 [[nodiscard]] inline Bounds within(Bounds bounds) {
   const char* is_long = std::getenv("MEWS_LONG");
   if (is_long != nullptr && *is_long != 0 && bounds.preemptions < bounds.most_preemptions) {
@@ -18,7 +18,7 @@ namespace mews::model {
   return bounds;
 }
 
-/// Prints what was covered.
+/// Prints the coverage.
 inline Report explored(const char* name, Scenario& scenario, const Bounds& bounds) {
   auto report = explore(scenario, bounds);
   std::cout << "model: " << name << ", " << bounds.crashes << " crashes: " << report.summary()
@@ -32,7 +32,7 @@ inline void require_holds(const char* name, Scenario& scenario, const Bounds& bo
   REQUIRE(report.is_ok);
 }
 
-/// The checker must find just this, and find it again in the schedule that it prints.
+/// The checker must find exactly this fault, and find it again in the schedule that it prints.
 inline void require_found(const char* name, Scenario& scenario, const Bounds& bounds,
                           const char* violation) {
   const auto report = explored(name, scenario, bounds);

@@ -34,15 +34,15 @@ struct TinyPlan {
   std::uint32_t chunk_slabs;
 };
 
-/// A real arena of one class with very few slabs, made new in a microsecond; and a ledger of who
-/// knows that he holds which slab, against which the truth words are checked.
+/// A real arena of one class with very few slabs, made new in a microsecond; and a ledger of the
+/// slabs that each peer knows it holds, against which the truth words are checked.
 ///
 /// A peer is a process of the scenario; processes and peers are counted alike. A pool per peer.
 class TinyArena {
  public:
   TinyArena(const TinyPlan& plan, Words& words);
 
-  /// All slabs free, nobody at home anywhere, lanes empty, all peers attached, new pools.
+  /// All slabs free, no chunk owned, lanes empty, all peers attached, new pools.
   void reset();
 
   [[nodiscard]] const mem::Arena& arena() const noexcept { return arena_; }
@@ -56,15 +56,15 @@ class TinyArena {
   [[nodiscard]] bool send(int peer, mem::Slab& slab, LaneId lane);
   [[nodiscard]] std::optional<mem::Slab> take(int peer, const mem::SlabHandle& claim, LaneId lane,
                                               int sender);
-  /// Enters into the ledger that `peer` now knows it holds `slab`: nobody alive may hold it too.
+  /// Enters into the ledger that `peer` now knows it holds `slab`: no other live peer may hold it.
   void knows(int peer, const mem::Slab& slab);
   void forgets(int peer, const mem::Slab& slab);
 
-  /// What must be true once all is quiet: each slab is free, or held by a live peer who knows it,
-  /// or was left behind by a dead one that nobody was to recover (`left_by`).
+  /// Expects, once all is quiet: each slab is free, or held by a live peer that knows it, or was
+  /// left behind by a dead one without recovery (`left_by`).
   void expect_sound(int left_by = -1);
-  /// The pool of `peer` can claim every free slab: no hint that was lost has lost one. At least
-  /// `at_least` are free.
+  /// Expects that the pool of `peer` can claim every free slab: a lost hint has lost no slab. At
+  /// least `at_least` are free.
   void expect_whole(int peer, std::uint32_t at_least = 0);
 
  private:

@@ -5,7 +5,7 @@
 
 #include "model/process.hpp"
 
-/// Scenarios of one channel, out of the library's own cores.
+/// Scenarios of one channel, made of the library's own cores.
 namespace mews::model {
 
 struct TrafficPlan {
@@ -28,7 +28,7 @@ class Traffic : public Scenario {
   void add(int peer, std::function<void()> body);
   [[nodiscard]] Process& process(int peer) { return peer == kHost ? host_ : plugin_; }
 
-  /// `sender` sends what is planned, as long as that succeeds.
+  /// `sender` sends the planned messages, as long as that succeeds.
   void send_all(Process& sender);
   /// `receiver` receives to the end, and keeps each message until the next has come.
   void receive_all(Process& receiver);

@@ -20,7 +20,7 @@ class Words {
     rows_.push_back(
         {std::move(name), reinterpret_cast<std::uintptr_t>(first), count, stride_bytes, false});
   }
-  /// All that lies within an object: one name for all of it.
+  /// All words within an object: one name for all of them.
   template <class T>
   void add_object(std::string name, const T& object) {
     rows_.push_back(

@@ -17,7 +17,7 @@
 #include "mews/os/unique_fd.hpp"
 #include "support/slabs.hpp"
 
-/// Small arenas for tests of what lies in one.
+/// Small arenas for tests of their contents.
 namespace mews_test {
 
 /// Four kinds of class: chunks of 512 and of 64 slabs, both with a short last chunk; one chunk that
@@ -61,21 +61,21 @@ T value_or_throw(mews::Result<T> result) {
   return arena;
 }
 
-/// The same arena mapped once more, as another process would have it.
+/// The same arena mapped once more, as in another process.
 [[nodiscard]] inline mews::Result<mews::mem::Arena> attach_to(
     const mews::os::MemoryFile& file, mews::Deadline deadline = std::chrono::seconds(10)) {
   mews::os::UniqueFd fd(::fcntl(file.fd(), F_DUPFD_CLOEXEC, 0));
   return mews::mem::Arena::attach(mews::os::MemoryFile::adopt(std::move(fd)), deadline);
 }
 
-/// The truth word of a slab, unpacked.
+/// Returns the truth word of a slab, unpacked.
 [[nodiscard]] inline mews::layout::TruthWord truth(const mews::mem::Arena& arena, mews::ClassId id,
                                                    std::uint32_t index) {
   return mews::layout::TruthWord::unpack(
       arena.view(id).words[index].load(std::memory_order_acquire));
 }
 
-/// Whether `peer` holds any slab, by the truth words.
+/// Returns whether `peer` holds any slab, by the truth words.
 [[nodiscard]] inline bool holds_any(const mews::mem::Arena& arena, mews::PeerId peer) {
   for (const auto& holding : mews::mem::audit(arena).peers) {
     if (holding.peer == peer && holding.held > 0) return true;

@@ -16,8 +16,8 @@
 
 #include "mews/mem/arena.hpp"
 
-/// Where an arena is mapped, and another view of it, found as a stranger would: by what the kernel
-/// says of this process.
+/// The address of a mapped arena, and another view of it, found without the library: by the
+/// kernel's files on this process.
 namespace mews_test {
 
 /// Each open descriptor of this process: its number and the kernel's name for it.
@@ -71,7 +71,7 @@ struct MappedPart {
   return all;
 }
 
-/// Where the mapping begins that `inside` lies in, however many parts it has by now. Throws.
+/// Returns the start of the mapping around `inside`, however many parts it has by now. Throws.
 [[nodiscard]] inline std::uintptr_t mapping_of(const void* inside) {
   const auto at = reinterpret_cast<std::uintptr_t>(inside);
   for (const auto& part : mapped_parts()) {
@@ -80,7 +80,7 @@ struct MappedPart {
   throw std::runtime_error("not mapped");
 }
 
-/// Where the anonymous arena of that name is mapped, of several mappings the lowest. Throws.
+/// Returns the address of the anonymous arena of that name, of several mappings the lowest. Throws.
 [[nodiscard]] inline std::uintptr_t mapping_of_arena(const std::string& name) {
   for (const auto& part : mapped_parts()) {
     if (part.file.starts_with("/memfd:mews-" + name + " ")) return part.begin - part.offset;

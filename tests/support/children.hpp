@@ -7,7 +7,7 @@
 
 namespace mews_test {
 
-/// Whether this process has no child, running or dead. Takes no status.
+/// Returns whether this process has no child, running or dead. Reaps none.
 [[nodiscard]] inline bool has_no_child() {
   siginfo_t info{};
   return ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 && errno == ECHILD;

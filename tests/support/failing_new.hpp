@@ -17,10 +17,10 @@
 #endif
 
 /// Memory that runs out at a chosen moment. `failing_new.cpp` replaces the global `operator new`
-/// of each test program; without a `FailingNew` it allocates as ever.
+/// of each test program; without a `FailingNew` it allocates as usual.
 namespace mews_test {
 
-/// Whether a `FailingNew` has an effect; a test skips itself where it has none.
+/// Says whether a `FailingNew` has an effect; a test skips itself where it has none.
 inline constexpr bool kHasFailingNew = MEWS_TEST_FAILING_NEW != 0;
 
 /// While it lives, one allocation of this thread fails, or several in a row: the `number`-th from
@@ -32,13 +32,13 @@ class FailingNew {
   FailingNew(const FailingNew&) = delete;
   FailingNew& operator=(const FailingNew&) = delete;
   ~FailingNew();
-  /// Whether that allocation has been asked for, and failed.
+  /// Returns whether that allocation was requested, and failed.
   [[nodiscard]] bool has_failed() const noexcept;
 };
 
 /// Calls `call()` with its first allocation failing, then its second, and so on, and hands each
 /// result to `check`; ends with the call that needs no more allocations than were granted, and
-/// returns its result, unchecked. What `call` throws comes out.
+/// returns its result, unchecked. Exceptions of `call` come out.
 template <class Call, class Check>
 auto with_each_allocation_failing(Call&& call, Check&& check) {
   for (std::uint64_t number = 1;; ++number) {

@@ -41,7 +41,7 @@ struct Lane {
   return result;
 }
 
-/// Where in a payload the first word of the record's cell `i` (1..7) lies.
+/// Returns the offset in a payload of the first word of the record's cell `i` (1..7).
 [[nodiscard]] constexpr std::size_t first_word_of_cell(std::size_t i) {
   return sizeof(mews::layout::Cell::payload) + (i - 1) * mews::layout::kCellBytes;
 }

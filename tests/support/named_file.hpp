@@ -13,7 +13,7 @@
 
 namespace mews_test {
 
-/// Shared memory under a name that nobody owns, as a dead host leaves it.
+/// Shared memory under a name without an owner, as a dead host leaves it.
 [[nodiscard]] inline mews::os::MemoryFile leave_named(const std::string& name,
                                                       std::uint64_t bytes) {
   mews::os::UniqueFd fd(::shm_open(("/" + name).c_str(), O_CREAT | O_EXCL | O_RDWR, 0600));

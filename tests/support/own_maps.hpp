@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-/// What /proc says of how this process has mapped an arena.
+/// This process's mappings of an arena, by /proc.
 namespace mews_test {
 
 struct MappedPart {

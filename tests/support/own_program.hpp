@@ -18,13 +18,12 @@
 #include "mews/os/spawn.hpp"
 #include "support/shared_page.hpp"
 
-/// A test that needs a process which has done nothing yet: a hidden test of the same program, which
-/// another one runs.
+/// A test that needs a fresh process is a hidden test of the same program; another test runs it.
 namespace mews_test {
 
 inline constexpr const char* kOwnProgram = "MEWS_TEST_OWN_PROGRAM";
 
-/// What the hidden test says of itself.
+/// The hidden test's report.
 struct OwnProgramPage {
   std::atomic<std::uint32_t> finished{0};
   std::array<char, 200> skipped{};
@@ -41,7 +40,7 @@ class InOwnProgram {
 
   /// The last line of a hidden test.
   void finish() { ++page_->finished; }
-  /// Instead: what is missing here.
+  /// Instead of the last line: names a missing thing.
   void skip(const std::string& reason) {
     std::copy_n(reason.begin(), std::min(reason.size(), page_->skipped.size() - 1),
                 page_->skipped.begin());

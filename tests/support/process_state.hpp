@@ -15,7 +15,7 @@
 
 #include "mews/deadline.hpp"
 
-/// What the kernel says of processes and threads.
+/// States of processes and threads, by the kernel.
 namespace mews_test {
 
 /// The state letter of a process or thread: 'S' asleep, 'T' stopped, 'Z' a zombie; '?' for none.
@@ -36,7 +36,7 @@ namespace mews_test {
   return threads;
 }
 
-/// Waits until a thread of this process, which has said its number, sleeps; false if it never does.
+/// Waits until the thread of this process with that number sleeps; returns false if it never does.
 [[nodiscard]] inline bool is_seen_asleep(const std::atomic<pid_t>& thread) {
   const mews::Deadline deadline(std::chrono::seconds(60));
   while (!deadline.has_passed()) {
@@ -46,7 +46,7 @@ namespace mews_test {
   return false;
 }
 
-/// The address space that this process has mapped.
+/// Returns the size of this process's mapped address space.
 [[nodiscard]] inline std::uint64_t address_space_kib() {
   std::ifstream file("/proc/self/status");
   for (std::string word; file >> word;) {
@@ -56,7 +56,7 @@ namespace mews_test {
   return 0;
 }
 
-/// The descriptors that this process has open.
+/// Returns the number of this process's open descriptors.
 [[nodiscard]] inline std::ptrdiff_t descriptors_of_this_process() {
   return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
 }

@@ -8,13 +8,13 @@
 
 #include "mews/base/atomic.hpp"
 
-/// Random numbers that can be had again, and how much of them a test is to use.
+/// Reproducible random numbers, and the number of operations of a random test.
 namespace mews_test {
 
 using Random = std::mt19937_64;
 
-/// The seed of a test: of the environment's MEWS_TEST_SEED if it is set, else a new one. Printed at
-/// once, so that it is known even of a test that hangs or dies.
+/// Returns the seed of a test: the environment's MEWS_TEST_SEED if it is set, else a new one.
+/// Printed at once, so that it is known even when the test hangs or dies.
 [[nodiscard]] inline std::uint64_t make_seed(const char* test) {
   const char* given = std::getenv("MEWS_TEST_SEED");
   const auto seed = given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device{}();

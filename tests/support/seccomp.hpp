@@ -10,8 +10,8 @@
 
 namespace mews_test {
 
-/// From now on this thread's system calls, and those of threads and processes that it starts, pass
-/// through the filter. False where none may be set.
+/// From now on the system calls of this thread, and of threads and processes that it starts, pass
+/// through the filter. Returns false where no filter may be set.
 [[nodiscard]] inline bool set_filter(std::span<sock_filter> program) {
   const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
   return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&

@@ -15,7 +15,7 @@
 /// Memory that a test shares with others behind the library's back.
 namespace mews_test {
 
-/// The `T` that a file begins with, as long as this lives.
+/// The `T` at a file's start, as long as this object lives.
 template <class T>
 class Mapped {
  public:
@@ -41,16 +41,16 @@ template <class T>
 class SharedPage {
  public:
   SharedPage() : SharedPage(::memfd_create("mews-test-page", MFD_CLOEXEC)) {}
-  /// The same memory in another process, by `path()` of the first one's.
+  /// The same memory in another process, by the first one's `path()`.
   explicit SharedPage(const char* path) : SharedPage(::open(path, O_RDWR | O_CLOEXEC)) {}
 
-  /// Where another process opens it, as long as this object lives.
+  /// Returns the path by which another process opens it, as long as this object lives.
   [[nodiscard]] std::string path() const {
     return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd_.get());
   }
   [[nodiscard]] T& operator*() const noexcept { return *mapped_; }
   [[nodiscard]] T* operator->() const noexcept { return &*mapped_; }
-  /// As it was at first: before the next child.
+  /// Resets it to its first state: before the next child.
   void reset() noexcept { std::construct_at(&*mapped_); }
 
  private:

@@ -14,14 +14,13 @@ namespace mews_test {
 
 inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
-/// Counts what a pool tells, by class.
+/// Counts a pool's calls of its listener, by class.
 struct Told final : mews::mem::FreedListener {
   std::array<int, 4> times{};
   void on_freed(mews::ClassId id) noexcept override { ++times[id.value()]; }
 };
 
-/// An arena with the pools of its host and of two plugins, and its truth words to be looked at and
-/// written over.
+/// An arena with the pools of its host and of two plugins, and access to its truth words.
 struct SlabScene {
   using Pool = mews::mem::SlabPool;
   using Slab = mews::mem::Slab;
@@ -43,7 +42,7 @@ struct SlabScene {
   }
 };
 
-/// Slabs for `bytes`, on their way.
+/// Claims slabs for `bytes` and marks them in flight.
 [[nodiscard]] inline mews::mem::Slab sent(mews::mem::SlabPool& pool, std::uint64_t bytes,
                                           mews::LaneId lane) {
   auto slab = value_or_throw(try_claim(pool, bytes));
@@ -52,7 +51,7 @@ struct SlabScene {
   return slab;
 }
 
-/// What a record of `slab` says, with `bytes` of payload.
+/// Returns the handle in a record of `slab` with `bytes` of payload.
 [[nodiscard]] inline mews::mem::SlabHandle claim_of(const mews::mem::Slab& slab,
                                                     std::uint64_t bytes) {
   return {.size_class = slab.size_class.value(),

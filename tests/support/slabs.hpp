@@ -7,7 +7,7 @@
 
 #include "mews/mem/slab_pool.hpp"
 
-/// Slabs by value, which the library describes in place.
+/// Functions that return slabs by value; the library's fill them in place.
 namespace mews_test {
 
 [[nodiscard]] inline mews::Result<mews::mem::Slab> try_claim(mews::mem::SlabPool& pool,
@@ -19,7 +19,7 @@ namespace mews_test {
   return slab;
 }
 
-/// One slab of this class; the arena must not fall back on larger ones.
+/// Claims one slab of this class; the arena must not fall back on larger ones.
 [[nodiscard]] inline std::optional<mews::mem::Slab> claim_one(mews::mem::SlabPool& pool,
                                                               mews::ClassId id) {
   const auto slab = try_claim(pool, pool.arena().view(id).geometry.slab_bytes);

@@ -26,7 +26,7 @@ std::vector<Slab> claim(SlabPool& pool, std::uint64_t bytes, int count) {
 
 }  // namespace
 
-TEST_CASE("census: it names who has how many slabs of a class, most first") {
+TEST_CASE("census: it names the holders of a class and their numbers of slabs, most first") {
   const auto arena = make_arena();
   SlabPool one(arena, PeerId{1});
   SlabPool two(arena, PeerId{2});

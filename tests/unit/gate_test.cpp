@@ -37,7 +37,7 @@ class Tokens {
 
 }  // namespace
 
-TEST_CASE("gate: who finds at once what it waits for does not sleep") {
+TEST_CASE("gate: a thread that finds a result at once does not sleep") {
   Gate gate;
   bool has_slept = false;
   const auto result = gate.wait(
@@ -175,7 +175,7 @@ TEST_CASE("gate: a waiter whose deadline passes leaves, and the lead stays") {
   lead.join();
 }
 
-TEST_CASE("gate: who leaves by an exception is neither a waiter nor the lead any more") {
+TEST_CASE("gate: a thread that leaves by an exception is neither a waiter nor the lead any more") {
   Gate gate;
   struct Failure {};
   const auto nothing = [] { return std::optional<int>(); };
@@ -190,7 +190,7 @@ TEST_CASE("gate: who leaves by an exception is neither a waiter nor the lead any
   CHECK(result == 1);
 }
 
-TEST_CASE("gate: a wake-up that was given to one who leaves by an exception serves another") {
+TEST_CASE("gate: a wake-up of a thread that leaves by an exception serves another thread") {
   Gate gate;
   struct Failure {};
   std::atomic<bool> has_failed{false};

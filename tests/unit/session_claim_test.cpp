@@ -94,7 +94,8 @@ TEST_CASE("session claim: a ringer that is stopped before it wakes keeps nobody 
   CHECK(waiter.slab().first == scene.held[5].first);
 }
 
-TEST_CASE("session claim: what any call of the session's pool frees wakes who waits for it") {
+TEST_CASE(
+    "session claim: each slab that a call of the session's pool frees wakes a waiter for it") {
   Scene scene;
   // A run of the session's own, of which a shorter payload needs less.
   for (const std::size_t i : {2U, 3U, 4U})

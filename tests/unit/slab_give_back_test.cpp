@@ -73,7 +73,8 @@ TEST_CASE("slab give back: a run of which the host freed any slab first is all f
   }
 }
 
-TEST_CASE("slab give back: what the host freed of a run and somebody claimed since stays his") {
+TEST_CASE(
+    "slab give back: a slab that the host freed and another peer claimed since stays that peer's") {
   for (std::uint32_t freed = 0; freed < 3; ++freed) {
     INFO("slab " << freed);
     Scene scene;

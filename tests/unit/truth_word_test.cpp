@@ -56,7 +56,7 @@ TEST_CASE("truth word: the generation wraps without touching other fields") {
   CHECK(free.held_by(4095) == TruthWord{Phase::held, 4095, 0, 8, 0});
 }
 
-TEST_CASE("truth word: what backs a slab changes alone") {
+TEST_CASE("truth word: the backed eighths of a slab change alone") {
   CHECK(kLargest.backed_by(5) ==
         TruthWord{kLargest.phase, kLargest.holder, kLargest.lane, 5, kLargest.generation});
 }

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-/// Checks what only a bug of the calling program can break; prints and aborts.
+/// Checks a condition that only a bug of the calling program can break; prints and aborts.
 ///
 /// Never used on anything that another process wrote: a peer's nonsense is an `Error`.
 /// Active in every build; each use costs one predictable branch.

@@ -7,18 +7,18 @@
 
 #include "mews/base/sanitizer.hpp"
 
-/// The aliases through which words are read and written that processes share (`Atomic`), or the
-/// threads of one process (`LocalAtomic`).
+/// Aliases for the words that processes share (`Atomic`), and for those that only the threads of
+/// one process share (`LocalAtomic`).
 ///
 /// In an ordinary build both *are* `std::atomic`. A build with MEWS_STEPPED defined announces every
 /// operation to a hook before it happens: the crash tests kill the process there, the model checker
 /// switches threads there, and a test reads the orders there. Such a build is for tests only.
 ///
-/// What is left as `std::atomic` by name is for nobody else to see in time: counters and figures.
+/// Counters and figures stay plain `std::atomic`: no other thread depends on when it sees them.
 namespace mews::base {
 
-/// What is about to happen to a word (stepped builds). A change of a local word is no change that
-/// another process could see.
+/// The operation that is about to happen to a word (stepped builds). No other process can see the
+/// change of a local word.
 enum class Step : std::uint8_t {
   load,
   store,
@@ -31,8 +31,8 @@ enum class Step : std::uint8_t {
 
 #if defined(MEWS_STEPPED)
 
-/// Called before each operation, with the word's size and the order that is asked for (of a
-/// compare-exchange: if it succeeds); null means: go on.
+/// Called before each operation, with the word's size and the requested order (of a
+/// compare-exchange: the order on success). Null: no hook.
 using StepHook = void (*)(Step step, const volatile void* word, std::size_t bytes,
                           std::memory_order order);
 inline StepHook step_hook = nullptr;
@@ -107,11 +107,12 @@ using LocalAtomic = std::atomic<T>;
 
 #endif
 
-/// Orders every earlier access of this thread before every later one (StoreLoad included).
+/// Orders every earlier access of this thread before every later one (StoreLoad included). Each
+/// caller names the partner.
 inline void full_fence() {
   announce(Step::fence, nullptr, 0);
   if constexpr (kIsThreadSanitized) {
-    // ThreadSanitizer does not model fences; a locked operation on a private word is one too.
+    // ThreadSanitizer does not model fences; a locked operation on a private word is a fence too.
     static thread_local std::atomic<std::uint32_t> word{0};
     word.fetch_add(1, std::memory_order_seq_cst);
   } else {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-/// Arithmetic on numbers that another process may have made up: says no instead of wrapping.
+/// Arithmetic on numbers that another process may have forged: returns nothing instead of wrapping.
 namespace mews::base {
 
 [[nodiscard]] constexpr std::optional<std::uint64_t> checked_add(std::uint64_t a,

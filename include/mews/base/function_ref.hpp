@@ -7,9 +7,9 @@
 
 namespace mews::base {
 
-/// A callable of somebody else's, for the time of one call: two words, nothing is allocated. Made
-/// of anything that can be called so, also by reference, mutable or move-only. A parameter type: it
-/// must not outlive what it was made of.
+/// A reference to a callable, for the time of one call: two words, no allocation. Binds to anything
+/// callable with this signature, also to a reference, mutable or move-only. A parameter type: it
+/// must not outlive its callable.
 template <class Signature>
 class FunctionRef;
 

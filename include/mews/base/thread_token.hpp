@@ -6,12 +6,13 @@
 namespace mews::base {
 
 #if defined(MEWS_STEPPED)
-/// Tells the threads of the model checker apart; null means: those of the system.
+/// Returns the token of a thread of the model checker; null: the threads are the system's.
 inline const void* (*thread_token_model)() = nullptr;
 #endif
 
-/// The calling thread's own: no other thread that lives has the same, and the thread has it in a
-/// program and in a shared library alike. (The address of a variable that each thread has anyway.)
+/// Returns the calling thread's token. No other living thread has the same one, and it is the same
+/// in a program and in a shared library. (It is the address of a variable that each thread has
+/// anyway.)
 [[nodiscard]] inline const void* thread_token() noexcept {
 #if defined(MEWS_STEPPED)
   if (thread_token_model != nullptr) return thread_token_model();

@@ -44,7 +44,7 @@
 /// 112    768  classes[16]       ClassEntry; rows past class_count are zero
 /// 880    8    checksum          of bytes 0..879
 /// 888    4    ready             kReady once all above is written; written last, and only by
-///                               the creator, who writes nothing here after it
+///                               the creator, which writes nothing here after it
 /// 892    4    -                 zero
 ///
 /// The header is mapped read-only in every process, its creator included.

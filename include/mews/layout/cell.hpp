@@ -7,7 +7,7 @@
 #include "mews/base/atomic.hpp"
 #include "mews/layout/limits.hpp"
 
-/// What travels in a lane. A record is 1 to 8 consecutive cells and never wraps:
+/// The format of a lane's records. A record is 1 to 8 consecutive cells and never wraps:
 ///
 ///  0        8        16       24       32                       64 ...          cells * 64
 ///  +--------+--------+--------+--------+-------------------------+---------------+
@@ -35,14 +35,14 @@
 /// 154 ns against 208 ns with a tail word, one way 20 against 28 ns.)
 ///
 /// A later cell of a record starts with payload, which might look like the mark of the next lap.
-/// The producer sees to it that it never does: see `LaneProducer`. Zero is an unwritten cell.
+/// The producer prevents that: see `LaneProducer`. Zero is an unwritten cell.
 ///
 /// Written by the lane's producer, read by its consumer once published.
 namespace mews::layout {
 
 enum class RecordKind : std::uint8_t {
   message = 1,  ///< carries the user's payload
-  filler = 2,   ///< one cell; skips as many as its extent has bytes, itself included
+  filler = 2,   ///< one cell; skips so many cells as its extent says, itself included
   close = 3,    ///< the producer's side has closed the channel in good order
 };
 
@@ -89,7 +89,7 @@ struct alignas(kLineBytes) Cell {
   return bytes | std::uint64_t{slab_index} << 40;
 }
 
-/// Cells that a record with `inline_bytes` of payload in it takes.
+/// Returns the number of cells of a record with `inline_bytes` of payload.
 [[nodiscard]] constexpr std::uint32_t record_cells(std::size_t inline_bytes) noexcept {
   return static_cast<std::uint32_t>((kDescriptorBytes + inline_bytes + kCellBytes - 1) /
                                     kCellBytes);

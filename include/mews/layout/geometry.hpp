@@ -12,7 +12,7 @@
 #include "mews/layout/cell.hpp"
 #include "mews/layout/limits.hpp"
 
-/// Where everything lies in an arena, in private memory: read from the header once, checked as a
+/// All offsets and sizes of an arena, in private memory: read from the header once, checked as a
 /// whole, and from then on the only source of offsets. Nothing reads geometry from shared memory
 /// a second time.
 namespace mews::layout {
@@ -46,8 +46,8 @@ struct Geometry {
   std::array<ClassGeometry, kMaxClasses> classes{};
 
   [[nodiscard]] std::uint32_t lane_count() const noexcept { return 2 * (peer_capacity - 1); }
-  /// From the cells of one lane to those of the next: whole pages, so that each lane's can be
-  /// protected by themselves.
+  /// Bytes from the cells of one lane to those of the next: whole pages, so that each lane can be
+  /// protected separately.
   [[nodiscard]] std::uint64_t lane_cells_bytes() const noexcept {
     const auto bytes = std::uint64_t{ring_cells} * sizeof(Cell);
     return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
@@ -57,7 +57,7 @@ struct Geometry {
     const auto& largest = classes[class_count - 1];
     return std::min(largest.slab_bytes * largest.slab_count, kMaxPayloadBytes);
   }
-  /// The smallest class whose slab holds `bytes`; nothing above the largest class.
+  /// Returns the smallest class whose slab holds `bytes`; nothing above the largest class.
   [[nodiscard]] std::optional<std::uint32_t> class_for(std::uint64_t bytes) const noexcept {
     for (std::uint32_t i = 0; i < class_count; ++i) {
       if (bytes <= classes[i].slab_bytes) return i;
@@ -94,8 +94,8 @@ struct GeometryCheck {
   std::optional<GeometryFault> fault;
 };
 
-/// Lays an arena out. A plan that cannot be (a zero or non-power-of-two ring, classes out of
-/// order, too many of anything, more than 64 TiB) is a fault that names the field.
+/// Lays an arena out. An impossible plan (a zero or non-power-of-two ring, classes out of order,
+/// too many of anything, more than 64 TiB) is a fault that names the field.
 [[nodiscard]] GeometryCheck plan_geometry(const ArenaPlan& plan);
 
 /// Writes the fields that describe `geometry` into zeroed memory.

@@ -7,8 +7,8 @@
 #include "mews/base/atomic.hpp"
 #include "mews/layout/limits.hpp"
 
-/// The shared words of one lane; each on lines of its own, by who writes it. There is no tail
-/// word: the mark in each record says that it is there (cell.hpp).
+/// The shared words of one lane, on separate lines by their writers. There is no tail word: the
+/// mark in each record says that the record is there (cell.hpp).
 ///
 /// offset size field          writer                     meaning
 /// 0      8    head           consumer                   next cell to read (monotonic), published

@@ -11,7 +11,7 @@
 ///
 /// offset size field       writer               meaning
 /// 0      8    seat        host, peer           a SeatWord
-/// 8      4    pid         host, peer           process id; a spawned one sits only at its own
+/// 8      4    pid         host, peer           process id; a spawned one attaches only to its own
 /// 12     4    fences      host, peer           1: registered for the asymmetric fence
 /// 16     8    start_time  host, peer           /proc/pid/stat field 22, for diagnosis only
 /// 24     40   name        host                 zero-terminated
@@ -24,19 +24,19 @@ enum class PeerState : std::uint32_t {
   vacant = 0,    ///< may be given out
   invited = 1,   ///< given out, the process has not attached yet
   attached = 2,  ///< in use
-  left = 3,      ///< closed in good order; its memory is still to be taken back
-  dead = 4,      ///< known dead; its memory is being taken back
+  left = 3,      ///< closed in good order; its memory must still be reclaimed
+  dead = 4,      ///< known dead; its memory is being reclaimed
 };
 
-/// Who may sit here, and whether he does: one word, so that an invitation that is out of date
-/// cannot take the seat that somebody else has been given since.
+/// State and epoch of this entry in one word, so that an outdated invitation cannot take a seat
+/// that was given to another process since.
 ///
 /// field  bits    meaning
 /// state  0..31   a PeerState
 /// epoch  32..63  +1 each time the seat is given out
 ///
 /// transition           by                                                 how
-/// any -> invited       the host, while nobody sits there, epoch + 1       store
+/// any -> invited       the host, while no process has it, epoch + 1       store
 /// invited -> attached  the invited process                                CAS
 /// invited -> vacant    the host, when its offer was not taken up in time  CAS
 /// invited -> vacant    the host, when no process could be started         store

@@ -10,8 +10,8 @@
 /// The shared words of the slab pool that belong to no single slab; entry i serves size class i.
 ///
 /// offset size field       writer                        meaning
-/// 0      64   fresh       any peer                      chunks that have ever been given out; of
-///                                                       classes whose chunks are single slabs zero
+/// 0      64   fresh       any peer                      number of chunks ever given out; zero for
+///                                                       classes whose chunks are single slabs
 /// 128    64   freed_bell  waiter arms, freeing peer     "a slab of the class has become free"
 ///
 /// A chunk is a row of neighbouring slabs of one class. Per chunk there are two more hints, in

@@ -7,8 +7,8 @@
 #include "mews/layout/limits.hpp"
 #include "mews/layout/peer_entry.hpp"
 
-/// What the arena has of one peer, on a page of its own: another plugin maps it read-only, so that
-/// a stray write kills the process that makes it.
+/// The arena's words of one peer, on a page of their own. Other plugins map it read-only, so that a
+/// stray write kills the process that makes it.
 ///
 ///  +--------------+ 0
 ///  | PeerEntry    |
@@ -24,7 +24,7 @@
 /// 0      128  entry     see peer_entry.hpp
 /// 128    768  lanes[2]  host, this peer; see lane_state.hpp; of the host's own page zero
 ///
-/// Channel c is that of peer c + 1, and has lanes 2c and 2c + 1.
+/// Channel c belongs to peer c + 1 and has lanes 2c and 2c + 1.
 namespace mews::layout {
 
 struct alignas(kPageBytes) SeatPage {

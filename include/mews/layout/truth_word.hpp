@@ -6,7 +6,7 @@
 #include "mews/base/atomic.hpp"
 #include "mews/layout/limits.hpp"
 
-/// The truth word: one 64-bit word per slab says all that is true about the slab.
+/// The truth word: one 64-bit word per slab is the slab's whole state.
 ///
 ///   63            32 31   28 27        15 14         3 2     0
 ///  +----------------+-------+------------+------------+-------+
@@ -22,9 +22,9 @@
 ///
 /// transition                   by                                     how
 /// free -> held                 the allocating peer                    CAS, generation + 1
-/// held -> in_flight            the sender, before the record is out   CAS
+/// held -> in_flight            the sender, before it publishes        CAS
 /// in_flight -> held            the receiver, before the head moves    CAS; failure = bad record
-/// in_flight -> held            the sender, of a record never out      CAS
+/// in_flight -> held            the sender, if it cannot publish       CAS
 /// in_flight -> free            the sender, of a run freed in part     CAS
 /// held -> free                 the holder                             CAS, then wake waiters
 /// held -> held, more backed    the holder                             CAS

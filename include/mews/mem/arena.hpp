@@ -21,17 +21,18 @@
 
 namespace mews::mem {
 
-/// What this process itself knows of the memory behind a slab, in private memory, so that no peer
-/// can change it: 0 = the slab is not accessible yet; 1 + n = it is, and n eighths of it have
-/// memory. That never stops being true: pages are given back only by a claim that found none.
+/// This process's own knowledge of the memory behind a slab, in private memory, so that no peer can
+/// change it: 0 = the slab is not accessible yet; 1 + n = it is, and n eighths of it have memory.
+/// That never stops being true: pages are given back only by a claim that found none.
 ///
-/// Relaxed wherever it is used: who reads a value has no need of what its writer did besides. A
-/// plain `std::atomic`: no other process can see it.
+/// Relaxed in every use: a reader of a value needs nothing else from its writer, as the kernel has
+/// changed the mapping for all threads before the value says so. ABA: values only grow. A plain
+/// `std::atomic`: no other process can see it.
 using Backing = std::atomic<std::uint8_t>;
 inline constexpr std::uint8_t kOpenSlab = 1;
 inline constexpr std::uint8_t kBackedSlab = kOpenSlab + layout::kFullyBacked;
 
-/// One size class as this process sees it.
+/// One size class as this process sees it. Orders of the truth words and hints: see `SlabPool`.
 struct ClassView {
   layout::ClassGeometry geometry;
   layout::AtomicTruthWord* words = nullptr;       ///< slab_count of them
@@ -46,8 +47,8 @@ struct ClassView {
     const auto chunk = slab >> geometry.chunk_shift;
     auto& word = hints[chunk / 64];
     const auto bit = std::uint64_t{1} << (chunk % 64);
-    // seq_cst, after the slab is free; its partner, a peer that finds the chunk full, clears the
-    // bit and then looks again.
+    // [P3] seq_cst, both, after [P1]; partner [P4]: a peer that finds the chunk full clears the bit
+    // and then looks again.
     if ((word.load(std::memory_order_seq_cst) & bit) == 0) {
       word.fetch_or(bit, std::memory_order_seq_cst);
     }
@@ -56,7 +57,8 @@ struct ClassView {
 
 /// A mapped arena: turns indices into references, by private geometry only.
 ///
-/// A process may write only what it has to, so that a stray pointer kills the process that has it:
+/// A process may write only to the parts that it must write to, so that a stray write kills the
+/// process that makes it:
 ///
 /// part               host                              plugin in its own process
 /// header             read                              read
@@ -65,14 +67,14 @@ struct ClassView {
 /// cells              write, once the seat is offered   outgoing: write; incoming: read; no others
 /// slabs              write, once it uses their chunk   write, once it uses their chunk
 ///
-/// Core dumps have all but the slabs, and of the cells those that are not closed to the process: a
-/// dump would bring every page into being that nobody has used.
+/// Core dumps have all but the slabs and the cells that are closed to the process: a dump would
+/// bring every unused page into being.
 ///
-/// The system's pages may be larger than the arena's: what shares one may be written if any of it
-/// may. Of an arena that is attached and not protected (by a tool, say) all but the header can be
-/// written.
+/// The system's pages may be larger than the arena's: parts that share one are writable if any of
+/// them is. An arena that is attached but not protected (by a tool, say) is writable but for the
+/// header.
 ///
-/// Indices given to it are the caller's own or were checked; what comes from a peer is checked in
+/// Indices given to it are the caller's own or were checked: a peer's are checked in
 /// `SlabPool::accept` and in the lane consumer, nowhere else. Immutable once made: any thread.
 class Arena {
  public:
@@ -83,10 +85,10 @@ class Arena {
   /// the deadline passes (`not_ready`). `not_an_arena`, `version_mismatch`, `bad_geometry`.
   [[nodiscard]] static Result<Arena> attach(os::MemoryFile file, Deadline deadline);
 
-  /// From now on this mapping is that of plugin `self`, see the table above. Before other threads
+  /// Limits this mapping to the rights of plugin `self`, see the table above. Before other threads
   /// use it.
   [[nodiscard]] Result<void> protect(PeerId self) const;
-  /// Makes a lane's cells accessible: the host's, before it offers the seat. Any thread.
+  /// Makes a lane's cells accessible: for the host, before it offers the seat. Any thread.
   [[nodiscard]] Result<void> open_cells(LaneId id) const;
   /// Makes `count` slabs from `first` on accessible, and the rest of their chunks. Any thread.
   [[nodiscard]] Result<void> open_slabs(ClassId id, SlabIndex first, std::uint32_t count) const;
@@ -104,10 +106,10 @@ class Arena {
     return {reinterpret_cast<layout::Cell*>(mapping_.bytes().data() + cells_offset(id)),
             geometry_.ring_cells};
   }
-  /// Peers from 0 on that ever had a seat. The pages of the others were never touched, and looking
-  /// at one would bring it into being.
+  /// Returns the number of peers from 0 on that ever had a seat. The pages of the others were never
+  /// touched, and a look at one would bring it into being.
   [[nodiscard]] std::uint32_t seats_used() const noexcept {
-    // Relaxed: for figures.
+    // Relaxed: for figures. Only the host writes it, but a wrong one is bounded here.
     return std::min(seats_[0].entry.seats_used.load(std::memory_order_relaxed),
                     geometry_.peer_capacity);
   }
@@ -115,40 +117,40 @@ class Arena {
   [[nodiscard]] const ClassView& view(ClassId id) const noexcept { return classes_[id.value()]; }
   [[nodiscard]] std::uint32_t class_count() const noexcept { return geometry_.class_count; }
   /// Calls `visit(begin, end)` for each row of slabs of the class whose truth words have memory
-  /// behind them, in ascending order; the words of all others are zero, and looking at one would
-  /// only bring a page into being. By the kernel's word, which no peer can change but by writing.
+  /// behind them, in ascending order; all other words are zero, and a look at one would only bring
+  /// a page into being. The kernel says which these are; a peer can change that only by writing.
   template <class Visit>
   void for_each_touched_slab(ClassId id, Visit&& visit) const {
     const auto& row = geometry_.classes[id.value()];
     for_each_touched({row.words_offset, row.slab_count, sizeof(layout::AtomicTruthWord)}, visit);
   }
-  /// The same of the chunks of a class, by their owners.
+  /// The same for the chunks of a class, by their owner words.
   template <class Visit>
   void for_each_touched_chunk(ClassId id, Visit&& visit) const {
     const auto& row = geometry_.classes[id.value()];
     for_each_touched({row.owners_offset, row.chunk_count, sizeof(std::uint32_t)}, visit);
   }
 
-  /// Whether an access to a page without memory can fail, rather than bring it into being: the file
-  /// system of a named arena can be full.
+  /// Returns whether an access to a page without memory can fail, rather than bring it into being:
+  /// the file system of a named arena can be full.
   [[nodiscard]] bool can_lack_pages() const noexcept { return !is_sealed_; }
 
   /// Puts memory behind everything but the cells and the slabs.
   [[nodiscard]] Result<void> commit_control() const;
   /// Puts memory behind a lane's cells.
   [[nodiscard]] Result<void> commit_cells(LaneId id) const;
-  /// What becomes of the pages that a slab got before there were no more.
+  /// Says whether a slab keeps the pages that it got before the system ran out.
   enum class OnFailure : std::uint8_t {
     keep,
-    give_back,  ///< unless others may know of some: those that were there before. For the holder.
+    give_back,  ///< unless some were there before, as others may know of them. For the holder.
   };
   struct SlabBytes {
     std::uint64_t from;
     std::uint64_t to;
     OnFailure on_failure;
   };
-  /// Puts memory behind bytes of a slab that is accessible; the number of them that have it, which
-  /// is less only when the deadline has passed. `out_of_memory`.
+  /// Puts memory behind bytes of a slab that is accessible. Returns how many of them have it: fewer
+  /// only when the deadline has passed. `out_of_memory`.
   [[nodiscard]] Result<std::uint64_t> commit(ClassId id, SlabIndex slab, SlabBytes bytes,
                                              Deadline deadline) const;
 

@@ -9,23 +9,23 @@
 
 namespace mews::mem {
 
-/// Slabs of one class that one peer has.
+/// The number of slabs of one class that one peer has.
 struct Holding {
   PeerId peer{};
   std::uint32_t held = 0;       ///< loans and messages
   std::uint32_t in_flight = 0;  ///< sent by it and not yet received
-  std::uint32_t unchanged = 0;  ///< of both, those that were so when the census began
+  std::uint32_t unchanged = 0;  ///< of both: number whose word is as when the census began
 };
 
-/// Who holds the slabs of a class: for the sentence of a wait that ran into its deadline.
+/// The holders of the slabs of a class: for the error text of a wait that ran into its deadline.
 ///
-/// Costs nothing but when it is taken: it reads the truth words. Not atomic as a whole: each slab
-/// is counted as it was at one moment of the call. Any thread.
+/// Reads the truth words, and costs nothing else. Not atomic as a whole: each slab is counted as it
+/// was at one moment of the call. Any thread.
 class Census {
  public:
-  /// Remembers the present state, to tell later what has not moved since.
+  /// Remembers the present state, to tell later which slabs have not moved since.
   Census(const Arena& arena, ClassId id);
-  /// Peers with at least one slab, most first.
+  /// Returns the peers with at least one slab, most first.
   [[nodiscard]] std::vector<Holding> holdings() const;
 
  private:

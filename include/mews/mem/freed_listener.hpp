@@ -5,11 +5,11 @@
 
 namespace mews::mem {
 
-/// Is told that slabs have become free, so that it wakes whoever waits for one.
+/// Hears that slabs have become free, and wakes the threads that wait for one.
 class FreedListener {
  public:
-  /// On the thread that freed, after the truth words say so by a seq_cst exchange; once a call of
-  /// the pool, however many slabs of the class that freed.
+  /// Called on the thread that freed, after the truth words say so by a seq_cst exchange; once for
+  /// each call of the pool, however many slabs of the class that call freed.
   virtual void on_freed(ClassId id) noexcept = 0;
 
  protected:

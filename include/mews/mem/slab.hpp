@@ -8,8 +8,8 @@
 
 namespace mews::mem {
 
-/// What a process remembers of slabs that it holds: one slab, or a run of adjacent slabs of the
-/// largest class. Plain data; its owner owes the pool a `release` or a `mark_in_flight`.
+/// A process's note of slabs that it holds: one slab, or a run of adjacent slabs of the largest
+/// class. Plain data; its owner owes the pool a `release` or a `mark_in_flight`.
 struct Slab {
   ClassId size_class{};
   SlabIndex first{};
@@ -18,7 +18,7 @@ struct Slab {
   std::byte* data = nullptr;  ///< page-aligned from 4 KiB up, otherwise aligned to its size
 };
 
-/// What a record says of its payload, unchecked.
+/// A record's statement of its payload, unchecked.
 struct SlabHandle {
   std::uint32_t size_class;
   std::uint32_t index;

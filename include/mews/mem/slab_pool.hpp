@@ -17,30 +17,38 @@
 
 namespace mews::mem {
 
-/// The slab allocator, as one peer uses it. The truth words alone say what is free; all else here
-/// says where to look first.
+/// The slab allocator, as one peer uses it. The truth words alone say which slabs are free; all
+/// else here says where to look first.
 ///
 /// A class up to 1 MiB is divided into *chunks* of about 4 MiB. A peer makes some of them its
-/// *home* and takes slabs from there in turn. Whoever frees a slab only writes its truth word; the
-/// home peer comes upon it on its next round, so a slab that travelled comes home by itself,
-/// without a list that could be left half linked, and peers do not meet while each has a home of
-/// its own. (Measured with `bench/slab_bench`: 16 ns a pair of claim and release, however many
-/// processes do so at once; 93 ns where another process frees each slab right behind its claim,
-/// which is what a list that both share costs too.)
+/// *home* and claims slabs there in turn. A peer that frees a slab only writes its truth word; the
+/// home peer finds it on its next round, so a slab that travelled comes home by itself, without a
+/// list that could be left half linked, and peers do not meet while each has a home of its own.
+/// (Measured with `bench/slab_bench`: 16 ns for a pair of claim and release, with any number of
+/// processes at once; 93 ns where another process frees each slab right behind its claim, which a
+/// list that both share costs too.)
 ///
 /// Order of search: the current chunk in turn; other home chunks; chunks that nobody owns; a fresh
 /// chunk (new memory last, so the arena stays small); single slabs of other peers' chunks that the
 /// hint bitmap names; a sweep over all truth words. Only then is the class exhausted. Larger
 /// classes have no homes: the lowest free slab is the warmest.
 ///
-/// word        writer              readers     publish / observe              protects
-/// truth word  see truth_word.hpp  every peer  [P1] seq_cst CAS to free /      slab bytes
-///                                             [P2] acquire CAS free -> held
-/// chunk owner home peer, host     every peer  relaxed CAS                    nothing: a hint
-/// hint bit    every peer          every peer  ClassView::hint / [P4] seq_cst nothing: a hint
+/// word         writer              readers     publish / observe               protects
+/// truth word   see truth_word.hpp  every peer  [P1] seq_cst, any -> free /     slab bytes
+///                                              [P2] acquire, free -> held
+///                                              [P5] seq_cst, held -> in flight  the slab's return
+///                                              / [P6] reclaim's seq_cst load
+///                                              / [P7] acquire, in flight -> held
+/// hint bit     every peer          every peer  [P3] seq_cst / [P4] seq_cst     nothing: a hint
+/// chunk owner  home peer, host     every peer  relaxed                         nothing: a hint
+/// fresh        every peer          every peer  relaxed                         nothing: a hint
+/// Home         this peer           this peer   relaxed                         nothing: hints
+/// Backing      this peer           this peer   relaxed, see `Backing`          nothing
 ///
-/// Whatever a call gives back, on purpose or because it failed half way, the listener is told: a
-/// waiter may have looked while it was taken.
+/// The bytes of a slab in flight travel under the record's mark: [R1] / [A1] in lane_producer.hpp.
+///
+/// The listener hears of each slab that a call frees, on purpose or because the call failed half
+/// way: a waiter may have looked while the slab was held.
 ///
 /// Any thread may call any function at any time; all are lock-free and none blocks, but a claim
 /// of memory that was never used asks the system for pages. Death at any point leaves each slab
@@ -50,17 +58,17 @@ class SlabPool {
   /// `arena` and `listener` (which may be null) must outlive the pool. One pool per attached peer.
   SlabPool(const Arena& arena, PeerId self, FreedListener* listener = nullptr);
 
-  /// Memory for a payload of `bytes` (any size above 0): the smallest class that fits, then up to
-  /// `fallback_classes` larger ones; above the largest class a run of it. Pages are there when it
-  /// returns. `payload_too_large`, `no_slab`, `out_of_memory`; `slab` is nobody's then.
+  /// Claims memory for a payload of `bytes` (any size above 0): the smallest class that fits, then
+  /// up to `fallback_classes` larger ones; above the largest class a run of it. Its pages have
+  /// memory when it returns. `payload_too_large`, `no_slab`, `out_of_memory`; `slab` is empty then.
   ///
   /// Waits for no peer, but gets all the pages, however long the system takes for them (about a
   /// second for 1 to 2 GiB that were never used).
   [[nodiscard]] Result<void> try_claim(Slab& slab, std::uint64_t bytes) {
     return try_claim(slab, bytes, [] { return Deadline(forever); });
   }
-  /// The same, but gets pages only until the deadline that `until()` says, which is asked only if
-  /// pages are missing: then `timed_out`, which says how far it came. The pages that it got stay
+  /// The same, but gets pages only until the deadline that `until()` returns; it calls that only if
+  /// pages are missing. Then `timed_out`, which says how far it came. The pages that it got stay
   /// behind the slabs, which are free, so that a next call goes on from there.
   template <class Until>
   [[nodiscard]] Result<void> try_claim(Slab& slab, std::uint64_t bytes, Until&& until) {
@@ -71,8 +79,8 @@ class SlabPool {
   /// `out_of_memory`, `timed_out`; the slab is still held then.
   [[nodiscard]] Result<void> back(Slab& slab, std::uint64_t bytes, Deadline deadline = forever);
 
-  /// held -> free. False when any of it is not held by this peer any more (it was taken for dead,
-  /// or a peer scribbled): that is left alone, and the rest is free.
+  /// held -> free. Returns false when this peer does not hold all of it any more (the host took
+  /// this process for dead, or a peer scribbled): such slabs stay as they are, the rest is free.
   bool release(const Slab& slab) noexcept {
     if (slab.count != 1) return release_run(slab);
     if (!try_release_fast(slab)) return false;
@@ -80,10 +88,10 @@ class SlabPool {
     return true;
   }
 
-  // What nearly every message comes to: one slab, and nothing in the way. Each is one exchange,
-  // makes no system call, tells nobody, and on false has changed nothing.
+  // The usual case of a message: one slab, and nothing in the way. Each is one exchange, makes no
+  // system call, tells nobody, and on false has changed nothing.
 
-  /// The next slab in turn of the smallest class that fits, if its pages are there.
+  /// Claims the next slab in turn of the smallest class that fits, if its pages have memory.
   [[nodiscard]] bool try_claim_fast(Slab& slab, std::uint64_t bytes) noexcept {
     const auto smallest = class_by_width_[static_cast<std::size_t>(std::bit_width(bytes - 1))];
     if (smallest == layout::kNoClass) return false;
@@ -96,16 +104,16 @@ class SlabPool {
     return true;
   }
 
-  /// held -> free. True: who waits for a slab of the class must be told.
+  /// held -> free. On true the caller must tell the threads that wait for a slab of the class.
   [[nodiscard]] bool try_release_fast(const Slab& slab) noexcept {
     if (slab.count != 1) return false;
     const auto held = layout::TruthWord::unpack(slab.word);
     if (held.phase != layout::Phase::held) return false;
     const auto& view = homes_[slab.size_class.value()].view;
     auto seen = slab.word;
-    // [P1] release: our accesses to the bytes before the next holder's. seq_cst, because it
-    // partners with the waiter's fence: either it sees the free slab, or we see its armed bell;
-    // likewise the hint. ABA: the generation.
+    // [P1] release: our accesses to the bytes before the next holder's, partner [P2]. seq_cst: its
+    // partners are the waiter's fences ([S1] of the bell, [G1] of the gate): either the waiter sees
+    // the free slab, or we see the waiter; likewise the hint, [P4]. ABA: the generation.
     if (!view.words[slab.first.value()].compare_exchange_strong(
             seen, held.freed().pack(), std::memory_order_seq_cst, std::memory_order_relaxed)) {
       return false;
@@ -121,7 +129,7 @@ class SlabPool {
     if (held.phase != layout::Phase::held || held.holder != self_.value()) return false;
     const auto sent = held.in_flight_on(static_cast<std::uint16_t>(lane.value())).pack();
     auto seen = slab.word;
-    // Order and ABA: as in `mark_in_flight`.
+    // [P5], and ABA: as in `mark_in_flight`.
     if (!homes_[slab.size_class.value()].view.words[slab.first.value()].compare_exchange_strong(
             seen, sent, std::memory_order_seq_cst, std::memory_order_relaxed)) {
       return false;
@@ -146,7 +154,7 @@ class SlabPool {
     // The reader's first line travels while the truth word does.
     __builtin_prefetch(view.slabs + std::uint64_t{handle.index} * view.geometry.slab_bytes);
     const auto held = sent.held_by(static_cast<std::uint16_t>(self_.value())).pack();
-    // Order and ABA: as in `accept`.
+    // [P7], and ABA: as in `accept`.
     if (!view.words[handle.index].compare_exchange_strong(seen, held, std::memory_order_acquire,
                                                           std::memory_order_relaxed)) {
       return false;
@@ -155,20 +163,20 @@ class SlabPool {
     return true;
   }
 
-  /// Gives the slabs of a run that `bytes` does not need back; a single slab stays as it is.
-  /// True when the run is shorter now.
+  /// Frees the slabs of a run that `bytes` does not need; a single slab stays as it is. Returns
+  /// true when the run is shorter now.
   bool shrink(Slab& slab, std::uint64_t bytes) noexcept;
 
-  /// held -> in_flight on `lane`, before the record is published. False when any of it is not ours
-  /// any more: what is, is held as before.
+  /// held -> in_flight on `lane`, before the record is published. Returns false when this peer does
+  /// not hold all of it any more: it still holds the rest, as before.
   [[nodiscard]] bool mark_in_flight(Slab& slab, LaneId lane) noexcept;
 
-  /// in_flight -> held by the same peer again: the record could not be published. False when the
-  /// host, reclaiming a dead receiver, came first to any of it: then all of it is free.
+  /// in_flight -> held by the same peer again: the record could not be published. Returns false
+  /// when the host, reclaiming a dead receiver, came first to any of it: then all of it is free.
   [[nodiscard]] bool revoke(Slab& slab, LaneId lane) noexcept;
 
-  /// The number of adjacent slabs that a handle names, by private geometry alone; 0 when no correct
-  /// peer writes such a handle.
+  /// Returns the number of adjacent slabs that a handle names, by private geometry alone; 0 when no
+  /// correct peer writes such a handle.
   [[nodiscard]] static std::uint32_t slabs_named(const layout::Geometry& geometry,
                                                  const SlabHandle& handle) noexcept {
     if (handle.size_class >= geometry.class_count) return 0;
@@ -181,13 +189,13 @@ class SlabPool {
   }
 
   /// The one place where a handle from a peer becomes memory: every field is checked against
-  /// private geometry and the truth word, then in_flight(lane) -> held by this peer. Nothing when
-  /// that is done.
+  /// private geometry and the truth word, then in_flight(lane) -> held by this peer. Returns
+  /// nothing on success.
   ///
   /// `peer_corrupt` when any check fails: the record is bad. Then no slab has changed hands, but
-  /// the slabs of a run before the first that is not what it should be are free. Another error when
-  /// the system gives no memory for pages that should have been there: then nothing has changed,
-  /// and the next call may succeed.
+  /// the slabs of a run before the first wrong one are free. Another error when the system has no
+  /// memory for pages that should have had it: then nothing has changed, and the next call may
+  /// succeed.
   [[nodiscard]] std::optional<ErrorCode> accept(Slab& slab, const SlabHandle& handle, LaneId lane,
                                                 PeerId sender) noexcept;
 
@@ -196,11 +204,11 @@ class SlabPool {
 
  private:
   static constexpr std::uint32_t kNoChunk = ~0u;
-  /// Every so many claims one more slab of the current chunk joins those taken in turn: a busy
-  /// flow soon turns through the whole chunk, a quiet one keeps to a few warm slabs.
+  /// Every so many claims one more slab of the current chunk joins the warm ones: a busy flow soon
+  /// turns through the whole chunk, a quiet one keeps to a few warm slabs.
   static constexpr std::uint32_t kGrowEvery = 32;
 
-  // Of this process alone; every value is a hint and is checked when used, so relaxed orders do.
+  // Of this process alone. Relaxed throughout: every value is a hint and is checked when used.
   struct Home {
     alignas(64) base::LocalAtomic<std::uint32_t> chunk{kNoChunk};
     base::LocalAtomic<std::uint32_t> next{0};  ///< slab of the chunk to look at first
@@ -210,15 +218,15 @@ class SlabPool {
     ClassView view;  ///< never changes; here it saves a claim one look into the arena
   };
 
-  /// A slab that has just become ours.
+  /// A slab that this call has just claimed.
   struct Taken {
     std::uint64_t word = 0;  ///< 0: none
     std::uint32_t index = 0;
     [[nodiscard]] explicit operator bool() const noexcept { return word != 0; }
   };
 
-  // Written field by field to where it is to stay: copying a value right after that waits until
-  // the pieces have left the store buffer (measured: 33 against 8 ns for a claim and a release).
+  // Writes field by field to the final place: a copy right after that would wait until the pieces
+  // have left the store buffer (measured: 33 against 8 ns for a claim and a release).
   static void describe(Slab& slab, const ClassView& view, ClassId id, Taken taken) noexcept {
     slab.size_class = id;
     slab.first = SlabIndex{taken.index};
@@ -227,13 +235,13 @@ class SlabPool {
     slab.data = view.slabs + std::uint64_t{taken.index} * view.geometry.slab_bytes;
   }
 
-  /// Slabs that hold `bytes`, at least one; any `bytes`, as a peer may claim it. A shift, because a
-  /// division takes longer than all the rest.
+  /// Returns the number of slabs that hold `bytes`, at least one; `bytes` may be any number, as a
+  /// peer may have written it. A shift, because a division takes longer than all the rest.
   static std::uint64_t slabs_for(std::uint64_t bytes, std::uint64_t slab_bytes) noexcept {
     return bytes == 0 ? 1 : ((bytes - 1) >> std::countr_zero(slab_bytes)) + 1;
   }
 
-  /// Eighths of a slab that hold `bytes`, at least one byte.
+  /// Returns the number of eighths of a slab that hold `bytes`, which is at least 1.
   [[nodiscard]] static std::uint8_t eighths_for(std::uint64_t bytes,
                                                 std::uint64_t slab_bytes) noexcept {
     // An eighth of a small slab is less than a page: all of it costs no more.
@@ -241,41 +249,43 @@ class SlabPool {
     const auto shift = static_cast<unsigned>(std::countr_zero(slab_bytes)) - 3;
     return static_cast<std::uint8_t>(((bytes - 1) >> shift) + 1);
   }
-  /// Whether this process knows that pages are behind the first `bytes` of a slab.
+  /// Returns whether this process knows of memory behind the first `bytes` of a slab.
   [[nodiscard]] static bool is_backed(const ClassView& view, std::uint32_t index,
                                       std::uint64_t bytes) noexcept {
     const auto known = view.backing[index].load(std::memory_order_relaxed);
     return known == kBackedSlab ||
            known >= kOpenSlab + eighths_for(bytes, view.geometry.slab_bytes);
   }
-  /// Whether it can read them: where no access can fail for want of a page, an open slab is enough.
+  /// Returns whether it can read them: where no access can fail for want of a page, an open slab is
+  /// enough.
   [[nodiscard]] bool can_read(const ClassView& view, std::uint32_t index,
                               std::uint64_t bytes) const noexcept {
     if (arena_.can_lack_pages() && bytes > 0) return is_backed(view, index, bytes);
     return view.backing[index].load(std::memory_order_relaxed) >= kOpenSlab;
   }
 
-  /// free -> held; the new word, or 0 when the slab is not free.
+  /// free -> held. Returns the new word, or 0 when the slab is not free.
   [[nodiscard]] std::uint64_t take_free(layout::AtomicTruthWord& word) noexcept {
     // Relaxed: only a guess for the exchange, which checks it.
     auto seen = word.load(std::memory_order_relaxed);
     const auto free = layout::TruthWord::unpack(seen);
     if (free.phase != layout::Phase::free) return 0;
     const auto held = free.held_by(static_cast<std::uint16_t>(self_.value())).pack();
-    // [P2] acquire: the last holder's accesses to the bytes before ours. ABA: the generation.
+    // [P2] acquire: the last holder's accesses to the bytes before ours; partner [P1]. ABA: the
+    // generation.
     return word.compare_exchange_strong(seen, held, std::memory_order_acquire,
                                         std::memory_order_relaxed)
                ? held
                : 0;
   }
 
-  /// The slab that is next in turn of those of the current chunk that are warm.
+  /// The next in turn of the current chunk's warm slabs.
   struct Turn {
     std::uint32_t index;
     std::uint32_t next;
     std::uint32_t warm;
   };
-  /// Nothing: it is time to look past them.
+  /// Returns nothing when it is time to look past the warm slabs. Relaxed: see `Home`.
   [[nodiscard]] std::optional<Turn> take_turn(Home& home) const noexcept {
     const auto& view = home.view;
     const auto chunk = home.chunk.load(std::memory_order_relaxed);
@@ -311,7 +321,7 @@ class SlabPool {
     Deadline deadline;
   };
   [[nodiscard]] Result<std::uint8_t> back_one(ClassId id, SlabIndex index, const Wanted& wanted);
-  /// Sees to it that this process can read the first `bytes` of a slab that was sent to it.
+  /// Makes the first `bytes` of a received slab readable for this process.
   [[nodiscard]] std::optional<ErrorCode> prepare(const Slab& slab, std::uint64_t bytes) noexcept;
   void record_backed(Slab& slab, SlabIndex index, std::uint8_t eighths) noexcept;
   [[nodiscard]] Taken claim_in_chunk(const ClassView& view, Home& home, std::uint32_t chunk);
@@ -330,7 +340,7 @@ class SlabPool {
   const Arena& arena_;
   const PeerId self_;
   FreedListener* const listener_;
-  /// The smallest class that holds 2^i bytes, kNoClass where none does.
+  /// [i]: the smallest class that holds 2^i bytes; kNoClass: none does.
   std::array<std::uint8_t, 65> class_by_width_{};
   std::array<Home, layout::kMaxClasses> homes_;
 };

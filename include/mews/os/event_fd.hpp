@@ -6,8 +6,8 @@
 
 namespace mews::os {
 
-/// A new eventfd: non-blocking, close-on-exec, zero. For this process alone: who has a descriptor
-/// of it can make it blocking for all that have one.
+/// Returns a new eventfd: non-blocking, close-on-exec, zero. For this process alone: a process with
+/// a descriptor of it can make it blocking for all others.
 [[nodiscard]] Result<UniqueFd> make_event_fd();
 
 /// Makes `fd` readable. Never blocks; a full counter is readable already.

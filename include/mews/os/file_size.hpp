@@ -7,8 +7,8 @@
 
 namespace mews::os {
 
-/// Makes the file behind the open descriptor `fd` so many bytes long. `os_error` with EFBIG above
-/// the limit of file sizes, and no signal.
+/// Makes the file behind the open descriptor `fd` `bytes` long. Above the limit of file sizes:
+/// `os_error` with EFBIG, and no signal.
 [[nodiscard]] Result<void> set_file_size(int fd, std::uint64_t bytes);
 
 }  // namespace mews::os

@@ -17,13 +17,13 @@ enum class FutexWait : std::uint8_t {
   timed_out,  ///< the deadline passed
 };
 
-/// Sleeps while `word` holds `expected`, until woken or the deadline. Any thread. No errors: what
-/// the kernel may say besides (a signal) reads as `woken`.
+/// Sleeps while `word` holds `expected`, until woken or the deadline. Any thread. No errors: all
+/// other answers of the kernel (a signal) count as `woken`.
 FutexWait futex_wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expected,
                      Deadline deadline) noexcept;
 
-/// Wakes up to `sleepers` threads, of any process, that sleep on `word`: first those that have
-/// slept longest. How many it woke. Never blocks; costs some microseconds for each.
+/// Wakes up to `sleepers` threads, of any process, that sleep on `word`, the longest sleepers
+/// first. Returns the number woken. Never blocks; costs some microseconds for each.
 int futex_wake(const base::Atomic<std::uint32_t>& word, int sleepers) noexcept;
 
 #if defined(MEWS_STEPPED)

@@ -13,22 +13,22 @@
 
 namespace mews::os {
 
-/// What this process may do with memory that it has mapped.
+/// This process's rights to memory that it has mapped.
 enum class Access : std::uint8_t { none, read, write };
 
 /// A `MemoryFile` mapped at an address of the kernel's choice. A child made by `fork` does not
 /// have it (MADV_DONTFORK), and destroying it there does nothing.
 ///
-/// It stays sparse whatever was locked: a mapping that is reserved first takes no memory under
-/// `mlockall(MCL_FUTURE)`, and what is not allowed takes none under a later
+/// It stays sparse under any lock: a mapping that is reserved first needs no memory under
+/// `mlockall(MCL_FUTURE)`, and a part that is not allowed needs none under a later
 /// `mlockall(MCL_CURRENT)`.
 class Mapping {
  public:
   /// Maps `bytes` from the file's start, readable and writable. `bad_geometry` when the file is
-  /// shorter than that; `out_of_memory` without address space, or where it would have to be locked
-  /// (mlockall) and the limit of locked memory forbids it.
+  /// shorter; `out_of_memory` without address space, or when the mapping must be locked (mlockall)
+  /// and the limit of locked memory forbids it.
   [[nodiscard]] static Result<Mapping> map(const MemoryFile& file, std::uint64_t bytes);
-  /// The same, but nothing may be accessed yet.
+  /// The same, but without any access yet.
   [[nodiscard]] static Result<Mapping> reserve(const MemoryFile& file, std::uint64_t bytes);
   Mapping(Mapping&&) noexcept;
   Mapping& operator=(Mapping&&) noexcept;
@@ -36,11 +36,11 @@ class Mapping {
 
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return bytes_; }
 
-  /// Changes what may be done with `bytes` from `offset` on, and with all of the system's pages
-  /// that these lie on. Any thread. Takes effect at once, also for other threads.
+  /// Changes the access to `bytes` from `offset` on, and to all of the system's pages that these
+  /// lie on. Any thread. Holds at once, also for other threads.
   [[nodiscard]] Result<void> allow(std::uint64_t offset, std::uint64_t bytes, Access access) const;
-  /// Has `bytes` from `offset` on, to whole pages of the system, in core dumps of this process. All
-  /// else stays out of them: a dump would bring all pages into being that nobody has used.
+  /// Includes `bytes` from `offset` on, to whole pages of the system, in core dumps of this
+  /// process. All else stays out of them: a dump would bring all unused pages into being.
   void show_in_dumps(std::uint64_t offset, std::uint64_t bytes) const noexcept;
 
  private:
@@ -52,20 +52,20 @@ class Mapping {
 };
 
 /// Puts memory behind `range` of a shared mapping now, so that no later access can fail; in steps
-/// of a mebibyte, at least one, until the deadline has passed. The number of bytes, from the
-/// range's start on, that have memory.
+/// of a mebibyte, at least one, until the deadline has passed. Returns the number of bytes, from
+/// the range's start on, that have memory.
 ///
 /// `out_of_memory` where there is none (the file system's limit, say); a part of the range may have
 /// got memory then, which `discard_pages` gives back. Idempotent; content is kept. `file` is the
-/// mapping's file and `offset` where the range begins in it; the range must be writable. Costs
-/// about 2.4 microseconds for each page that was untouched (measured on a virtual machine).
+/// mapping's file and `offset` the range's start in it; the range must be writable. Costs about 2.4
+/// microseconds for each untouched page (measured on a virtual machine).
 [[nodiscard]] Result<std::uint64_t> commit_pages(const MemoryFile& file, std::uint64_t offset,
                                                  std::span<std::byte> range,
                                                  Deadline deadline = forever);
 
-/// Gives the memory behind `bytes` of the file from `offset` on back to the system; it reads as
-/// zeroes from then on. Never fails: at worst the memory stays. Costs about 0.6 microseconds a page
-/// (measured).
+/// Gives the memory behind `bytes` of the file from `offset` on back to the system; these bytes
+/// read as zeroes from then on. Never fails: at worst the memory stays. Costs about 0.6
+/// microseconds a page (measured).
 void discard_pages(const MemoryFile& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
 
 }  // namespace mews::os

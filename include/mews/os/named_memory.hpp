@@ -12,17 +12,20 @@
 namespace mews::os {
 
 /// A name in /dev/shm that this process owns, by a lock (F_OFD_SETLK) on the memory itself. The
-/// lock belongs to an open file description that nobody else gets, neither a plugin nor a forked
-/// child: it goes with this process, however that ends, and holds wherever the memory can be seen.
+/// lock belongs to an open file description that no other process gets, neither a plugin nor a
+/// forked child: it goes with this process, however that ends, and holds wherever the memory is
+/// visible.
 ///
-/// Whoever may open the memory may also lock it: the same user's programs are trusted with that.
+/// A program that may open the memory may also lock it: the same user's programs are trusted with
+/// that.
 class NamedMemory {
  public:
-  /// Takes the name, and makes memory of `bytes`, zeroed, under it. What a dead owner has left is
-  /// replaced, in one step. Of several that try at once, one wins. `already_exists` (a living
-  /// process owns it), `permission_denied` (another user's), `os_error`.
+  /// Makes this process the owner of the name, with zeroed memory of `bytes` under it. The memory
+  /// of a dead owner is replaced, in one step. Of several that try at once, one wins.
+  /// `already_exists` (a living process owns it), `permission_denied` (another user's), `os_error`.
   [[nodiscard]] static Result<NamedMemory> own(const std::string& name, std::uint64_t bytes);
-  /// Whether a living process owns the memory behind a name. Takes nothing, not even for a moment.
+  /// Returns whether a living process owns the memory behind a name. Locks nothing, not even for a
+  /// moment.
   [[nodiscard]] static bool is_owned(const MemoryFile& file) noexcept;
 
   NamedMemory() noexcept = default;
@@ -35,7 +38,7 @@ class NamedMemory {
   /// Removes the name, and then gives up the lock. In a forked child: nothing.
   ~NamedMemory();
 
-  /// The memory, by a description of its own, which may be passed on. Once.
+  /// Returns the memory, by a description of its own, which may be passed on. Once.
   [[nodiscard]] MemoryFile take_file() noexcept { return std::move(file_); }
 
  private:

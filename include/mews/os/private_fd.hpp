@@ -6,10 +6,10 @@
 namespace mews::os {
 
 /// Owns a descriptor that a child made by `fork` must not keep: there it is closed at once, and
-/// this object is empty. Whatever tells of this process by its end (a lock, a listener, a stream
-/// that hangs up) would otherwise live on in a helper that was forked without exec.
+/// this object is empty. Otherwise a lock, a listener or a stream, whose end tells others of this
+/// process's end, would live on in a child that was forked without exec.
 ///
-/// Not thread-safe, as a `unique_ptr` is not; a fork by any thread at any time is. A child made by
+/// Not thread-safe, as a `unique_ptr` is not; but any thread may fork at any time. A child made by
 /// the bare system call keeps its copies until it ends or calls exec.
 class PrivateFd {
  public:
@@ -29,7 +29,7 @@ class PrivateFd {
   [[nodiscard]] UniqueFd leave() noexcept;
 
   UniqueFd fd_;
-  // In the registry, a list guarded by its mutex, while there is a descriptor.
+  // In the registry, a list guarded by its mutex, while this object has a descriptor.
   PrivateFd* previous_ = nullptr;
   PrivateFd* next_ = nullptr;
 };

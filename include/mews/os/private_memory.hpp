@@ -9,11 +9,11 @@
 
 namespace mews::os {
 
-/// Zeroed memory of this process alone, for a large table of which little is used: a page of it
-/// costs nothing until it is written to, under `mlockall(MCL_FUTURE)` neither. Move-only.
+/// Zeroed memory of this process alone, for a large table with few entries in use: a page of it
+/// costs nothing until it is written to, not even under `mlockall(MCL_FUTURE)`. Move-only.
 class PrivateMemory {
  public:
-  /// `out_of_memory` when there is no address space, or no more may be locked.
+  /// `out_of_memory` without address space, or at the limit of locked memory.
   [[nodiscard]] static Result<PrivateMemory> make(std::uint64_t bytes);
   PrivateMemory(PrivateMemory&& other) noexcept;
   PrivateMemory& operator=(PrivateMemory&& other) noexcept;

@@ -16,7 +16,7 @@
 /// starts with '@' is in the abstract namespace: it needs no file and vanishes with its socket.
 namespace mews::os {
 
-/// Who is at the other end, by the kernel's word (SO_PEERCRED).
+/// The process at the other end, by the kernel's word (SO_PEERCRED).
 struct PeerCredentials {
   pid_t pid;
   uid_t uid;
@@ -27,17 +27,17 @@ struct Packet {
   std::vector<UniqueFd> fds;
 };
 
-/// A listening socket, close-on-exec, non-blocking. A path is created with mode 0600, whatever the
-/// umask is; one that is left of a dead listener is replaced; one that a living listener has, or
-/// that is no socket, is `already_exists`. Blocks for at most about 2 seconds (`timed_out`) while
-/// another process holds the flock of the directory, which makes the replacement safe.
+/// Returns a listening socket, close-on-exec, non-blocking. A path gets mode 0600, whatever the
+/// umask is. A dead listener's path is replaced; a living listener's, or one that is no socket, is
+/// `already_exists`. Blocks for at most about 2 seconds (`timed_out`) while another process holds
+/// the flock of the directory, which makes the replacement safe.
 [[nodiscard]] Result<UniqueFd> listen_unix(const std::string& address);
 
-/// The same at a path that is the caller's by other means: what lies there is removed, and no lock
-/// is taken. Never blocks.
+/// The same at a path that the caller owns by other means: removes the old file there, without a
+/// lock. Never blocks.
 [[nodiscard]] Result<UniqueFd> listen_at_own_path(const std::string& path);
 
-/// The next connection: `timed_out` when none comes, `os_error` (EBADF/EINVAL) when closed.
+/// Returns the next connection: `timed_out` when none comes, `os_error` (EBADF/EINVAL) when closed.
 [[nodiscard]] Result<UniqueFd> accept_unix(int listener, Deadline deadline);
 
 /// `no_such_arena` when nobody listens there, `permission_denied`, `timed_out`.
@@ -45,8 +45,9 @@ struct Packet {
 
 [[nodiscard]] Result<PeerCredentials> peer_credentials(int socket);
 
-/// A pidfd of the process at the other end, which `peer_credentials` gave as `pid`: by the kernel's
-/// word (SO_PEERPIDFD, Linux 6.5), elsewhere by its number. `os_error` with ESRCH: it is gone.
+/// Returns a pidfd of the process at the other end, whose id `peer_credentials` gave as `pid`: by
+/// the kernel's word (SO_PEERPIDFD, Linux 6.5), elsewhere by its number. `os_error` with ESRCH: it
+/// is gone.
 [[nodiscard]] Result<UniqueFd> peer_pidfd(int socket, pid_t pid);
 
 /// Sends one packet of 1 to 4096 bytes with at most 16 descriptors. No SIGPIPE. `closed` when the
@@ -56,11 +57,12 @@ struct Packet {
 
 /// Receives one packet; the descriptors are close-on-exec. `closed` when the other end hung up,
 /// `timed_out`, `peer_corrupt` when it was truncated, `os_error` (EMFILE) when this process may not
-/// open as many descriptors. Descriptors of a packet that is refused are closed.
+/// open so many descriptors. Descriptors of a refused packet are closed.
 [[nodiscard]] Result<Packet> receive_packet(int socket, Deadline deadline);
 
-/// Receives one packet from whoever may connect. One with descriptors is `peer_corrupt`: it is left
-/// in the socket, as the last reference to what they name must not become this process's.
+/// Receives one packet from any process that may connect. A packet with descriptors is
+/// `peer_corrupt` and stays in the socket: this process must not get the last reference to the
+/// files behind them.
 [[nodiscard]] Result<std::vector<std::byte>> receive_plain_packet(int socket, Deadline deadline);
 
 }  // namespace mews::os

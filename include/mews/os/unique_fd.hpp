@@ -34,19 +34,19 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-/// No descriptor of the library's is below this: those are standard input, output and error, even
-/// where the program was started with one of them closed, and what it prints must not go elsewhere.
+/// No descriptor of the library is below this: those are standard input, output and error, even
+/// when the program was started with one of them closed, and its prints must not go elsewhere.
 inline constexpr int kFirstOwnFd = 3;
 
-/// Owns a descriptor that has just been opened close-on-exec; one below `kFirstOwnFd` is moved up.
-/// Every descriptor that the library opens or receives passes through here. Empty, and errno says
-/// why, when `fd` is negative (errno is left as the call that failed has set it) or there is no
+/// Owns a descriptor that was just opened close-on-exec; one below `kFirstOwnFd` is moved up. Every
+/// descriptor that the library opens or receives passes through here. Returns an empty one, and
+/// errno says why, when `fd` is negative (errno is still that of the failed call) or there is no
 /// descriptor to move it to (EMFILE).
 [[nodiscard]] UniqueFd own_fd(int fd) noexcept;
 
-/// While it lives, closed standard descriptors are taken by ones that cannot be read or written:
-/// where memory of the arena is opened or received, another thread's print must not hit it even
-/// before `own_fd` has moved it. Costs two system calls. Any thread.
+/// While it lives, descriptors that cannot be read or written fill the closed standard ones: where
+/// memory of the arena is opened or received, another thread's print must not hit it even before
+/// `own_fd` has moved it. Costs two system calls. Any thread.
 class StandardFdGuard {
  public:
   StandardFdGuard() noexcept;
@@ -57,8 +57,8 @@ class StandardFdGuard {
   std::array<UniqueFd, kFirstOwnFd> taken_;
 };
 
-/// Another descriptor, close-on-exec, of what the open descriptor `fd` is one of. `os_error` with
-/// EMFILE where the process may have no more.
+/// Returns another descriptor, close-on-exec, of the open file behind `fd`. `os_error` with EMFILE
+/// when the process may have no more.
 [[nodiscard]] Result<UniqueFd> duplicate(int fd);
 
 }  // namespace mews::os

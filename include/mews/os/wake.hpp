@@ -6,11 +6,11 @@
 #include "mews/error.hpp"
 #include "mews/os/unique_fd.hpp"
 
-/// How the two ends of a channel wake each other's event loops.
+/// The two ends of a channel wake each other's event loops by descriptors.
 ///
-/// A plugin can change what belongs to an open file description that it has: it clears O_NONBLOCK,
-/// or fills a counter, and whoever writes there blocks. So the host reads and writes nothing of
-/// which the plugin has a descriptor:
+/// A plugin can change the state of an open file description that it has: it clears O_NONBLOCK, or
+/// fills a counter, and then a write there blocks. So the host reads and writes nothing that the
+/// plugin has a descriptor of:
 ///
 /// direction       descriptor                        written by      read by
 /// host -> plugin  a Unix stream, ends h and p       host, at h      plugin, at p
@@ -34,8 +34,8 @@ class WakeEnd {
   [[nodiscard]] virtual int hang_up_fd() const noexcept = 0;
   /// Makes the other end's `event_fd` readable.
   virtual void signal_other() noexcept = 0;
-  /// Makes this end's `event_fd` readable. At the plugin's end for ever, and it hangs up the
-  /// host's: for a channel that is over.
+  /// Makes this end's `event_fd` readable. For a channel that is over: at the plugin's end it stays
+  /// readable for ever, and the host's end hangs up.
   virtual void signal_own() noexcept = 0;
   virtual void drain() noexcept = 0;
 
@@ -43,7 +43,7 @@ class WakeEnd {
   WakeEnd() = default;
 };
 
-/// What the plugin's end is made of, to be passed to its process.
+/// The descriptors of the plugin's end, to be passed to its process.
 struct PluginWakeFds {
   UniqueFd stream;  ///< p
   UniqueFd event;
@@ -54,13 +54,14 @@ struct WakePair {
   PluginWakeFds plugin;
 };
 
-/// Whether the stream `fd` has hung up.
+/// Returns whether the stream `fd` has hung up.
 [[nodiscard]] bool has_hung_up(int fd) noexcept;
 
-/// A new pair; all descriptors close on exec. `os_error` (EMFILE); throws `std::bad_alloc`.
+/// Returns a new pair; all descriptors close on exec. `os_error` (EMFILE); throws `std::bad_alloc`.
 [[nodiscard]] Result<WakePair> make_wake_pair();
 
-/// The plugin's end, from what the host has passed. Throws `std::bad_alloc`.
+/// Returns the plugin's end, made of the descriptors that the host has passed. Throws
+/// `std::bad_alloc`.
 [[nodiscard]] std::unique_ptr<WakeEnd> plugin_wake_end(PluginWakeFds fds);
 
 }  // namespace mews::os

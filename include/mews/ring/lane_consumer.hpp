@@ -15,12 +15,12 @@ namespace mews::ring {
 enum class Look : std::uint8_t {
   record,   ///< the descriptor was filled in
   empty,    ///< nothing is published
-  corrupt,  ///< what is there, no correct producer writes
+  corrupt,  ///< no correct producer writes such a record
 };
 
 /// Copies and checks the record that starts at `position`: cells, kind, and that it lies within
 /// the ring. Nothing of it is read a second time, so a producer that scribbles meanwhile can only
-/// make it wrong, not unsafe. The payload handle is checked by `mem::SlabPool::accept`.
+/// make it wrong, not unsafe. `mem::SlabPool::accept` checks the payload handle.
 [[nodiscard]] inline Look look_at(std::span<const layout::Cell> cells, std::uint64_t position,
                                   layout::Descriptor& out) {
   const auto at = position & (cells.size() - 1);
@@ -60,20 +60,24 @@ enum class Look : std::uint8_t {
 /// The reading end of a lane; its counterpart, the table of words and the sources are in
 /// lane_producer.hpp.
 ///
-/// One thread at a time, but `position` may be read by any. The consumer itself reads its position
-/// by relaxed loads: nobody else writes it. Wait-free; nothing blocks.
+/// word       writer        readers     publish / observe            protects
+/// position_  the consumer  any thread  [R3] release / [A3] acquire  handling of earlier records
+///
+/// One thread at a time, but any thread may call `position`. The consumer itself reads its position
+/// by relaxed loads: no other thread writes it. Wait-free; nothing blocks.
 class LaneConsumer {
  public:
   /// `cells` is the whole ring. The lane is fresh.
   LaneConsumer(layout::LaneState& state, std::span<layout::Cell> cells) noexcept
       : state_(&state), cells_(cells) {}
 
-  /// Whether a record is there. For spinning: it also asks for the lines behind the first that a
-  /// record like the last one has, so that they come together with it and not one after the other.
-  /// (Measured, two cores of one L3, 64-byte payload, two lines: round trip 150 against 210 ns.)
+  /// Returns whether the next record is published. For spinning: it also prefetches as many lines
+  /// as the last message had, so that they come together with the first and not one after the
+  /// other. (Measured, two cores of one L3, 64-byte payload, two lines: round trip 150 against 210
+  /// ns.)
   [[nodiscard]] bool has_record() const {
     const auto position = position_.load(std::memory_order_relaxed);
-    // Acquire: the caller may conclude from it that what preceded the record is visible.
+    // [A1] acquire: the caller may conclude from it that all before the record is visible.
     const auto mark = cell(position).mark.load(std::memory_order_acquire);
     if (layout::is_mark_of(mark, position)) return true;
     for (std::uint32_t i = 1; i < last_cells_; ++i)
@@ -81,15 +85,15 @@ class LaneConsumer {
     return false;
   }
 
-  /// The next record, if it is a message; false when it takes a closer look, which `look` has.
+  /// Gives the next record, if it is a message; false when that needs the closer look of `look`.
   [[nodiscard]] bool look_fast(layout::Descriptor& out) const {
     return look_at(cells_, position_.load(std::memory_order_relaxed), out) == Look::record &&
            out.kind == layout::RecordKind::message;
   }
 
-  /// The next record that is not a filler. Reading it again before `advance` gives the same.
+  /// Gives the next record that is not a filler. A second call before `advance` gives the same.
   [[nodiscard]] Look look(layout::Descriptor& out) {
-    // Whoever has more than two laps of fillers in a row would keep the reader busy for ever.
+    // A peer that writes more than two laps of fillers would keep the reader busy for ever.
     for (std::uint64_t passed = 0; passed <= 2 * cells_.size(); passed += out.cells) {
       const auto look = look_at(cells_, position_.load(std::memory_order_relaxed), out);
       if (look != Look::record || out.kind != layout::RecordKind::filler) return look;
@@ -98,15 +102,15 @@ class LaneConsumer {
     return Look::corrupt;
   }
 
-  /// The inline payload of the record that `look` has just given; valid until `advance`.
+  /// Returns the inline payload of the record that `look` has just given; valid until `advance`.
   [[nodiscard]] std::span<const std::byte> inline_payload(
       const layout::Descriptor& record) const noexcept {
     const auto position = position_.load(std::memory_order_relaxed);
     return {cell(position).payload, static_cast<std::size_t>(record.bytes)};
   }
 
-  /// The same, copied to `out`, which has room for the largest. In whole cells: copies of a size
-  /// that the compiler knows, where a `memcpy` of any size is a call.
+  /// Copies that payload to `out`, which has room for the largest. In whole cells: the compiler
+  /// knows their size, whereas a `memcpy` of any size is a call.
   void copy_inline(const layout::Descriptor& record,
                    std::span<std::byte, layout::kMaxInlineBytes> out) const noexcept {
     const auto* from = cell(position_.load(std::memory_order_relaxed)).payload;
@@ -120,14 +124,15 @@ class LaneConsumer {
 
   /// Goes on to the next record: the caller is done with this one's cells.
   void advance(const layout::Descriptor& record) noexcept {
-    // Release: whoever reads a position knows that the records before it were dealt with.
+    // [R3] release: a reader of this position knows that the records before it were dealt with;
+    // partner [A3].
     position_.store(position_.load(std::memory_order_relaxed) + record.cells,
                     std::memory_order_release);
     if (record.kind == layout::RecordKind::message) last_cells_ = record.cells;
   }
 
-  /// Lets the producer have the cells back, if a quarter of the ring has come together or
-  /// `last_look` found no record; true when it did, and a waiting producer must be rung.
+  /// Gives the cells back to the producer, if they amount to a quarter of the ring or `last_look`
+  /// found no record. Returns true when it did: then the caller must ring for a waiting producer.
   [[nodiscard]] bool release_cells(Look last_look) {
     const auto position = position_.load(std::memory_order_relaxed);
     const auto owed = position - released_;
@@ -138,16 +143,16 @@ class LaneConsumer {
     return true;
   }
 
-  /// Whether a record starts at `position`, which this consumer has stood at. Any thread.
+  /// Returns whether a record starts at `position`, one of this consumer's. Any thread.
   [[nodiscard]] bool is_published(std::uint64_t position) const noexcept {
     // Relaxed: it says only that it is worth looking.
     return layout::is_mark_of(cell(position).mark.load(std::memory_order_relaxed), position);
   }
 
-  /// Next cell to read. Any thread: after the producer's death, what is published from here on is
-  /// what has not been delivered.
+  /// Returns the next cell to read. Any thread: after the producer's death, the records published
+  /// from here on are those not delivered.
   [[nodiscard]] std::uint64_t position() const noexcept {
-    // Acquire: its partner is the release in `advance`.
+    // [A3] acquire; partner [R3].
     return position_.load(std::memory_order_acquire);
   }
 
@@ -163,11 +168,11 @@ class LaneConsumer {
   std::uint32_t last_cells_ = 1;  ///< of the last message
 };
 
-/// Calls `visit(descriptor)` for each message published from `position` on, until one that is not
-/// published, or is nonsense. For a lane whose producer is dead; the consumer may be at work.
+/// Calls `visit(descriptor)` for each message published from `position` on, up to the first record
+/// that is unpublished or corrupt. For a lane whose producer is dead; the consumer may be at work.
 template <class Visit>
 void walk_published(std::span<const layout::Cell> cells, std::uint64_t position, Visit&& visit) {
-  // Of two laps at most, one of which may have skipped the other.
+  // At most two laps are unread, and a filler of one may skip the other.
   const auto end = position + 2 * cells.size();
   layout::Descriptor record;
   while (position < end && look_at(cells, position, record) == Look::record) {

@@ -20,26 +20,26 @@ enum class Room : std::uint8_t { ordinary, control };
 enum class Push : std::uint8_t {
   done,
   full,     ///< nothing was written
-  corrupt,  ///< the consumer's head is not one it can have
+  corrupt,  ///< no correct consumer publishes such a head
 };
 
 /// The writing end of a lane: single producer, single consumer, records of 1 to 8 cells.
 ///
-/// word   writer    readers   publish / observe           protects
-/// mark   producer  consumer  [R1] release / [A1] acquire  the record, and all it refers to
-/// head   consumer  producer  [R2] release / [A2] acquire  the cells before it, to be rewritten
-/// reader_left: written by the consumer's side, relaxed here, protects nothing
+/// word         writer           readers   publish / observe            protects
+/// mark         producer         consumer  [R1] release / [A1] acquire  the record, all it names
+/// head         consumer         producer  [R2] release / [A2] acquire  the cells before it, to be
+///                                                                      rewritten
+/// reader_left  consumer's side  producer  release / relaxed            nothing: says "stop"
 ///
-/// The position is private; from the consumer only its head is read, and believed only when it
-/// lies in the window that is possible.
+/// The position is private. Of the consumer's words the producer reads only the head (and
+/// `reader_left`), and believes it only within the possible window.
 ///
 /// **Laps are short while the reader keeps up.** A lap may end at any cell, with a filler that
 /// leads to the start of the ring. It ends with the first page, or with twice or four times that,
-/// if everything has been read by then, so that a lane without a backlog lives in one page and in
+/// if everything has been read by then, so that a lane without a backlog stays in one page and in
 /// the nearest cache. (Measured, two cores of one L3, 64-byte payload: a round trip takes 124 ns,
 /// with long laps only 166 ns.) With a backlog a lap goes on to the end of the ring. When a new lap
-/// runs into what is still unread of the lap before, a filler leads over it to the cells behind,
-/// which are free:
+/// runs into unread records of the lap before, a filler leads over them to the free cells behind:
 ///
 ///    0            head       older_end            capacity
 ///   +------------+----------+--------------------+
@@ -47,23 +47,22 @@ enum class Push : std::uint8_t {
 ///   | ...... F ->| older lap| goes on here ...   |
 ///   +------------+----------+--------------------+
 ///
-/// Nothing of more than two laps is ever unread. The ring holds what it would hold otherwise, but
-/// for a few cells.
+/// Unread records belong to at most two laps. Short laps cost the ring's capacity only a few cells.
 ///
 /// **A cell never looks published when it is not.** A reader looks at the first word of a cell only
-/// where it stands. So what is left there must not be the mark of that cell in this lap: in cells
-/// that the lap before has passed it is not, since a mark names its position and a word of payload
-/// that would pass for the mark of the next lap is moved on by one cell with a filler; in all
-/// others it is zeroed when the producer comes to stand there.
+/// at its own position. So the old word there must not be the mark of that cell in this lap. In
+/// cells that the lap before has passed it is not: a mark names its position, and a payload with a
+/// word that would pass for the mark of the next lap is moved on by one cell with a filler. In all
+/// other cells the producer zeroes it when its position comes there.
 ///
 /// Sources: the ring with one writer for each end is L. Lamport's ("Specifying Concurrent Program
 /// Modules", 1983). That a cell says itself whether it is published, so that the reader never looks
 /// at the writer's index, is as in J. Giacomoni, T. Moseley, M. Vachharajani, "FastForward for
 /// Efficient Pipeline Parallelism", 2008; that it does so by its position, as the sequence number
-/// in the cells of D. Vyukov's bounded MPMC queue. The head that was seen last is kept, as in E.
-/// Rigtorp's SPSCQueue. Short laps, and fillers over unread cells, are this library's.
+/// in the cells of D. Vyukov's bounded MPMC queue. The producer caches the last head, as E.
+/// Rigtorp's SPSCQueue does. Short laps, and fillers over unread cells, are this library's.
 ///
-/// One thread at a time. Wait-free; nothing blocks. Death before [R1] leaves what it follows
+/// One thread at a time. Wait-free; nothing blocks. Death before [R1] leaves the whole batch
 /// unpublished; the marks behind an unpublished one are never looked at.
 class LaneProducer {
  public:
@@ -79,13 +78,13 @@ class LaneProducer {
         lap_end_(short_lap_) {
     update_fast_limit();
   }
-  // A second one of the same lane would write over the first one's records.
+  // A second producer of the same lane would write over the first one's records.
   LaneProducer(const LaneProducer&) = delete;
   LaneProducer& operator=(const LaneProducer&) = delete;
 
-  /// Writes a record with `payload` (at most kMaxInlineBytes) in it; how many cells it takes is
-  /// found out here. Not visible before `publish`. False when it takes a closer look, which
-  /// `try_stage` has: then nothing was written.
+  /// Writes a record with `payload` (at most kMaxInlineBytes) in it, and computes its cells from
+  /// that. Not visible before `publish`. Returns false when it needs the closer look of
+  /// `try_stage`: then nothing was written.
   [[nodiscard]] bool try_stage_fast(const layout::Descriptor& descriptor,
                                     std::span<const std::byte> payload) {
     const auto cells = layout::record_cells(payload.size());
@@ -94,38 +93,39 @@ class LaneProducer {
     return true;
   }
 
-  /// The same, wherever there is room for it. On `full` nothing of the record is there, but fillers
-  /// may be: publish them, since the reader may have to pass them to make room.
+  /// The same, wherever there is room for it. On `full` nothing of the record was written, but
+  /// fillers may be staged: publish them, since the reader may have to pass them to make room.
   [[nodiscard]] Push try_stage(const layout::Descriptor& descriptor,
                                std::span<const std::byte> payload, Room room) {
     return try_stage_fast(descriptor, payload) ? Push::done
                                                : try_stage_slow(descriptor, payload, room);
   }
 
-  /// Makes all staged records visible at once. Nothing staged: nothing happens.
+  /// Makes all staged records visible at once. Does nothing when nothing is staged.
   void publish() {
     if (staged_mark_ == 0) return;
-    // [R1] release: every record of the batch, and the slabs they name, before the first mark.
+    // [R1] release: every record of the batch, and the slabs they name, before the first mark;
+    // partner [A1].
     cell(staged_position_).mark.store(staged_mark_, std::memory_order_release);
     staged_mark_ = 0;
   }
 
   [[nodiscard]] bool has_staged() const noexcept { return staged_mark_ != 0; }
 
-  /// Whether a record of one cell fits, as far as is known without a look at the consumer's head.
+  /// Returns whether a record of one cell surely fits, without a look at the consumer's head.
   [[nodiscard]] bool has_room_fast() const noexcept { return position_ < fast_until_; }
-  /// Whether a record of `cells` would fit now; looks at the consumer's head.
+  /// Returns whether a record of `cells` would fit now; looks at the consumer's head.
   [[nodiscard]] bool has_room(std::uint32_t cells, Room room) {
     return position_ + cells <= fast_until_ || find_place(cells, room).push != Push::full;
   }
 
-  /// Whether the reading end has said that nobody will read here any more.
+  /// Returns whether the reading end has said that nobody will read here any more.
   [[nodiscard]] bool has_reader_left() const noexcept {
-    // Relaxed: what is written for nobody does no harm; whoever sleeps looks after arming.
+    // Relaxed: a record without a reader does no harm, and a sleeper looks after arming.
     return state_->reader_left.load(std::memory_order_relaxed) != 0;
   }
 
-  /// Cells that are, as far as was last seen, not free: unread, or skipped on the way.
+  /// Returns the number of cells that are not free, by the head seen last: unread, or skipped.
   [[nodiscard]] std::uint64_t used_cells() const noexcept {
     const auto at = offset(position_);
     if (at >= older_end_) return position_ - free_from();
@@ -138,7 +138,7 @@ class LaneProducer {
   /// One page.
   static constexpr std::uint64_t kShortLapCells = layout::kPageBytes / layout::kCellBytes;
 
-  /// Where a record may go: behind a filler that skips so many cells.
+  /// The place of a record: behind a filler that skips so many cells.
   struct Place {
     Push push;
     std::uint64_t skip;
@@ -162,14 +162,14 @@ class LaneProducer {
   void stage_filler(std::uint64_t skip);
   [[gnu::cold]] MEWS_VISIBLE void leave_fast_range(std::uint64_t end);
 
-  // Everything but the mark, back to front: the line that the reader polls comes last. False when
-  // a word of the payload would pass for a mark of the next lap.
+  // Writes everything but the mark, back to front: the line that the reader polls comes last. False
+  // when a word of the payload would pass for a mark of the next lap.
   [[nodiscard]] bool write(const layout::Descriptor& descriptor, std::span<const std::byte> payload,
                            std::uint32_t cells) const {
     auto& first = cell(position_);
     constexpr std::size_t kInFirst = sizeof(layout::Cell::payload);
     if (payload.size() > kInFirst && !write_rest(payload.subspan(kInFirst))) {
-      // Nor may these words pass for marks of this lap: a filler alone may be published here.
+      // Nor may these words pass for marks of this lap: only a filler may be published here.
       clear_marks(cells);
       return false;
     }
@@ -183,8 +183,8 @@ class LaneProducer {
     return true;
   }
 
-  // Each cell's first word is written on its own, so that it is the one that was looked at, whoever
-  // changes the payload meanwhile; and reading it from the cell would wait for the copy.
+  // Writes each cell's first word on its own, so that it is the word that was checked even if the
+  // user changes the payload meanwhile. Reading it back from the cell would wait for the copy.
   [[nodiscard]] bool write_rest(std::span<const std::byte> rest) const {
     auto* to = reinterpret_cast<std::byte*>(&cell(position_) + 1);
     std::memcpy(to, rest.data(), rest.size());
@@ -202,7 +202,7 @@ class LaneProducer {
     return true;
   }
 
-  // Of the cells after the first of `cell_count`.
+  // Zeroes the marks of the cells after the first of `cell_count`.
   void clear_marks(std::uint64_t cell_count) const {
     for (std::uint64_t i = 1; i < cell_count; ++i) {
       // Relaxed: no reader looks behind the position before a later mark is published.
@@ -210,7 +210,7 @@ class LaneProducer {
     }
   }
 
-  /// The record at the position is written and leads the reader on by `length`.
+  /// Stages the record written at the position, which leads the reader on by `length`.
   void stage(std::uint64_t mark, std::uint64_t length) {
     if (staged_mark_ == 0) {
       staged_mark_ = mark;
@@ -228,10 +228,10 @@ class LaneProducer {
   layout::LaneState* state_;
   layout::Cell* cells_;
   std::uint64_t capacity_;
-  std::uint64_t short_lap_;  ///< where a lap may end at the earliest
+  std::uint64_t short_lap_;  ///< earliest end of a lap
   std::uint64_t position_ = 0;
   std::uint64_t fast_until_ = 0;     ///< see `update_fast_limit`
-  std::uint64_t last_position_ = 0;  ///< of the record that was written last
+  std::uint64_t last_position_ = 0;  ///< of the last record written
   std::uint64_t seen_head_ = 0;
   std::uint64_t staged_position_ = 0;
   std::uint64_t staged_mark_ = 0;  ///< withheld first mark of the batch; 0: nothing is staged
@@ -240,7 +240,7 @@ class LaneProducer {
   std::uint64_t older_passed_;  ///< from the start to its first skip
   // And of this one:
   std::uint64_t passed_;   ///< from the start to its first skip so far
-  std::uint64_t lap_end_;  ///< where it may end if everything has been read
+  std::uint64_t lap_end_;  ///< its end, if everything has been read by then
 };
 
 }  // namespace mews::ring

@@ -15,17 +15,17 @@ namespace mews::sync {
 /// How a sleeper asks to be woken.
 enum class Sleeper : std::uint32_t {
   futex = 1,       ///< sleeps in `Doorbell::sleep`
-  event_loop = 2,  ///< sleeps in poll on an eventfd, which the ringer is to signal
+  event_loop = 2,  ///< sleeps in poll on an eventfd, which the ringer must signal
 };
 
-/// What keeps the ringer's look at the bell behind its publication.
+/// The fence that keeps the ringer's look at the bell behind its publication.
 enum class RingFence : std::uint8_t {
   light,           ///< the sleeper's heavy fence; both processes must be registered for it
   full,            ///< a full fence of the ringer's
   after_exchange,  ///< the publication was itself a seq_cst read-modify-write
 };
 
-/// One shared word by which one side sleeps until the other has published something.
+/// One shared word on which one side sleeps until the other has published something.
 ///
 ///    31                2   1   0
 ///   +-------------------+---+---+
@@ -33,40 +33,41 @@ enum class RingFence : std::uint8_t {
 ///   +-------------------+---+---+
 ///
 /// The sleeper: arms [S1], fences, *looks again*, sleeps. The ringer: publishes, fences, looks at
-/// the bits [R1], and only if one is set clears them, advances the sequence [R2] and wakes. Of the
-/// two looks at least one sees the other side's write: no wake-up is lost, and a ringer whom
+/// the bits [R1], and only if one is set clears them, advances the sequence [R2] and wakes. At
+/// least one of the two looks sees the other side's write: no wake-up is lost, and a ringer that
 /// nobody waits for makes no system call.
 ///
 /// word  writer           readers          publish / observe           protects
 /// word  sleeper, ringer  sleeper, ringer  [S1] / [R1], fence on each  nothing: says "look again"
+///                                         [R2] / the kernel's compare
 ///
 /// Sources: an eventcount (D. Reed, R. Kanodia, "Synchronization with Eventcounts and Sequencers",
 /// 1979) that sleeps on a futex; the ringer's light fence and the sleeper's heavy one are what
 /// membarrier(2) is made for.
 ///
-/// Death: of a sleeper leaves a bit set, which the next ring clears at the price of one needless
-/// wake. Of a ringer between [R2] and the wake leaves the sleeper asleep: whoever watches that
+/// Death: a sleeper's leaves a bit set, which the next ring clears at the price of one needless
+/// wake. A ringer's between [R2] and the wake leaves the sleeper asleep: the watcher of that
 /// process rings again once it is known dead. A ringer that is only stopped there is not dead:
-/// where many ring one bell, and the next would find it cleared, the sleeper must look again by
+/// where several ring one bell, the next ringer finds it cleared, so the sleeper must look again by
 /// itself.
 ///
 /// Malice: any process of the arena can have thousands of threads asleep on any bell, each of which
-/// costs a ringer some 7 microseconds. So one ring wakes `kMostWoken`, those first that have slept
-/// longest, and leaves the bell armed if there may be more: an honest sleeper behind n others is
+/// costs a ringer some 7 microseconds. So one ring wakes at most `kMostWoken`, the longest sleepers
+/// first, and leaves the bell armed if there may be more: an honest sleeper behind n others is
 /// woken by ring number n / kMostWoken + 1, or looks again by itself.
 class Doorbell {
  public:
   static constexpr std::chrono::milliseconds kUnfencedSleep{10};
-  /// Sleepers that one `ring` wakes. Of honest ones a lane's bell has at most one, the thread in
-  /// the role, and a freed bell one for each process, the lead at the gate. All of them at once
+  /// Most sleepers that one `ring` wakes. A lane's bell has at most one honest sleeper, the thread
+  /// in the role; a freed bell has one for each process, the lead at the gate. All of them at once
   /// have something to do only if as many slabs were freed; where more than these wait, later rings
   /// and the look once a second serve the rest. 64 wakes take half a millisecond.
   static constexpr int kMostWoken = 64;
 
   explicit Doorbell(base::Atomic<std::uint32_t>& word) noexcept : word_(&word) {}
 
-  /// Announces a sleeper; the caller must then look again for what it waits for, and only if it is
-  /// still missing pass the ticket to `sleep`. Costs a `heavy_fence`.
+  /// Announces a sleeper and returns its ticket. The caller must then look again, and pass the
+  /// ticket to `sleep` only if there is still nothing. Costs a `heavy_fence`.
   [[nodiscard]] std::uint32_t arm(Sleeper sleeper) const {
     const auto bit = static_cast<std::uint32_t>(sleeper);
     // [S1] relaxed: the fence orders it before the second look; partner [R1].
@@ -75,31 +76,31 @@ class Doorbell {
     return before | bit;
   }
 
-  /// Sleeps until rung after `arm` gave out `ticket`, or the deadline. May return early: the caller
-  /// arms and looks again. Where the heavy fence is broken, a light ring may have missed the armed
-  /// bit, and a sleep lasts `kUnfencedSleep` at most.
+  /// Sleeps until a ring after `arm` returned `ticket`, or until the deadline. May return early:
+  /// the caller arms and looks again. Where the heavy fence is broken, a light ring may have missed
+  /// the armed bit, so a sleep lasts `kUnfencedSleep` at most.
   os::FutexWait sleep(std::uint32_t ticket, Deadline deadline) const {
     if (os::is_light_fence_broken()) deadline = deadline.within(kUnfencedSleep);
     return os::futex_wait(*word_, ticket, deadline);
   }
 
-  /// After publishing: wakes whoever armed the bell. True when an event loop has to be signalled
-  /// by its eventfd as well.
+  /// After publishing: wakes the sleepers that armed the bell. Returns true when the caller must
+  /// signal an event loop by its eventfd as well.
   [[nodiscard]] bool ring(RingFence fence) const {
     const auto seen = look(fence);
     return (seen & kArmed) != 0 && wake(seen);
   }
-  /// The first half of `ring`: whether anybody is to be woken, which a `ring` with the same fence
-  /// then does.
+  /// The first half of `ring`: returns whether there is a sleeper, which a `ring` with the same
+  /// fence then wakes.
   [[nodiscard]] bool is_armed(RingFence fence) const noexcept {
     return (look(fence) & kArmed) != 0;
   }
 
-  /// Wakes whoever sleeps, armed or not, and be they thousands: for what a waiter looks at besides
-  /// shared memory, and for the ringer that died between clearing the bits and waking. For ends,
+  /// Wakes all sleepers, armed or not, even thousands: for a change outside shared memory that a
+  /// waiter looks at, and for a ringer that died between clearing the bits and waking. For ends,
   /// which come once; not for messages.
   [[nodiscard]] bool ring_always() const {
-    base::full_fence();
+    base::full_fence();  // as in `look`; partner [S1]
     // Relaxed: only a guess for the exchange, which corrects it.
     const auto has_event_loop = wake(word_->load(std::memory_order_relaxed));
     (void)os::futex_wake(*word_, INT_MAX);
@@ -123,7 +124,8 @@ class Doorbell {
     } else {
       base::full_fence();
     }
-    // [R1] relaxed: ordered after the publication by the fence on one side or the other.
+    // [R1] relaxed: the fence on one side or the other orders it after the publication; partner
+    // [S1].
     return word_->load(std::memory_order_relaxed);
   }
 
@@ -134,7 +136,8 @@ class Doorbell {
     }
     constexpr auto kFutex = static_cast<std::uint32_t>(Sleeper::futex);
     if ((seen & kFutex) != 0 && os::futex_wake(*word_, kMostWoken) == kMostWoken) {
-      // Relaxed: there may be more; the next ringer is to wake them, and to look costs it a wake.
+      // Relaxed: only says that there may be more, which the next ringer wakes. If there are none,
+      // its wake is needless.
       word_->fetch_or(kFutex, std::memory_order_relaxed);
     }
     return (seen & static_cast<std::uint32_t>(Sleeper::event_loop)) != 0;

@@ -13,6 +13,15 @@ namespace mews::sync {
 /// Lets many threads of one process wait for the same thing while only one of them, the lead,
 /// sleeps where other processes can wake it. The rest sleep on a condition variable; the lead
 /// passes each wake-up on, and the lead itself when it leaves.
+///
+/// word       writer       readers       publish / observe            protects
+/// waiters_   each waiter  `notify`      [G1] then fence / [G2]       nothing: says "notify"
+/// version_   any thread   each waiter   the mutex                    nothing: says "look again"
+/// has_lead_  the lead     each waiter   the mutex                    the lead
+///
+/// The waiter: counts itself [G1], fences, attempts. The notifier: changes the attempt's word by a
+/// seq_cst store or exchange, then looks for waiters [G2]. At least one of the two sees the other's
+/// write.
 class Gate {
  public:
   Gate() = default;
@@ -21,9 +30,9 @@ class Gate {
 
   /// Waits until `attempt()` returns something true (an optional, say) and returns that, or its
   /// last, false, answer once the deadline has passed. `sleep(deadline)` is called by the lead
-  /// alone, outside the lock, after a failed attempt: it must arm, look again, and sleep until
-  /// rung or the deadline; what it saw matters not, as `attempt` follows. Any number of threads.
-  /// What either of them throws ends this thread's wait and nobody else's.
+  /// alone, outside the lock, after a failed attempt: it must arm, look again, and sleep until a
+  /// ring or the deadline. Its result does not matter, as `attempt` follows. Any number of threads.
+  /// An exception of either callable ends this thread's wait and no other's.
   template <class Attempt, class Sleep>
   auto wait(Deadline deadline, Attempt&& attempt, Sleep&& sleep) -> decltype(attempt()) {
     Waiter waiter(*this);
@@ -42,17 +51,17 @@ class Gate {
     }
   }
 
-  /// Something has changed in this process (by a seq_cst exchange): waiters look again, without
+  /// After a change in this process (by a seq_cst store or exchange): waiters look again, without
   /// the lead's help. Costs one load when nobody waits.
   void notify() {
     if (has_waiters()) interrupt();
   }
   [[nodiscard]] bool has_waiters() const noexcept {
-    // seq_cst, after the change; partner: the fence in Waiter.
+    // [G2] seq_cst, after the seq_cst change; partner [G1] with its fence.
     return waiters_.load(std::memory_order_seq_cst) != 0;
   }
 
-  /// All that wait here look again; the lead, which sleeps elsewhere, must be woken there.
+  /// All waiters look again. The lead sleeps elsewhere, and the caller must wake it there.
   void interrupt() {
     const std::lock_guard lock(mutex_);
     pass_on();
@@ -63,9 +72,8 @@ class Gate {
   class Waiter {
    public:
     explicit Waiter(Gate& gate) : gate_(gate) {
-      // Relaxed: the fence orders it before the first attempt, whose loads may be relaxed; the
-      // partner is `notify`, which looks for waiters after a seq_cst change. Either the attempt
-      // sees the change, or `notify` us.
+      // [G1] relaxed: the fence orders it before the first attempt, whose loads may be relaxed;
+      // partner [G2]. Either the attempt sees the change, or `notify` sees this thread.
       gate_.waiters_.fetch_add(1, std::memory_order_relaxed);
       base::full_fence();
     }
@@ -73,12 +81,12 @@ class Gate {
     Waiter& operator=(const Waiter&) = delete;
     ~Waiter() {
       const std::lock_guard lock(gate_.mutex_);
-      // Relaxed: one who is counted too long costs `notify` a lock.
+      // Relaxed: a thread that is counted too long costs `notify` a lock.
       gate_.waiters_.fetch_sub(1, std::memory_order_relaxed);
       // A wake-up that this thread was given and did not need goes to the next one.
       if (gate_.version_ != seen_ || !gate_.has_lead_) gate_.pass_on();
     }
-    /// An attempt follows: what changes from now on, it may have missed.
+    /// Comes before an attempt, which may miss any change from now on.
     void look() {
       const std::lock_guard lock(gate_.mutex_);
       seen_ = gate_.version_;
@@ -90,7 +98,7 @@ class Gate {
     std::uint64_t seen_ = 0;
   };
 
-  /// The lead's time outside the lock; then the lead is passed on.
+  /// The lead's time outside the lock; the destructor passes the lead on.
   class Lead {
    public:
     Lead(Gate& gate, std::unique_lock<Mutex>& lock) : gate_(gate), lock_(lock) {

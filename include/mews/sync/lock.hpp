@@ -17,7 +17,7 @@ namespace mews::sync {
 struct LockModel {
   virtual void lock(const void* mutex) = 0;
   virtual void unlock(const void* mutex) = 0;
-  /// Sleeps until `wake` or the deadline; false: by the deadline. May return early.
+  /// Sleeps until `wake` or the deadline; returns false at the deadline. May return early.
   virtual bool sleep(const void* condition, Deadline deadline) = 0;
   virtual void wake(const void* condition, int sleepers) = 0;
 

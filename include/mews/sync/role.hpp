@@ -11,25 +11,27 @@
 
 namespace mews::sync {
 
-/// Catches a second thread in a part of the code that only one may be in, at (almost) no cost to
-/// a thread that is alone there.
+/// Catches a second thread in a part of the code that is for one thread, at (almost) no cost to a
+/// thread that is alone there.
 ///
 /// A locked operation per message would wait until the message's stores have left for the other
 /// core (60 ns, measured). So the role is *biased* to the thread that uses it: that thread only
-/// stores a flag of its own and checks that the bias is still there. Another thread takes the bias
-/// away, runs a `heavy_fence`, and then sees that flag if the first is inside. Each bias has a slot
-/// of its own, so that a flag has one writer for ever. Where there is no asymmetric fence, every
-/// entry is an exchange.
+/// stores a flag of its own and checks that the bias is still there. Another thread, the revoker,
+/// removes the bias, runs a `heavy_fence`, and then sees that flag if the first is inside. Each
+/// bias has a slot of its own, so that a flag has one writer for ever. Where there is no asymmetric
+/// fence, every entry is an exchange. A revoker is a thread that has set `exclusive_`.
 ///
-/// word           writer              readers   publish / observe             protects
-/// slots_[].busy  its owner thread    revoker   [B1] / [V2] after heavy_fence the bias
-/// slots_[].owner who holds exclusive all       before current_ / [B0]        nothing: set once
-/// current_       who holds exclusive all       [V1] / [B2]                   the bias
-/// exclusive_     any thread          any       release / acquire             the role's state
+/// word            writer       readers          publish / observe                protects
+/// slots_[].busy   its owner    owner, revokers  [B1], heavy fence / [V2]         the bias
+///                                               [L1] release / [V2] acquire      the role's state
+/// slots_[].owner  its owner    any thread       relaxed, before [V3] / [B0]      nothing: set once
+/// current_        its owner,   any thread       [V1], heavy fence / [B2]         the bias
+///                 revokers                      [V3] release / [B2] acquire      its slot
+/// exclusive_      any thread   any thread       [L2] release / [L3] acquire      the role's state
 ///
 /// Source: biased locking, as in K. Russell, D. Detlefs, "Eliminating Synchronization-Related
-/// Atomic Operations with Biased Locking and Bulk Rebiasing", 2006; here the bias is taken away by
-/// membarrier(2), and who finds the role taken does not wait.
+/// Atomic Operations with Biased Locking and Bulk Rebiasing", 2006; here membarrier(2) removes the
+/// bias, and a thread that finds the role occupied does not wait.
 ///
 /// Process-private. Never blocks, except while another thread revokes a bias (microseconds).
 class Role {
@@ -38,24 +40,25 @@ class Role {
   Role(const Role&) = delete;
   Role& operator=(const Role&) = delete;
 
-  /// True when the calling thread is now alone in the role and owes a `leave`.
+  /// Returns true when the calling thread is now alone in the role and owes a `leave`.
   [[nodiscard]] bool try_enter() noexcept {
-    // [B0] relaxed: a guess; whether the bias is still there is asked in [B2], and an owner who is
+    // [B0] relaxed, both: a guess. [B2] asks whether the bias is still there, and an owner that is
     // not seen yet is not this thread.
     const auto slot = current_.load(std::memory_order_relaxed);
     if (slot != kUnbiased &&
         slots_[slot].owner.load(std::memory_order_relaxed) == base::thread_token()) {
       // Relaxed: only this thread writes it. True: it is inside already.
       if (slots_[slot].busy.load(std::memory_order_relaxed)) return false;
-      // [B1] relaxed: the revoker's heavy fence orders it before [B2] as seen by the revoker.
+      // [B1] relaxed: the revoker's heavy fence orders it before [B2] as seen by the revoker;
+      // partner [V2].
       slots_[slot].busy.store(true, std::memory_order_relaxed);
       base::compiler_fence();
-      // [B2] acquire: what an earlier holder of the role wrote.
+      // [B2] acquire: the role's state as it was when the bias was set; partners [V1], [V3].
       if (current_.load(std::memory_order_acquire) == slot) {
         entered_ = slot;
         return true;
       }
-      // Release: as in `leave`, though nothing was done inside.
+      // [L1] release: as in `leave`, though nothing was done inside.
       slots_[slot].busy.store(false, std::memory_order_release);
     }
     return try_enter_unbiased();
@@ -64,10 +67,10 @@ class Role {
   void leave() noexcept {
     const auto slot = entered_;
     if (slot != kUnbiased) {
-      // Release: the role's state before the next holder, who reads this in [V2].
+      // [L1] release: the role's state before the next holder, which reads this in [V2].
       slots_[slot].busy.store(false, std::memory_order_release);
     } else {
-      // Release: the same, before the next holder's exchange.
+      // [L2] release: the same, before the next holder's exchange [L3].
       exclusive_.store(false, std::memory_order_release);
     }
   }

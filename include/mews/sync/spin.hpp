@@ -18,17 +18,21 @@ inline void cpu_relax() noexcept {
 #endif
 }
 
-/// Processors this process may run on, at least 1.
+/// Returns the number of processors that this process may run on, at least 1.
 [[nodiscard]] unsigned usable_cpus() noexcept;
 
-/// How long to look before sleeping, learnt from how long it took lately.
+/// How long to look before sleeping, learnt from the last waits.
 ///
 /// A sleep and its wake-up across processors cost 25 to 60 microseconds (measured), so up to the
-/// limit it pays to look; but one who waits longer than that anyway had better sleep at once. Each
-/// success doubles the budget up to the limit, each failure halves it down to a small probe.
+/// limit it pays to look; but a wait that is longer anyway had better sleep at once. Each success
+/// doubles the budget up to the limit, each failure halves it down to a small probe.
 ///
-/// Used by one waiter at a time; the budget is a hint, so relaxed orders do. `Clock` is another one
-/// in tests.
+/// word        writer      readers     publish / observe  protects
+/// limit_ns_   the waiter  the waiter  relaxed            nothing: a hint
+/// budget_ns_  the waiter  the waiter  relaxed            nothing: a hint
+///
+/// One waiter at a time, on any thread. Relaxed throughout: an old value only makes one spin longer
+/// or shorter. Tests have another `Clock`.
 template <class Clock>
 class BasicSpinBudget {
  public:
@@ -43,8 +47,8 @@ class BasicSpinBudget {
     limit_ns_.store(limit.count(), std::memory_order_relaxed);
   }
 
-  /// Looks until `is_ready()` or the budget or deadline is used up; whether it became ready. The
-  /// clock is first read after a few dozen looks: a quick answer does not pay for it.
+  /// Looks until `is_ready()` or until the budget or deadline is used up; returns whether it became
+  /// ready. The clock is first read after a few dozen looks: a quick answer does not pay for it.
   template <class IsReady>
   bool spin(IsReady&& is_ready, Deadline deadline) {
     const auto limit = limit_ns_.load(std::memory_order_relaxed);

@@ -14,28 +14,29 @@ namespace mews::sync {
 enum class Turned : std::uint8_t {
   entered,    ///< it is this thread's turn, until `leave`
   late,       ///< the deadline passed first
-  cancelled,  ///< the caller's own question said so
+  cancelled,  ///< the caller's `is_cancelled` said so
 };
 
-/// Threads of one process take turns. A mutex whose wait has a deadline, and that `interrupt` ends
-/// for those who do not want to wait any longer.
+/// Threads of one process take turns. A mutex whose wait has a deadline, and can be cancelled after
+/// an `interrupt`.
 ///
 /// word    writer       readers     publish / observe           protects
 /// state_  each thread  all others  [T2] release / [T1] acquire  what is done in turn
 ///
-/// 0: nobody's turn; 1: somebody's; 2: somebody's, and others may be asleep. A turn that nobody
-/// else waits for costs two locked operations and no lock. As the mutex of U. Drepper, "Futexes Are
-/// Tricky" (2011), but that the sleep is a condition variable's.
+/// 0: nobody's turn; 1: a thread's; 2: a thread's, and others may be asleep. A turn that no other
+/// thread waits for costs two locked operations and no lock. As the mutex of U. Drepper, "Futexes
+/// Are Tricky" (2011), but that the sleep is a condition variable's.
 class Turn {
  public:
   Turn() = default;
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
-  /// Never blocks; whether it is this thread's turn, until `leave`.
+  /// Returns whether it is this thread's turn, until `leave`. Never blocks.
   [[nodiscard]] bool try_enter() {
     std::uint32_t nobodys = 0;
-    // [T1] acquire: what the one before did in its turn. ABA: 0 always means the same.
+    // [T1] acquire: what the last thread did in its turn; partner [T2]. ABA: 0 always means the
+    // same.
     return state_.compare_exchange_strong(nobodys, 1, std::memory_order_acquire,
                                           std::memory_order_relaxed);
   }
@@ -47,7 +48,8 @@ class Turn {
     if (try_enter()) return Turned::entered;
     std::unique_lock lock(mutex_);
     for (;;) {
-      // [T1] acquire, as above. Whoever has the turn is to see on leaving that others wait.
+      // [T1] acquire, as above. 2, so that the thread with the turn sees on leaving that others
+      // wait.
       if (state_.exchange(2, std::memory_order_acquire) == 0) return Turned::entered;
       if (is_cancelled()) return Turned::cancelled;
       if (deadline.has_passed()) return Turned::late;
@@ -56,16 +58,16 @@ class Turn {
   }
 
   void leave() {
-    // [T2] release: what was done in this turn.
+    // [T2] release: what was done in this turn; partner [T1].
     if (state_.exchange(0, std::memory_order_release) != 2) return;
-    // Whoever saw the turn taken has the lock until it sleeps.
+    // A thread that saw the turn occupied holds the lock until it sleeps.
     const std::lock_guard lock(mutex_);
     ++version_;
-    // One: it takes the turn, or finds it taken by one that sees on leaving that others wait.
+    // One: it gets the turn, or marks it with a 2 for the thread that got it first.
     condition_.notify_one();
   }
 
-  /// All that wait look again, and ask whether they are cancelled.
+  /// All waiters look again, and ask whether they are cancelled.
   void interrupt() {
     const std::lock_guard lock(mutex_);
     ++version_;
