@@ -72,7 +72,7 @@ void ChannelCore::loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t
   const auto largest = geometry.classes[geometry.class_count - 1].slab_bytes;
   if (alignment > largest) {
     out = fail(ErrorCode::invalid_argument, detail_text([&] {
-                 return fmt::format("alignment is {}, and this arena's largest slabs are of {}",
+                 return fmt::format("alignment is {}, but this arena's largest slabs are of {}",
                                     alignment, size_text(largest));
                }));
     return;
@@ -102,7 +102,7 @@ void ChannelCore::ring_slow(const sync::Doorbell& bell) noexcept {
 sync::RingFence ChannelCore::fence() noexcept {
   // Relaxed: a note. Once the load below has read 1, that stays true.
   if (is_light_.load(std::memory_order_relaxed)) return sync::RingFence::light;
-  // Acquire: its registration came before. Partners: `take_seat`, `take_host_entry`.
+  // Acquire: its registration came before. Partners: `take_seat`, `fill_host_entry`.
   const bool is_light = os::has_light_fence() &&
                         context_->arena().peer(other_).fences.load(std::memory_order_acquire) == 1;
   // Relaxed: a note.

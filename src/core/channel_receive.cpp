@@ -117,7 +117,7 @@ void ChannelCore::receive_slow(Result<Message>& out, Timeout timeout) {
 }
 
 Result<std::size_t> ChannelCore::receive_batch(Visit visit, std::size_t limit, Timeout timeout) {
-  if (limit == 0) return fail(ErrorCode::invalid_argument, "a batch of at most 0 messages");
+  if (limit == 0) return fail(ErrorCode::invalid_argument, "the limit of the batch is 0 messages");
   std::size_t count = 0;
   auto received = receive_by(timeout, [&] { return visit_all(visit, limit, count); });
   if (!received) return tl::unexpected(std::move(received.error()));
