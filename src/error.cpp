@@ -33,9 +33,8 @@ Text text_of(ErrorCode code) noexcept {
       return {"peer_corrupt", "the other end wrote invalid data and was cut off"};
     case ErrorCode::concurrent_use:
       return {"concurrent_use",
-              "another thread is using the same role of this channel; Channel::shared() lets many "
-              "threads "
-              "send, but only one thread at a time may receive"};
+              "another thread is in the same role of this channel; Channel::shared() lets many "
+              "threads send, but only one thread at a time may receive"};
     case ErrorCode::wrong_process:
       return {
           "wrong_process",

@@ -129,8 +129,8 @@ void ChannelCore::leave() noexcept {
   // The other end knows already, or is gone. The lanes may belong to the seat's next process soon.
   if (ended()) return;
   (void)close();
-  // Release: the close record before it. The bell's fence orders it against the sender's look after
-  // arming (`LaneProducer::has_reader_left`).
+  // Release: before the bell, whose fence orders it against the sender's look after arming
+  // (`LaneProducer::has_reader_left`, relaxed).
   context_->arena().lane(in_).reader_left.store(1, std::memory_order_release);
   (void)in_space_.ring_always();
 }

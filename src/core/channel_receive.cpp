@@ -156,7 +156,8 @@ bool ChannelCore::look_for_loop() noexcept {
   auto position = loop_position_.load(std::memory_order_seq_cst);
   if (position == kNoLoop) return false;
   if (!consumer_.is_published(position)) return true;
-  // Relaxed: the event wakes the loop, not this word. ABA: positions only grow.
+  // Relaxed: the event wakes the loop, not this word. ABA: harmless. Positions only grow, and a
+  // loop that is armed again at the same position waits for the same record.
   if (loop_position_.compare_exchange_strong(position, kNoLoop, std::memory_order_relaxed,
                                              std::memory_order_relaxed)) {
     slow_->wake->signal_own();

@@ -138,8 +138,8 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<PluginParts> admit_process(const std::shared_ptr<PluginCore>& plugin,
                                                   pid_t pid, os::UniqueFd watched);
 
-  // Starts (host_start.cpp): prepared and recorded with the mutex held; the process is made
-  // without.
+  // Starts (host_start.cpp): prepared and recorded with the mutex held. The process is made without
+  // the mutex.
   struct PreparedStart {
     std::shared_ptr<PluginProcess> process;
     os::SpawnOptions options;

@@ -139,8 +139,8 @@ InheritedTurn::~InheritedTurn() {
 
 Result<Invitation> InheritedTurn::take() {
   auto before = Inheritance::unused;
-  // [T2] acquire: the descriptors as the previous turn left them. ABA: none, the word alone
-  // decides.
+  // [T2] acquire: the descriptors as the previous turn left them. ABA: harmless, a turn that ended
+  // unused leaves the descriptors open.
   if (!inheritance.compare_exchange_strong(before, Inheritance::in_turn, std::memory_order_acquire,
                                            std::memory_order_relaxed)) {
     return fail(

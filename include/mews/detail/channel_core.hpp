@@ -43,8 +43,7 @@ namespace mews::detail {
   return LaneId{2 * id.value() + 1};
 }
 
-/// One end of a channel: two lanes, two roles, and the waiting. See `Channel` for what each
-/// function promises.
+/// One end of a channel: two lanes, two roles, and the waits. `Channel` documents each function.
 ///
 /// `loan`, `send` and `receive` are in channel_fast.hpp: each tries once, inline. If that fails,
 /// its `_slow` twin in the library tries again and waits if it must.
