@@ -136,8 +136,7 @@ void ChannelCore::leave() noexcept {
 }
 
 std::optional<ErrorCode> ChannelCore::ended() const noexcept {
-  // [E2] seq_cst: after held -> in flight (`mark_in_flight`); also `end_how` after it. Partner
-  // [E1].
+  // [E2] seq_cst: after held -> in flight (`mark_in_flight`), before `end_how`; partner [E1].
   const auto code = ended_.load(std::memory_order_seq_cst);
   return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
 }

@@ -14,7 +14,7 @@ using layout::Descriptor;
 ChannelCore::Tried ChannelCore::next(Descriptor& record) {
   if (receive_failed_) return refused(*receive_failed_);
   if (is_loop_armed_) disarm_loop();
-  // [E3] acquire: before the look, so that it finds each record published before the end; partner
+  // [E3] acquire: before the look, which then finds each record published before the end; partner
   // [E1].
   const bool has_ended = ended_.load(std::memory_order_acquire) >= 0;
   const auto look = consumer_.look(record);

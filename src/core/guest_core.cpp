@@ -51,8 +51,7 @@ Result<void> check_seat(const mem::Arena& arena, PeerId peer) {
 Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation) {
   auto& entry = arena.peer(invitation.peer);
   auto invited = SeatWord{PeerState::invited, invitation.epoch}.pack();
-  // Acquire: the entry as the host wrote it; partner: the release in `HostCore::invite`. ABA: the
-  // epoch.
+  // Acquire: the entry as the host wrote it; partner: `HostCore::invite`. ABA: the epoch.
   if (!entry.seat.compare_exchange_strong(invited,
                                           SeatWord{PeerState::attached, invitation.epoch}.pack(),
                                           std::memory_order_acquire, std::memory_order_relaxed)) {

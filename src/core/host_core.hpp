@@ -229,8 +229,8 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
     std::uint32_t epoch = 0;  ///< of its present process, or of its last
   };
   std::vector<SeatUse> seats_;  ///< per peer entry
-  // Room for a new plugin is reserved before its start: no process is forgotten when memory runs
-  // out.
+  // Room for a new plugin is reserved before its start, so that no process is forgotten without
+  // memory.
   std::vector<std::shared_ptr<PluginCore>> plugins_;
   std::size_t starts_ = 0;    ///< first starts and restarts under way
   std::size_t reserved_ = 0;  ///< places in `plugins_` for first starts under way
@@ -248,8 +248,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
 /// must not run while the mutex is held.
 class HostCore::ChannelLease {
  public:
-  /// Not begun: the destructor does nothing. Make it before the process, because its allocation may
-  /// fail.
+  /// Not begun: the destructor does nothing. Make it before the process: its allocation may fail.
   ChannelLease() = default;
   ChannelLease(const ChannelLease&) = delete;
   ChannelLease& operator=(const ChannelLease&) = delete;

@@ -99,8 +99,7 @@ void HostCore::look_for_parted() {
     part(plugin, plugin->current, plugin->name + kLeft);
 }
 
-// Recovers the plugin now. Our own child must still be reaped; another process has no status for
-// us.
+// Recovers the plugin now. Our own child must still be reaped; for another process this is the end.
 void HostCore::part(const std::shared_ptr<PluginCore>& plugin,
                     const std::shared_ptr<PluginProcess>& process, std::string how) {
   recover(*process, how);

@@ -48,8 +48,7 @@ void HostCore::plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExi
                                     duration_text(options.restart_window));
     return;
   }
-  // After a longer life the delay is reset. A plugin that keeps dying waits twice as long each
-  // time.
+  // A longer life resets the delay. A plugin that keeps dying waits twice as long each time.
   if (lived >
       std::max<Deadline::Clock::duration>(options.restart_delay_limit, kFirstRestartDelay)) {
     plugin->delay = options.restart_delay;

@@ -84,8 +84,7 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   if (free->is_used) reset_seat(peer);
   free->is_taken = free->is_used = true;
   ++free->epoch;
-  // Relaxed: a figure. The host gives out the lowest free seat, so the used seats are the first
-  // ones.
+  // Relaxed: a figure. The host gives out the lowest free seat, so the used seats come first.
   auto& used = arena.peer(kHostPeer).seats_used;
   used.store(std::max(used.load(relaxed), peer.value() + 1), relaxed);
   auto& entry = arena.peer(peer);

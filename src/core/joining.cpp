@@ -47,8 +47,7 @@ Result<Offered> find_at(const AttachOptions& options, Deadline deadline) {
   return offered;
 }
 
-/// One look at a name. An outcome is not final if the next look may differ, because a host comes or
-/// goes.
+/// One look at a name. An outcome is not final if a host that comes or goes may change it.
 struct Look {
   Result<Offered> offered;
   bool is_final = true;

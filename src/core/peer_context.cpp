@@ -150,8 +150,7 @@ Result<void> PeerContext::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, co
   const sync::Doorbell bell(freed_bells_[id.value()]);
   // Has a value once a slab was claimed, or once more waiting cannot help: the gate asks for that.
   using Outcome = std::optional<Result<void>>;
-  // The lead looks again after arming. An outcome that it finds then is returned by its next
-  // attempt.
+  // The lead looks again after arming. Its next attempt returns the outcome of that look.
   Outcome found;
   const auto attempt = [&]() -> Outcome {
     if (found) return std::exchange(found, std::nullopt);

@@ -33,8 +33,7 @@ class Reactor {
   /// Calls `handler` once, when `fd` has become readable. The handler may add and remove. `fd` must
   /// stay open until then, or until `remove`. Any thread.
   [[nodiscard]] Result<std::uint64_t> add(int fd, std::function<void()> handler);
-  /// The same, but when the other end of the stream `fd` has been closed; ignores whether `fd` is
-  /// readable.
+  /// The same, but when the other end of the stream `fd` has been closed, readable or not.
   [[nodiscard]] Result<std::uint64_t> add_hang_up(int fd, std::function<void()> handler);
   void remove(std::uint64_t id) noexcept;
   /// After the handler of `id` was called: calls it once more when its descriptor becomes readable.

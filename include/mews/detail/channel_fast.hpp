@@ -9,8 +9,7 @@
 /// arguments and does the rest: a second look, a wait, an error.
 ///
 /// A payload of up to 480 bytes lies in a block of private memory before and after the transfer,
-/// and in the lane's cells in between. A larger payload lies in a slab, whose truth word names its
-/// owner:
+/// and in the lane's cells in between. A larger one lies in a slab; its truth word names its owner:
 ///
 ///   loan      free -> held by the sender         a home slab in turn
 ///   send      held -> in flight on the lane      then the record, then its publication, the bell
