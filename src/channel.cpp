@@ -13,8 +13,8 @@ using Core = std::shared_ptr<detail::ChannelCore>;
 
 Error empty_channel() noexcept {
   return Error(ErrorCode::invalid_argument,
-               "this channel is empty: it was moved from, or it is a host's, which has one with "
-               "each of its plugins");
+               "this channel is empty: it was moved from, or it is a host's own; a host has one "
+               "channel with each plugin, Plugin::channel()");
 }
 template <class T>
 Result<T> refused() noexcept {
@@ -42,9 +42,10 @@ Result<std::size_t> batch_from(const Core& core, VisitRef visit, std::size_t lim
 /// One thread's turn on a shared sender.
 class InTurn {
  public:
-  /// Waits for the turn as long as `timeout` allows, and leaves the remaining time in `timeout`.
+  /// Waits for the turn until `timeout` ends. Fixes its deadline, so that the rest of the call gets
+  /// the time that is left.
   InTurn(detail::ChannelCore& core, Timeout& timeout) : turn_(core.shared_turn()) {
-    // Before the turn: in a forked child it may never come.
+    // Before the turn: in a forked child the turn may never come.
     if (!core.session().is_own()) {
       failed_ = ErrorCode::wrong_process;
     } else if (!turn_.try_enter()) {

@@ -18,7 +18,7 @@ struct Text {
 Text text_of(ErrorCode code) noexcept {
   switch (code) {
     case ErrorCode::would_block:
-      return {"would_block", "nothing to receive, or no room, right now"};
+      return {"would_block", "no message, room or slab right now"};
     case ErrorCode::timed_out:
       return {"timed_out", "the deadline passed"};
     case ErrorCode::cancelled:
@@ -30,12 +30,11 @@ Text text_of(ErrorCode code) noexcept {
     case ErrorCode::closed:
       return {"closed", "the channel is closed"};
     case ErrorCode::peer_corrupt:
-      return {"peer_corrupt", "the other end wrote nonsense and was cut off"};
+      return {"peer_corrupt", "the other end wrote invalid data and was cut off"};
     case ErrorCode::concurrent_use:
-      return {
-          "concurrent_use",
-          "another thread is in the same role of this channel; Channel::shared() sends for many "
-          "threads, receiving is for one at a time"};
+      return {"concurrent_use",
+              "another thread is in the same role of this channel; Channel::shared() lets many "
+              "threads send, but only one thread at a time may receive"};
     case ErrorCode::wrong_process:
       return {
           "wrong_process",
@@ -44,9 +43,9 @@ Text text_of(ErrorCode code) noexcept {
     case ErrorCode::payload_too_large:
       return {"payload_too_large",
               "the payload is larger than this arena can hold; CreateOptions::size_classes sets "
-              "what it can"};
+              "the limit"};
     case ErrorCode::no_slab:
-      return {"no_slab", "every slab that could serve this is in use"};
+      return {"no_slab", "every suitable slab is in use"};
     case ErrorCode::out_of_memory:
       return {"out_of_memory", "the system is out of memory"};
     case ErrorCode::no_such_arena:
@@ -60,13 +59,13 @@ Text text_of(ErrorCode code) noexcept {
     case ErrorCode::not_ready:
       return {"not_ready", "the arena's creator has not finished it"};
     case ErrorCode::bad_geometry:
-      return {"bad_geometry", "the arena's header is wrong"};
+      return {"bad_geometry", "the arena's header is not valid"};
     case ErrorCode::too_many_peers:
-      return {"too_many_peers", "every peer entry is in use"};
+      return {"too_many_peers", "every seat is in use"};
     case ErrorCode::already_exists:
       return {"already_exists", "a living host already owns that name"};
     case ErrorCode::invalid_argument:
-      return {"invalid_argument", "an argument is not usable"};
+      return {"invalid_argument", "an argument is not valid"};
     case ErrorCode::spawn_failed:
       return {"spawn_failed", "the program could not be started"};
     case ErrorCode::os_error:

@@ -8,10 +8,11 @@ namespace mews::detail {
 Error misfit(const std::byte* data, std::size_t bytes, std::size_t object_bytes,
              std::size_t object_alignment) noexcept {
   return Error(ErrorCode::invalid_argument, detail_text([&] {
-                 if (data == nullptr) return std::string("it is empty: sent or moved from");
+                 if (data == nullptr) return std::string("it is empty: it was sent or moved from");
                  if (reinterpret_cast<std::uintptr_t>(data) % object_alignment != 0) {
-                   return fmt::format("the payload is not aligned to {} bytes, as the type is",
-                                      object_alignment);
+                   return fmt::format(
+                       "the payload is not aligned to {} bytes, as the type requires",
+                       object_alignment);
                  }
                  return fmt::format("the payload has {} bytes, the type {}", bytes, object_bytes);
                }));

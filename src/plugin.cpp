@@ -15,7 +15,7 @@ Error session_is_gone() {
 
 }  // namespace
 
-// A process without a handle must end by itself, so its channel closes then.
+// A process without a handle must learn that it should end: its channel is closed.
 Plugin::Plugin(std::shared_ptr<detail::PluginCore> core,
                std::shared_ptr<detail::PluginProcess> process,
                std::shared_ptr<detail::ChannelCore> channel) try
@@ -23,7 +23,7 @@ Plugin::Plugin(std::shared_ptr<detail::PluginCore> core,
       process_(std::move(process)),
       channel_(new Channel(std::move(channel))) {
 } catch (const std::bad_alloc&) {
-  (void)channel->close();  // `new` fails before it moves the channel; goes on to the caller
+  (void)channel->close();  // `channel` is not moved from: `new` failed. The caller gets bad_alloc.
 }
 
 Plugin::Plugin(Plugin&&) noexcept = default;
@@ -40,11 +40,12 @@ Plugin& Plugin::operator=(Plugin&& other) noexcept {
 
 Plugin::~Plugin() {
   if (!process_ || !process_->owner.is_this_process()) return;  // moved from, or a forked copy
-  // No `renew` can follow.
+  // Without a handle nobody can use a next process.
   if (const auto host = core_->host.lock()) host->retire(core_);
   // The user may have moved the channel out.
   if (!channel_ || !channel_->core_) return;
-  // No other thread sends through this handle now; a SharedSender at work keeps the channel open.
+  // No other thread sends through this handle. `close` fails, and the channel stays open, while a
+  // SharedSender is sending.
   (void)channel_->close();
 }
 

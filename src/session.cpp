@@ -19,12 +19,12 @@ namespace mews {
 struct Session::State {
   std::shared_ptr<detail::HostCore> host;
   std::unique_ptr<detail::GuestCore> guest;
-  std::optional<Channel> channel;  ///< of a host: empty
+  std::optional<Channel> channel;  ///< an empty `Channel` in a host
   detail::ForkStamp origin;
-  base::LeakedNode kept;
+  base::LeakedNode leaked;
 
-  /// Returns why this session cannot do a host's work; nothing for a host. Comes before any lock:
-  /// in a forked child another thread of its parent may seem to hold it.
+  /// Returns why a host's function must fail here. Check before any lock: in a forked child a lock
+  /// may still be held by a thread that exists only in the parent.
   [[nodiscard]] std::optional<Error> why_not_host() const {
     if (!origin.is_this_process()) return Error(ErrorCode::wrong_process);
     if (host) return std::nullopt;
@@ -59,8 +59,8 @@ Session& Session::operator=(Session&& other) noexcept {
 Session::~Session() {
   if (!state_) return;
   if (!state_->origin.is_this_process()) {
-    // A copy, whose end would touch the parent's things.
-    base::leak_on_purpose(state_.release()->kept);
+    // A copy in a forked child: its destructor would touch the parent's objects.
+    base::leak_on_purpose(state_.release()->leaked);
     return;
   }
   state_->channel.reset();
@@ -135,7 +135,7 @@ HandleResult<std::pair<Plugin, Session>> Session::connect(const std::string& nam
   auto& host = *state_->host;
   auto local = host.connect(name);
   if (!local) return tl::unexpected(std::move(local.error()));
-  // A host in this very process does not die before its guest: there is nothing to watch.
+  // Nothing to watch: the host in this process does not die before its guest.
   auto options = host.local();
   options.watcher = Watcher::none;
   auto guest = detail::GuestCore::join(std::move(local->invitation), host.session()->shared_arena(),
@@ -147,7 +147,7 @@ HandleResult<std::pair<Plugin, Session>> Session::connect(const std::string& nam
   auto& parts = local->parts;
   return std::pair(
       Plugin(std::move(parts.plugin), std::move(parts.process), std::move(parts.channel)),
-                   Session(std::move(state)));
+      Session(std::move(state)));
 } catch (const std::bad_alloc&) {
   return fail(ErrorCode::out_of_memory);
 }

@@ -18,15 +18,15 @@
 namespace mews::detail {
 namespace {
 
-// For a caller to say its name, and then again to take its seat.
-constexpr std::chrono::seconds kPatience{1};
-// The others wait in the listener's queue.
+// Once for a caller to say its name, and once more for it to take its seat.
+constexpr std::chrono::seconds kCallerTimeout{1};
+// More callers wait in the listener's queue.
 constexpr std::size_t kMostCallers = 128;
 constexpr Deadline::Clock::duration kAtOnce{0};
 
-// One that asked and gave up, died or fell silent before it sat, or is of another user, or says
-// what this library does not understand: the next one is to be served.
-bool is_passed_over(const Error& error) noexcept {
+// Returns whether to skip this caller and serve the next one. True for a caller that gave up, died
+// or fell silent before it took its seat, that belongs to another user, or that sends garbage.
+bool is_skipped(const Error& error) noexcept {
   switch (error.code()) {
     case ErrorCode::closed:
     case ErrorCode::timed_out:
@@ -40,7 +40,7 @@ bool is_passed_over(const Error& error) noexcept {
   }
 }
 
-// The caller is to be told, and the thread that serves to go on.
+// Turns bad_alloc into an error: the caller gets an answer, and the serving thread goes on.
 template <class Call>
 auto or_out_of_memory(Call&& call) -> decltype(call()) try {
   return call();
@@ -48,13 +48,14 @@ auto or_out_of_memory(Call&& call) -> decltype(call()) try {
   return fail(ErrorCode::out_of_memory);
 }
 
-// Who it is, by the kernel's word: the same user, and a descriptor for exactly that process.
+// Asks the kernel for the caller's user and process: the user must be this one, and the pidfd is
+// for exactly that process.
 Result<os::UniqueFd> identify(int socket, pid_t& pid) {
   const auto who = os::peer_credentials(socket);
   if (!who) return tl::unexpected(who.error());
   if (who->uid != ::geteuid()) {
     return fail(ErrorCode::permission_denied,
-                fmt::format("process {} of user {} wanted to join; this arena is user {}'s",
+                fmt::format("process {} of user {} asked to join; this arena belongs to user {}",
                             who->pid, who->uid, ::geteuid()));
   }
   pid = who->pid;
@@ -95,7 +96,7 @@ void HostCore::Admission::watch_listener(std::uint32_t events) noexcept {
 
 void HostCore::Admission::wake() noexcept {
   os::signal_event_fd(wake_.get());
-  // Nobody is between its look and its sleep then.
+  // Lock and unlock: now no thread is between its look and its sleep.
   { const std::lock_guard lock(mutex_); }
   changed_.notify_all();
 }
@@ -111,7 +112,7 @@ Error HostCore::Admission::nobody_came(std::uint64_t passed_over_before) const {
     return Error(ErrorCode::timed_out, "no process asked for a connection");
   }
   return Error(ErrorCode::timed_out,
-               "the last that asked was passed over: " + passed_over_->message());
+               "the last process that asked was skipped: " + passed_over_->message());
 }
 
 Result<HostCore::PluginParts> HostCore::Admission::admit(Deadline deadline,
@@ -121,7 +122,7 @@ Result<HostCore::PluginParts> HostCore::Admission::admit(Deadline deadline,
   const auto passed_over_before = passed_over_count_;
   for (bool has_looked = false;; has_looked = true) {
     if (const auto why = why_not(stop)) return fail(*why);
-    // One look in any case.
+    // At least one look, even if the deadline has passed.
     if (has_looked && deadline.has_passed()) {
       return tl::unexpected(nobody_came(passed_over_before));
     }
@@ -138,7 +139,7 @@ Result<HostCore::PluginParts> HostCore::Admission::admit(Deadline deadline,
     auto outcome = or_out_of_memory([&] { return serve(deadline); });
     lock.lock();
     is_served_ = false;
-    changed_.notify_all();  // another one goes on
+    changed_.notify_all();  // another thread serves
     if (outcome) return *std::move(outcome);
   }
 }
@@ -168,7 +169,7 @@ HostCore::Admission::Outcome HostCore::Admission::serve(Deadline deadline) {
       const auto caller = std::ranges::find_if(callers_, [&](auto& c) { return &c == what; });
       if (caller != callers_.end()) outcome = caller->offered ? settle(caller) : greet(caller);
     }
-    // What else is due is reported again.
+    // The other events are still due: the next epoll_wait reports them.
     if (outcome) return outcome;
   }
   for (auto caller = callers_.begin(); caller != callers_.end();) {
@@ -184,7 +185,7 @@ HostCore::Admission::Outcome HostCore::Admission::serve(Deadline deadline) {
 
 HostCore::Admission::Outcome HostCore::Admission::accept_all() {
   while (callers_.size() < kMostCallers) {
-    callers_.emplace_back();  // first: what comes is not to be lost for want of memory
+    callers_.emplace_back();  // first: no memory is needed once the socket is accepted
     const auto caller = std::prev(callers_.end());
     auto socket = os::accept_unix(listener_.get(), kAtOnce);
     if (!socket) {
@@ -194,7 +195,7 @@ HostCore::Admission::Outcome HostCore::Admission::accept_all() {
     }
     caller->socket = std::move(*socket);
     caller->can_send_fds = !os::refuse_rights(caller->socket.get());
-    caller->deadline = kPatience;
+    caller->deadline = kCallerTimeout;
     auto known = or_out_of_memory([&]() -> Result<void> {
       auto pidfd = identify(caller->socket.get(), caller->pid);
       if (!pidfd) return tl::unexpected(std::move(pidfd.error()));
@@ -208,12 +209,12 @@ HostCore::Admission::Outcome HostCore::Admission::accept_all() {
   return {};
 }
 
-// It has said its name, or hung up.
+// The caller has said its name, or hung up.
 HostCore::Admission::Outcome HostCore::Admission::greet(Callers::iterator caller) {
   auto offered = or_out_of_memory([&] { return offer(*caller); });
   if (offered || offered.error().code() == ErrorCode::would_block) return {};
   if (caller->offered) {
-    // Nobody else knows of the seat, as the offer did not go out.
+    // The offer was not sent, so nobody else knows of the seat.
     const Lock lock(host_.mutex_);
     (void)host_.withdraw(caller->offered->plugin);
   }
@@ -227,40 +228,40 @@ Result<void> HostCore::Admission::offer(Caller& caller) {
   if (!name && name.error().code() == ErrorCode::timed_out) return fail(ErrorCode::would_block);
   if (!name) return tl::unexpected(std::move(name.error()));
   plugin->name = name->empty() ? fmt::format("pid-{}", caller.pid) : *name;
-  // Watched before it is offered a seat: from then on its death must be seen.
+  // Watch it before the offer: from then on the host must see its death.
   auto parts = [&] {
     const Lock lock(host_.mutex_);
     return host_.admit_process(plugin, caller.pid, std::move(caller.pidfd));
   }();
   if (!parts) return tl::unexpected(std::move(parts.error()));
   caller.offered = std::move(*parts);
-  caller.deadline = kPatience;
+  caller.deadline = kCallerTimeout;
   auto& process = *caller.offered->process;
   auto sent = offer_seat(caller.socket.get(), host_.seat_of(process), kAtOnce);
   process.wake = {};
   return sent;
 }
 
-// It has said that it sits, or hung up, or its deadline has passed. Only the seat itself tells: it
-// may have sat down without a word, or too late for us to hear it; then it is in.
+// The caller has confirmed its seat, or hung up, or its deadline has passed. The seat word decides:
+// the caller may have taken its seat without a confirmation, or its confirmation came too late.
+// Then it is admitted.
 HostCore::Admission::Outcome HostCore::Admission::settle(Callers::iterator caller) {
   auto said = or_out_of_memory([&] { return receive_hello(caller->socket.get(), kAtOnce); });
   bool is_in = false;
   {
     const Lock lock(host_.mutex_);
-    // One that has sat down and is gone again is in as well.
+    // A caller that took its seat and is already gone again counts as admitted.
     const bool is_gone = caller->offered->process->is_dead;
     is_in = is_gone ? said.has_value() : !host_.withdraw(caller->offered->plugin);
   }
   if (is_in) return see_off(caller, *std::move(caller->offered));
-  if (said) said = fail(ErrorCode::peer_corrupt, "it said that it sits, and did not");
+  if (said) said = fail(ErrorCode::peer_corrupt, "it confirmed its seat, but had not taken it");
   return let_pass(caller, std::move(said.error()));
 }
 
 HostCore::Admission::Outcome HostCore::Admission::let_pass(Callers::iterator caller, Error why) {
   (void)refuse_seat(caller->socket.get(), why.code(), kAtOnce);
-  if (!is_passed_over(why))
-    return see_off(caller, Result<PluginParts>(tl::unexpected(std::move(why))));
+  if (!is_skipped(why)) return see_off(caller, Result<PluginParts>(tl::unexpected(std::move(why))));
   {
     const std::lock_guard lock(mutex_);
     passed_over_ = std::move(why);
@@ -269,7 +270,8 @@ HostCore::Admission::Outcome HostCore::Admission::let_pass(Callers::iterator cal
   return see_off(caller, std::nullopt);
 }
 
-// Its offered seat, if it has not taken it, goes with the entry: not with the host's mutex held.
+// Erases the entry, and with it the lease of an offered seat that the caller did not take: not with
+// the host's mutex held.
 HostCore::Admission::Outcome HostCore::Admission::see_off(Callers::iterator caller,
                                                           Outcome outcome) {
   if (caller->can_send_fds) os::close_where_nobody_waits(std::move(caller->socket));

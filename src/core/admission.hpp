@@ -12,11 +12,11 @@
 
 namespace mews::detail {
 
-/// A host's listener, and the callers that are at it: all are greeted at once, each with a deadline
-/// of its own, so that one that is silent delays nobody. A caller says its name (greeting), is
-/// offered a seat, and says that it has sat down (offered); that may take several calls of `admit`.
+/// A host's listener and its callers. All callers are served at the same time, each with its own
+/// deadline: a silent caller delays nobody. A caller says its name, gets the offer of a seat, and
+/// confirms that it has taken the seat. This may take several calls of `admit`.
 ///
-/// Threads: any. One of those that wait serves the callers, the others wait for it.
+/// Threads: any. One thread in `admit` serves the callers, the others wait for it.
 class HostCore::Admission {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Admission>> make(HostCore& host,
@@ -26,21 +26,22 @@ class HostCore::Admission {
   ~Admission();
 
   [[nodiscard]] Result<PluginParts> admit(Deadline deadline, const std::stop_token& stop);
-  /// Whoever waits in `admit` looks whether it is to go on. Not with the host's mutex held.
+  /// Wakes all threads in `admit`: each checks its stop token and whether the session is shutting
+  /// down. Not with the host's mutex held.
   void wake() noexcept;
 
  private:
   struct Caller {
     os::UniqueFd socket;
-    bool can_send_fds = false;  ///< then nobody may wait for its socket's end
+    bool can_send_fds = false;  ///< then closing its socket may block: `close_where_nobody_waits`
     pid_t pid = -1;
     os::UniqueFd pidfd;
     Deadline deadline = forever;
     std::optional<PluginParts> offered;
   };
   using Callers = std::list<Caller>;
-  using Outcome =
-      std::optional<Result<PluginParts>>;  ///< what an `admit` returns; nothing: it goes on
+  /// The result of an `admit`; empty: it goes on.
+  using Outcome = std::optional<Result<PluginParts>>;
 
   Admission(HostCore& host, os::UniqueFd listener, os::UniqueFd poll, os::UniqueFd wake) noexcept
       : host_(host),
@@ -53,7 +54,7 @@ class HostCore::Admission {
   [[nodiscard]] std::optional<ErrorCode> why_not(const std::stop_token& stop);
   [[nodiscard]] Error nobody_came(std::uint64_t passed_over_before) const;
 
-  // By the one thread that serves.
+  // Called by the serving thread only.
   [[nodiscard]] Outcome serve(Deadline deadline);
   [[nodiscard]] Outcome accept_all();
   [[nodiscard]] Outcome greet(Callers::iterator caller);
@@ -71,9 +72,9 @@ class HostCore::Admission {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool is_served_ = false;            ///< by a thread in `serve`
-  std::optional<Error> passed_over_;  ///< the last
-  std::uint64_t passed_over_count_ = 0;
+  bool is_served_ = false;               ///< a thread is in `serve`
+  std::optional<Error> passed_over_;     ///< why the last skipped caller was skipped
+  std::uint64_t passed_over_count_ = 0;  ///< callers skipped so far
 };
 
 }  // namespace mews::detail

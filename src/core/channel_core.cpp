@@ -52,8 +52,8 @@ void ChannelCore::loan_slow(Result<Loan>& out, std::size_t bytes, Timeout timeou
   out->payload_.become_inline(block, bytes);
 }
 
-// Slabs of a page and more are aligned to a page, smaller ones to their size: where the alignment
-// asks for more than the payload does, a larger slab serves it.
+// Slabs of a page and more are aligned to a page, smaller ones to their size. An alignment above
+// the payload's size needs a larger slab.
 void ChannelCore::loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t alignment,
                                Timeout timeout) {
   if (!context_->is_own()) {
@@ -72,7 +72,7 @@ void ChannelCore::loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t
   const auto largest = geometry.classes[geometry.class_count - 1].slab_bytes;
   if (alignment > largest) {
     out = fail(ErrorCode::invalid_argument, detail_text([&] {
-                 return fmt::format("alignment is {}, and this arena's largest slabs are of {}",
+                 return fmt::format("alignment is {}, but this arena's largest slabs are of {}",
                                     alignment, size_text(largest));
                }));
     return;
@@ -80,7 +80,7 @@ void ChannelCore::loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t
   loan_slab(out, bytes, std::max(bytes, alignment), timeout);
 }
 
-/// `room` is what the slab must have room for, at least `bytes`.
+/// `room`: least size of the slab in bytes, at least `bytes`.
 void ChannelCore::loan_slab(Result<Loan>& out, std::size_t bytes, std::size_t room,
                             Timeout timeout) {
   auto& payload = out->payload_;
@@ -97,14 +97,15 @@ void ChannelCore::ring_slow(const sync::Doorbell& bell) noexcept {
   if (bell.ring(fence())) slow_->wake->signal_other();
 }
 
-// The light fence is right once the other process says that it is registered too. Until it has
-// attached, nobody sleeps there and the full fence costs little.
+// The light fence is enough once the other process says that it is registered too. Before it has
+// attached, nobody sleeps there, and the full fence costs little.
 sync::RingFence ChannelCore::fence() noexcept {
-  // Relaxed: a note of what the load below has seen, which stays so.
+  // Relaxed: a note. Once the load below has read 1, that stays true.
   if (is_light_.load(std::memory_order_relaxed)) return sync::RingFence::light;
-  // Acquire: its registration came before.
+  // Acquire: its registration came before. Partners: `take_seat`, `fill_host_entry`.
   const bool is_light = os::has_light_fence() &&
                         context_->arena().peer(other_).fences.load(std::memory_order_acquire) == 1;
+  // Relaxed: a note.
   is_light_.store(is_light, std::memory_order_relaxed);
   return sync::RingFence::full;
 }
@@ -112,35 +113,37 @@ sync::RingFence ChannelCore::fence() noexcept {
 void ChannelCore::end(ErrorCode why, std::string how) noexcept {
   std::call_once(slow_->end_once, [&] {
     slow_->end_how = std::move(how);
-    // seq_cst: before the bells and before the host's reclaiming scan; its partners are the
-    // waiters' looks after arming and the sender's look after held -> in_flight.
+    // [E1] seq_cst: `end_how` before it; the bells and the host's reclaiming scan after it.
+    // Partners: the sender's look after held -> in flight [E2], the receiver's look [E3], and the
+    // waiters' looks after arming [E4].
     ended_.store(static_cast<int>(why), std::memory_order_seq_cst);
   });
   (void)in_data_.ring_always();
   (void)out_space_.ring_always();
-  // Whatever the bell says: the other end may have died after it cleared the event loop's bit and
-  // before it signalled.
+  // Even if the bell shows no event loop: the other end may have died after it cleared the event
+  // loop's bit and before it signalled.
   slow_->wake->signal_own();
 }
 
 void ChannelCore::leave() noexcept {
-  // An end was said by whoever knew; the lanes may be another process's next.
+  // The other end knows already, or is gone. The lanes may belong to the seat's next process soon.
   if (ended()) return;
   (void)close();
-  // Release: before the bell, whose fence is what a sender's look after arming pairs with.
+  // Release: before the bell, whose fence orders it against the sender's look after arming
+  // (`LaneProducer::has_reader_left`, relaxed).
   context_->arena().lane(in_).reader_left.store(1, std::memory_order_release);
   (void)in_space_.ring_always();
 }
 
 std::optional<ErrorCode> ChannelCore::ended() const noexcept {
-  // seq_cst: see `end`.
+  // [E2] seq_cst: after held -> in flight (`mark_in_flight`), before `end_how`; partner [E1].
   const auto code = ended_.load(std::memory_order_seq_cst);
   return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
 }
 
 tl::unexpected<Error> ChannelCore::failure(ErrorCode code) const {
   if (code == ErrorCode::out_of_memory) {
-    return fail(code, "for the next message's pages: it stays, and the next receive tries again");
+    return fail(code, "no pages for the next message: it stays, and the next receive tries again");
   }
   return ended() == code ? fail(code, detail_text([this] { return slow_->end_how; })) : fail(code);
 }

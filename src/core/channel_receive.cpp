@@ -5,8 +5,8 @@
 #include "look_timer.hpp"
 #include "texts.hpp"
 
-// The way of a message in: role, record, slab in_flight -> held, on to the next record, cells
-// given back. What the other process wrote is copied once, checked, then used.
+// The path of a message in: role, record, slab in flight -> held, on to the next record, cells
+// given back. A descriptor is copied once, checked, then used.
 namespace mews::detail {
 
 using layout::Descriptor;
@@ -14,7 +14,8 @@ using layout::Descriptor;
 ChannelCore::Tried ChannelCore::next(Descriptor& record) {
   if (receive_failed_) return refused(*receive_failed_);
   if (is_loop_armed_) disarm_loop();
-  // Before the look: what was published before the end is seen by the look. Acquire: as the end.
+  // [E3] acquire: before the look, which then finds each record published before the end; partner
+  // [E1].
   const bool has_ended = ended_.load(std::memory_order_acquire) >= 0;
   const auto look = consumer_.look(record);
   if (look == ring::Look::empty) {
@@ -34,7 +35,7 @@ ChannelCore::Tried ChannelCore::next(Descriptor& record) {
 
 ChannelCore::Tried ChannelCore::take_payload(const Descriptor& record, Payload& payload) {
   if (take_fast(record, payload)) return {};
-  // The record stays where it is when there is no memory, and the next call tries again.
+  // Out of memory: the record stays, and the next call tries again.
   if (record.slab_class == layout::kNoClass) return refused(ErrorCode::out_of_memory);
   const mem::SlabHandle handle{.size_class = record.slab_class,
                                .index = record.slab_index,
@@ -81,7 +82,7 @@ ChannelCore::Tried ChannelCore::visit_all(Visit visit, std::size_t limit, std::s
 }
 
 bool ChannelCore::has_something() const noexcept {
-  // Relaxed: an end that is missed here rings the bell afterwards, armed or not.
+  // [E4] relaxed: an end that is missed here rings the bell afterwards, armed or not; partner [E1].
   return consumer_.has_record() || ended_.load(std::memory_order_relaxed) >= 0;
 }
 
@@ -116,7 +117,7 @@ void ChannelCore::receive_slow(Result<Message>& out, Timeout timeout) {
 }
 
 Result<std::size_t> ChannelCore::receive_batch(Visit visit, std::size_t limit, Timeout timeout) {
-  if (limit == 0) return fail(ErrorCode::invalid_argument, "a batch of at most 0 messages");
+  if (limit == 0) return fail(ErrorCode::invalid_argument, "the limit of the batch is 0 messages");
   std::size_t count = 0;
   auto received = receive_by(timeout, [&] { return visit_all(visit, limit, count); });
   if (!received) return tl::unexpected(std::move(received.error()));
@@ -129,33 +130,34 @@ Result<bool> ChannelCore::arm_event() {
   if (!role) return fail(ErrorCode::concurrent_use);
   slow_->wake->drain();
   (void)in_data_.arm(sync::Sleeper::event_loop);
-  // A doorbell's own sleeps are short then; an event loop's are not ours to bound.
+  // `Doorbell::sleep` bounds its sleeps then. It cannot bound an event loop's.
   if (os::is_light_fence_broken()) {
-    return fail(ErrorCode::os_error, "membarrier is forbidden since: an event could be missed");
+    return fail(ErrorCode::os_error, "membarrier has been forbidden, so an event could be missed");
   }
   if (has_something() || receive_failed_ || ended()) return false;
   if (auto* timer = context_->look_timer()) {
     is_loop_armed_ = true;
-    // seq_cst: before the look whether the timer runs; partner: `look_for_loop`.
+    // [P1] seq_cst: before `start` asks whether the timer runs [L1]; partner [P2].
     loop_position_.store(consumer_.position(), std::memory_order_seq_cst);
     timer->start();
   }
   return true;
 }
 
-// The loop is awake, as it receives.
+// The loop is awake, because it receives.
 void ChannelCore::disarm_loop() noexcept {
   is_loop_armed_ = false;
-  // Relaxed: at worst it is signalled once for nothing.
+  // Relaxed: at worst the loop is signalled once too often.
   loop_position_.store(kNoLoop, std::memory_order_relaxed);
 }
 
 bool ChannelCore::look_for_loop() noexcept {
-  // seq_cst: after the timer has come to rest; partner: `arm_event`.
+  // [P2] seq_cst: after the timer has come to rest [L2]; partner [P1].
   auto position = loop_position_.load(std::memory_order_seq_cst);
   if (position == kNoLoop) return false;
   if (!consumer_.is_published(position)) return true;
-  // Relaxed: the event is what wakes. ABA: positions only grow.
+  // Relaxed: the event wakes the loop, not this word. ABA: harmless. Positions only grow, and a
+  // loop that is armed again at the same position waits for the same record.
   if (loop_position_.compare_exchange_strong(position, kNoLoop, std::memory_order_relaxed,
                                              std::memory_order_relaxed)) {
     slow_->wake->signal_own();

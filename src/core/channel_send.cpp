@@ -6,16 +6,16 @@
 #include "channel_slow.hpp"
 #include "texts.hpp"
 
-// The way of a message out: role, room in the lane, slab held -> in_flight, record, publication,
-// bell. Whatever fails, fails before the payload has changed hands.
+// The path of a message out: role, room in the lane, slab held -> in flight, record, publication,
+// bell. A step that can fail comes before the payload changes hands.
 namespace mews::detail {
 
 using layout::Descriptor;
 
 ChannelCore::Tried ChannelCore::check_may_send() const noexcept {
   if (send_failed_) return refused(*send_failed_);
-  // Relaxed, then again by whoever says how: a record that is published to the dead, nobody
-  // receives.
+  // Relaxed: an end that is missed here costs one record, which nobody receives. `ended` looks
+  // again for the reason.
   if (ended_.load(std::memory_order_relaxed) >= 0) return refused(*ended());
   if (producer_.has_reader_left()) return refused(ErrorCode::closed);
   return {};
@@ -48,7 +48,7 @@ ChannelCore::Tried ChannelCore::push_inline(std::span<const std::byte> bytes, En
 
 ChannelCore::Tried ChannelCore::push_slab(Payload& payload, Envelope envelope) {
   if (auto may_send = check_may_send(); !may_send) return may_send;
-  // Room is made sure of before the slab changes hands.
+  // The room comes first: once the slab is in flight, staging must not fail.
   if (!producer_.has_room(1, ring::Room::ordinary)) return refused(ErrorCode::would_block);
   if (auto marked = mark_in_flight(payload); !marked) return marked;
   const auto& slab = payload.slab();
@@ -71,7 +71,7 @@ ChannelCore::Tried ChannelCore::mark_in_flight(Payload& payload) {
   auto& pool = context_->pool();
   auto& slab = payload.slab();
   if (slab.count > 1) pool.shrink(slab, payload.size());
-  // Somebody scribbled over the truth word: the slab cannot be accounted for any more.
+  // Somebody scribbled over the truth word: the slab is lost.
   if (!pool.mark_in_flight(slab, out_)) return refused(ErrorCode::peer_corrupt);
   if (const auto why = ended()) {
     undo_send(payload);
@@ -80,8 +80,8 @@ ChannelCore::Tried ChannelCore::mark_in_flight(Payload& payload) {
   return {};
 }
 
-// The other process is dead and its share of the arena is being reclaimed: whoever is first, this
-// thread or the reclaiming scan, the slab ends up in one place.
+// The other process is dead and the host reclaims its slabs. Both this thread and the reclaiming
+// scan try to get this slab; one of them succeeds. If the scan does, the payload is forgotten.
 void ChannelCore::undo_send(Payload& payload) noexcept {
   if (!context_->pool().revoke(payload.slab(), out_)) disown(payload);
 }
@@ -90,7 +90,7 @@ template <class Push>
 Result<void> ChannelCore::send_one(std::uint32_t cells, Timeout timeout, Push&& push) {
   const auto attempt = [&] {
     auto pushed = push();
-    // Also what only leads on to where there will be room.
+    // Also on failure: a filler alone may be staged, and the reader must pass it to make room.
     if (producer_.has_staged()) publish();
     return pushed;
   };
@@ -102,7 +102,7 @@ Result<void> ChannelCore::send_slow(Loan& loan, Envelope envelope, Timeout timeo
   if (!context_->is_own()) return fail(ErrorCode::wrong_process);
   auto& payload = loan.payload_;
   if (!payload.is_valid()) {
-    // The end may have come while the slab was marked, and the host has it back.
+    // The end may have come while the slab was in flight, and the host has reclaimed it.
     if (const auto why = ended()) return failure(*why);
     return fail(ErrorCode::invalid_argument, "the loan is empty: it was sent or moved from");
   }
@@ -163,7 +163,7 @@ Result<void> ChannelCore::close() {
 }
 
 Result<void> ChannelCore::wait_for_room(const Until& until, std::uint32_t cells) {
-  // Relaxed: an end that is missed here is asked for once more after arming.
+  // [E4] relaxed: an end that is missed here is asked for again after arming; partner [E1].
   const auto is_ready = [&] {
     return producer_.has_room(cells, ring::Room::ordinary) || producer_.has_reader_left() ||
            ended_.load(std::memory_order_relaxed) >= 0;

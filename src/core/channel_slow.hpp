@@ -11,7 +11,7 @@
 #include "mews/sync/turn.hpp"
 #include "wake_on_stop.hpp"
 
-/// What the slow twins of channel_fast.hpp share: waiting, and what it needs.
+/// Shared by the slow twins of channel_fast.hpp: waiting, and the members that it needs.
 namespace mews::detail {
 
 struct ChannelCore::Slow {
@@ -23,7 +23,7 @@ struct ChannelCore::Slow {
   sync::SpinBudget receive_spin;
   sync::Turn shared_turn;
   std::once_flag end_once;
-  std::string end_how;  ///< written once, before `ended_`
+  std::string end_how;  ///< written once, before `ended_` [E1]
 };
 
 template <class Attempt, class Wait>
@@ -40,9 +40,10 @@ Result<void> ChannelCore::in_role(Seated seated, Timeout timeout, Attempt&& atte
       if (until.is_cancelled()) return fail(ErrorCode::cancelled);
       if (auto waited = wait(until); !waited) return waited;
       tried = attempt();
-      // Only where the other end announces again and again what is not there then.
+      // Happens only if the other end rings again and again without a record or room.
       if (would_block() && until.deadline.has_passed()) {
-        return fail(ErrorCode::timed_out, "the other end kept this call busy with nothing");
+        return fail(ErrorCode::timed_out,
+                    "the other end woke this call again and again for nothing");
       }
     } while (would_block());
   }

@@ -6,15 +6,17 @@
 namespace mews::detail {
 namespace {
 
-/// Forks between the first `ForkStamp` of all and this process.
+/// Counts the forks between the first `ForkStamp` and this process. Table: `ForkStamp`.
 constinit std::atomic<unsigned> fork_count{0};
 
 }  // namespace
 
 ForkStamp::ForkStamp() noexcept : count_(&fork_count) {
-  // Fails only without memory, and then a child's copies end as they would without this.
+  // Fails only without memory: then no fork is counted, and a child takes itself for its parent.
+  // Relaxed: the child has one thread when its handler runs.
   [[maybe_unused]] static const int is_counted = ::pthread_atfork(
       nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
+  // Relaxed: the only writer in this process was its atfork handler, before any other code ran.
   forks_ = fork_count.load(std::memory_order_relaxed);
 }
 

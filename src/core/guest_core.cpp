@@ -16,22 +16,24 @@ namespace {
 using layout::PeerState;
 using layout::SeatWord;
 
-// The host watches the process that it started and no other: at its end the seat and the memory
-// are taken back, whoever else is using them. The host enters the pid as soon as it knows it.
+// Only the process that the host started may take the seat. The host watches that process alone:
+// when it ends, the host reclaims the seat and the slabs, even if another process uses them. The
+// host enters the pid as soon as it knows the number.
 Result<void> check_is_started(const layout::PeerEntry& entry, int host_pidfd, Deadline deadline) {
   const auto self = static_cast<std::uint32_t>(::getpid());
   for (;;) {
-    // Relaxed: the number is all there is to it.
+    // Relaxed: the number alone matters.
     const auto started = entry.pid.load(std::memory_order_relaxed);
     if (started == self) return {};
     if (started != 0) {
       return fail(ErrorCode::no_such_arena,
-                  fmt::format("the host started process {}, this one is {}: name this program "
-                              "itself in spawn, or let what is between `exec` it, or attach by "
+                  fmt::format("the host started process {}, this is process {}: spawn this "
+                              "program directly, or let the wrapper `exec` it, or attach by "
                               "socket or name",
                               started, self));
     }
-    if (deadline.has_passed()) return fail(ErrorCode::not_ready, "the host entered no pid");
+    if (deadline.has_passed())
+      return fail(ErrorCode::not_ready, "the host has not entered this process's pid");
     const Deadline pause(std::chrono::milliseconds(1));
     if (os::wait_for_exit(host_pidfd, pause)) return fail(ErrorCode::host_died);
   }
@@ -40,24 +42,26 @@ Result<void> check_is_started(const layout::PeerEntry& entry, int host_pidfd, De
 Result<void> check_seat(const mem::Arena& arena, PeerId peer) {
   if (peer != kHostPeer && peer.value() < arena.geometry().peer_capacity) return {};
   return fail(ErrorCode::bad_geometry,
-              fmt::format("seat {} is not one of {} plugins'", peer.value(),
+              fmt::format("seat {} is not one of the {} seats for plugins", peer.value(),
                           arena.geometry().peer_capacity - 1));
 }
 
-// The seat must be the one that was offered, and nobody else's: each role is taken by an exchange.
+// Takes the offered seat, unless the offer is out of date, and both roles, unless another process
+// has them. Each is one compare-exchange.
 Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation) {
   auto& entry = arena.peer(invitation.peer);
   auto invited = SeatWord{PeerState::invited, invitation.epoch}.pack();
-  // Acquire: the entry as the host wrote it. ABA: the epoch.
+  // Acquire: the entry as the host wrote it; partner: `HostCore::invite`. ABA: the epoch.
   if (!entry.seat.compare_exchange_strong(invited,
                                           SeatWord{PeerState::attached, invitation.epoch}.pack(),
                                           std::memory_order_acquire, std::memory_order_relaxed)) {
-    return fail(ErrorCode::closed, "the invitation was used already, or withdrawn");
+    return fail(ErrorCode::closed, "the invitation was already used or withdrawn");
   }
   const auto channel = channel_of(invitation.peer);
   std::uint32_t vacant = 0;
   const auto take_role = [&](base::Atomic<std::uint32_t>& role) {
-    // Relaxed: the exchange alone decides who has the role.
+    // Relaxed: the exchange alone decides which process has the role. ABA: only the host writes 0,
+    // while no process is in the seat.
     return role.compare_exchange_strong(vacant, invitation.peer.value() + 1,
                                         std::memory_order_relaxed, std::memory_order_relaxed);
   };
@@ -66,10 +70,11 @@ Result<void> take_seat(const mem::Arena& arena, const Invitation& invitation) {
     return fail(ErrorCode::concurrent_use,
                 fmt::format("peer {} has this end of the channel already", vacant - 1));
   }
-  // Relaxed, both: nothing hangs on them.
+  // Relaxed, both: they protect nothing.
   entry.pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_relaxed);
   entry.start_time.store(os::process_start_time(::getpid()).value_or(0), std::memory_order_relaxed);
-  // Release: the host that reads it may use the light fence towards us.
+  // Release: the registration before it. Partner: `ChannelCore::fence` in the host, which may use
+  // the light fence from then on.
   entry.fences.store(os::has_light_fence() ? 1 : 0, std::memory_order_release);
   return {};
 }
@@ -84,9 +89,9 @@ Result<void> GuestCore::watch_host() {
   return {};
 }
 
-// The host's end is closed: it has ended its session, or has replaced itself by exec, or is dying.
+// The host's end is closed: the host has ended its session, has called exec, or is dying.
 void GuestCore::on_hung_up() {
-  // Acquire: what it did in the arena before it left.
+  // Acquire: all that the host did in the arena before it left; partner: `PeerContext::leave`.
   const auto seat = session_->arena().peer(kHostPeer).seat.load(std::memory_order_acquire);
   const bool has_left = SeatWord::unpack(seat).state == PeerState::left;
   on_host_death(*session_, *channel_, has_left ? ErrorCode::closed : ErrorCode::host_died);
@@ -108,13 +113,14 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
     }
     arena = std::make_shared<const mem::Arena>(std::move(*attached));
   }
-  // The seat comes last: whatever fails before can be tried again with the same invitation.
+  // The seat comes last: after an earlier failure the same invitation still works.
   std::unique_ptr<GuestCore> guest(new GuestCore);
   guest->session_ = PeerContext::make(std::move(arena), invitation.peer, local);
   const std::shared_ptr wake = os::plugin_wake_end(std::move(invitation.wake));
   guest->channel_ = std::make_shared<ChannelCore>(guest->session_, invitation.peer, wake);
   guest->host_pidfd_ = std::move(invitation.host_pidfd);
-  // As long as there is no second thread: then it takes the kernel 2 us, afterwards 6 to 10 ms.
+  // Before the reactor's thread starts: a registration takes 2 us in a process with one thread, and
+  // 6 to 10 ms with more.
   (void)os::register_light_fence();
   auto reactor = Reactor::make(local.watcher);
   if (!reactor) return tl::unexpected(std::move(reactor.error()));
@@ -138,7 +144,8 @@ Result<std::unique_ptr<GuestCore>> GuestCore::join(Invitation invitation,
 
 GuestCore::~GuestCore() {
   if (reactor_) reactor_->stop();
-  // While a loan, message or sender is out, the seat stays ours: the last one to go gives it up.
+  // The seat stays ours while a loan, message or sender is left: the end of the last one gives it
+  // up (`~PeerContext`).
   if (is_seated_) channel_->leave();
 }
 

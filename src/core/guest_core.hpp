@@ -10,10 +10,11 @@
 
 namespace mews::detail {
 
-/// The plugin's side: one seat, one channel, and an eye on the host.
+/// The plugin's side: one seat, one channel, and a watch on the host.
 class GuestCore {
  public:
-  /// Takes the seat of `invitation`. `within`: the host's mapping, for a guest in its own process.
+  /// Takes the seat of `invitation`. `within`: the host's arena, for a guest in the host's process;
+  /// otherwise null.
   [[nodiscard]] static Result<std::unique_ptr<GuestCore>> join(
       Invitation invitation, std::shared_ptr<const mem::Arena> within, const LocalOptions& local,
       Deadline deadline);

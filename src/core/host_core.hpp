@@ -32,43 +32,43 @@ struct PluginProcess {
   std::uint32_t epoch = 0;
   pid_t pid = -1;
   os::UniqueFd watched;    ///< a pidfd, readable once it is gone; none within this process
-  os::PluginWakeFds wake;  ///< until they have been passed to it: its end alone is to be open
+  os::PluginWakeFds wake;  ///< the plugin's ends, until passed on: only the plugin may hold them
   std::shared_ptr<ChannelCore> channel;  ///< null once the seat is vacant and no lease is left
-  unsigned leases = 0;                   ///< through which others use the channel
+  unsigned leases = 0;                   ///< `ChannelLease`s that use the channel
   bool has_seat = false;
-  bool is_recovered = false;  ///< its slabs and its bells; the process may go on without the plugin
+  bool is_recovered = false;  ///< its slabs are freed, its bells rung; the process may still run
   std::uint64_t watch_id = 0;
   std::uint64_t hang_up_id = 0;
   Deadline::Clock::time_point began{};
-  bool is_dead = false;         ///< and all that it had has been taken back
-  bool is_left_behind = false;  ///< nobody waits for its end any longer
+  bool is_dead = false;         ///< gone, and recovered
+  bool is_left_behind = false;  ///< the host does not wait for its end any longer
   bool has_attached = false;    ///< known once it is dead
   Deadline::Clock::time_point died{};
-  std::string how;                 ///< how it ended, as far as it is known: for errors
-  std::optional<PluginExit> exit;  ///< set once it is dead, and it is known how, or never will be
-  ReactorTimer status_timer;       ///< while its status is still to be had
+  std::string how;                 ///< how it ended, as far as known: for errors
+  std::optional<PluginExit> exit;  ///< set once it is dead, and its status is known or lost
+  ReactorTimer status_timer;       ///< set while its status may still come
   std::chrono::milliseconds status_delay{1};
   ForkStamp owner;
 };
 
 class HostCore;
 
-/// A plugin by name, through the processes that play it. Guarded by the host's mutex.
+/// A plugin by name, across its successive processes. Guarded by the host's mutex.
 class PluginCore {
  public:
   std::string name;
-  bool is_spawned = false;  ///< a child of ours: its status is ours to take, and its end to see to
+  bool is_spawned = false;  ///< a child of the host, which reaps it and ends it
   ProcessPlan plan;
   PluginOptions options;
   std::weak_ptr<HostCore> host;
   std::shared_ptr<PluginProcess> current;
-  bool is_restarting = false;        ///< planned, or under way
-  bool is_retired = false;           ///< nobody can use a next process: there will be none
-  std::optional<Error> not_started;  ///< why there is no next process where one was planned
+  bool is_restarting = false;        ///< a restart is planned or under way
+  bool is_retired = false;           ///< will have no next process: stopped, or its handle is gone
+  std::optional<Error> not_started;  ///< why a planned restart failed
   std::chrono::milliseconds delay{0};
   ReactorTimer restart_timer;
-  std::shared_ptr<os::Spawner::Job> job;             ///< the restart that is under way
-  std::deque<Deadline::Clock::time_point> restarts;  ///< within the window
+  std::shared_ptr<os::Spawner::Job> job;             ///< the restart under way
+  std::deque<Deadline::Clock::time_point> restarts;  ///< the restarts within the window
 };
 
 /// The host's side: seats, processes, deaths, restarts. Any thread.
@@ -108,7 +108,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
                                               const Until& until);
   [[nodiscard]] Result<PluginExit> stop(const std::shared_ptr<PluginCore>& plugin,
                                         Deadline deadline);
-  /// There will be no next process.
+  /// Allows no further restart of this plugin.
   void retire(const std::shared_ptr<PluginCore>& plugin);
 
  private:
@@ -125,7 +125,7 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<std::shared_ptr<PluginProcess>> invite(const std::string& name);
   [[nodiscard]] SeatOffer seat_of(const PluginProcess& process) const noexcept;
   void reset_seat(PeerId peer) noexcept;
-  /// The offer of a seat does not hold any longer. False when it has been taken up.
+  /// Withdraws the offer of a seat. Returns false if the process has taken the seat.
   [[nodiscard]] bool withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept;
 
   // Recovery (recovery.cpp); mutex held.
@@ -138,14 +138,15 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   [[nodiscard]] Result<PluginParts> admit_process(const std::shared_ptr<PluginCore>& plugin,
                                                   pid_t pid, os::UniqueFd watched);
 
-  // Starts (host_start.cpp): prepared and kept with the mutex held, made without it.
+  // Starts (host_start.cpp): prepared and recorded with the mutex held. The process is made without
+  // the mutex.
   struct PreparedStart {
     std::shared_ptr<PluginProcess> process;
     os::SpawnOptions options;
   };
   [[nodiscard]] Result<PreparedStart> prepare_start(PluginCore& plugin);
   [[nodiscard]] Deadline start_deadline() const;
-  /// The end of a start. On an error there is no process, and the seat is free.
+  /// Ends a start. On an error there is no process, and the seat is free.
   [[nodiscard]] Result<void> settle_start(const std::shared_ptr<PluginCore>& plugin,
                                           const std::shared_ptr<PluginProcess>& process,
                                           Result<os::Child> child);
@@ -176,20 +177,20 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
                                const std::shared_ptr<PluginProcess>& process);
   void ask_status(const std::shared_ptr<PluginCore>& plugin,
                   const std::shared_ptr<PluginProcess>& process);
-  /// It is known how it ended, or never will be. Unlocks.
+  /// Sets `exit`: its status is known or lost. Unlocks.
   void conclude(Lock lock, const std::shared_ptr<PluginCore>& plugin,
                 const std::shared_ptr<PluginProcess>& process,
                 const std::optional<os::ExitStatus>& status);
-  /// The look timer has fired: event loops are told what their bells may not have told them.
   [[nodiscard]] Result<void> watch_loops();
+  /// The look timer has fired: signals each armed event loop whose record came without a signal.
   void look_for_loops();
-  /// Waits with `lock` held in between; true when `is_done` came true before the end of `until`. A
-  /// stop is seen when `interrupt` follows it.
+  /// Waits until `is_done` or the end of `until`; returns whether `is_done` came first. Calls
+  /// `is_done` with `lock` held. Sees a stop only once `interrupt` follows it.
   bool wait(Lock& lock, const Until& until, const std::function<bool()>& is_done);
   void interrupt() noexcept;
   /// Tells all plugins that the session is over.
   void leave() noexcept;
-  /// Whoever waits looks again.
+  /// Wakes all threads in `wait`.
   void announce() noexcept;
 
   // Processes that go on without the plugin (host_leave.cpp).
@@ -218,45 +219,44 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool is_watching_ = false;  ///< a thread is in `Reactor::wait`
-  os::NamedMemory name_;      ///< of a named arena; goes after all that hangs on it
+  os::NamedMemory name_;      ///< of a named arena; outlives the members below, which depend on it
   bool is_listening_ = false;
   std::unique_ptr<Admission> admission_;  ///< once there is a listener; stays until the end
-  ScopeExit remove_socket_;               ///< while the listener is open and the name is ours
+  ScopeExit remove_socket_;               ///< runs while the listener is open and the name is ours
   struct SeatUse {
     bool is_taken = false;
-    bool is_used = false;     ///< to be wiped before it is given out again
-    std::uint32_t epoch = 0;  ///< of who sits there, or sat there last
+    bool is_used = false;     ///< must be wiped before it is given out again
+    std::uint32_t epoch = 0;  ///< of its present process, or of its last
   };
   std::vector<SeatUse> seats_;  ///< per peer entry
-  // Each with room for one more before it comes: nothing that has happened is forgotten for want of
+  // Room for a new plugin is reserved before its start, so that no process is forgotten without
   // memory.
   std::vector<std::shared_ptr<PluginCore>> plugins_;
-  std::size_t starts_ = 0;    ///< under way, first ones and restarts
-  std::size_t reserved_ = 0;  ///< places in `plugins_` for first ones
-  ReactorTimer mind_timer_;   ///< while restarts are under way
-  /// Dead and seen to, but the status is still to be had.
+  std::size_t starts_ = 0;    ///< first starts and restarts under way
+  std::size_t reserved_ = 0;  ///< places in `plugins_` for first starts under way
+  ReactorTimer mind_timer_;   ///< set while restarts are under way
+  /// Dead, with `exit` set, but not reaped yet.
   std::vector<std::shared_ptr<PluginProcess>> unburied_;
   bool is_shutting_down_ = false;
-  os::Spawner spawner_;  ///< the first to go: its threads use the others
+  os::Spawner spawner_;  ///< last member: its threads use the others, so it is destroyed first
 };
 
-/// Somebody outside the host can receive from a process's channel, and send: all copies of the
+/// Keeps a process's channel usable outside the host: all copies of the
 /// `std::shared_ptr<ChannelCore>` that the host hands out share one lease. The seat of a dead
-/// process becomes vacant at the end of its last lease, on the thread that ends it: what the
-/// process had sent need not wait for the next event. That end takes the host's mutex, so it must
-/// not come while the mutex is held.
+/// process becomes vacant when its last lease ends, on the thread that ends it: so its unreceived
+/// slabs are freed without a wait for the next event. The destructor locks the host's mutex, so it
+/// must not run while the mutex is held.
 class HostCore::ChannelLease {
  public:
-  /// Not begun: there is nothing to end. Made before there is a process, as it may fail for want of
-  /// memory.
+  /// Not begun: the destructor does nothing. Make it before the process: its allocation may fail.
   ChannelLease() = default;
   ChannelLease(const ChannelLease&) = delete;
   ChannelLease& operator=(const ChannelLease&) = delete;
   ~ChannelLease();
 
-  /// Once; mutex held.
+  /// Begins the lease. Once; mutex held.
   void begin(HostCore& host, std::shared_ptr<PluginProcess> process);
-  /// The process's channel, kept by this lease.
+  /// Returns the process's channel, which keeps `lease`.
   [[nodiscard]] static std::shared_ptr<ChannelCore> hand_out(std::shared_ptr<ChannelLease> lease) {
     auto* const channel = lease->process_->channel.get();
     return {std::move(lease), channel};

@@ -22,8 +22,8 @@ Result<layout::Geometry> plan(const CreateOptions& options) {
   std::vector<layout::ClassPlan> rows;
   for (const auto& row : options.size_classes)
     rows.push_back({row.slab_bytes, row.slab_count});
-  // Two seats each: while the last messages of a dead process wait to be received, the next one
-  // sits elsewhere already.
+  // Two seats for each plugin: the last messages of a dead process may still wait in its seat,
+  // while the next process is in the other one.
   constexpr auto kMostPlugins = (layout::kMaxPeers - 1) / 2;
   if (options.max_plugins == 0 || options.max_plugins > kMostPlugins) {
     return fail(ErrorCode::invalid_argument, fmt::format("max_plugins is {}, not from 1 to {}",
@@ -45,16 +45,18 @@ Result<layout::Geometry> plan(const CreateOptions& options) {
   return geometry;
 }
 
-void take_host_entry(const mem::Arena& arena, const std::string& name) {
+void fill_host_entry(const mem::Arena& arena, const std::string& name) {
   auto& entry = arena.peer(kHostPeer);
   std::strncpy(entry.name, name.c_str(), sizeof entry.name - 1);
   // Relaxed, all: published with the seat, below.
   entry.pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_relaxed);
   entry.start_time.store(arena.geometry().host_start_time, std::memory_order_relaxed);
   entry.seats_used.store(1, std::memory_order_relaxed);
-  // Release: a plugin that reads it may use the light fence towards us.
+  // Release: the registration before it. Partner: `ChannelCore::fence` in a plugin, which may use
+  // the light fence from then on.
   entry.fences.store(os::register_light_fence() ? 1 : 0, std::memory_order_release);
-  // Release: the entry above, before the seat that says that it is in use.
+  // Release: the entry above, before the seat word that shows it in use. Plugins read both later:
+  // they are invited afterwards.
   entry.seat.store(SeatWord{PeerState::attached}.pack(), std::memory_order_release);
 }
 
@@ -87,13 +89,13 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
   auto arena = mem::Arena::create(std::move(*file), *geometry);
   if (!arena) return tl::unexpected(std::move(arena.error()));
   if (is_named) {
-    // /dev/shm can be full; what is written without asking must be there.
+    // /dev/shm can be full. Memory that is written unasked must be committed, or SIGBUS follows.
     if (auto committed = arena->commit_control(); !committed) {
       return tl::unexpected(std::move(committed.error()));
     }
   }
   auto shared = std::make_shared<const mem::Arena>(std::move(*arena));
-  take_host_entry(*shared, options.name);
+  fill_host_entry(*shared, options.name);
   auto pidfd = os::open_pidfd(::getpid());
   if (!pidfd) return tl::unexpected(std::move(pidfd.error()));
   auto reactor = Reactor::make(options.local.watcher);
@@ -113,7 +115,7 @@ Result<std::shared_ptr<HostCore>> HostCore::create(const CreateOptions& options)
   return host;
 }
 
-// Whoever owns the memory's name owns the path of its socket: what is there is a dead host's.
+// The owner of the memory's name also owns the path of its socket: a file there is a dead host's.
 Result<void> HostCore::open_named_door(const std::string& name) {
   const auto path = socket_of_name(name);
   auto listener = os::listen_at_own_path(path);
@@ -131,12 +133,12 @@ HostCore::~HostCore() {
   for (const auto& process : unburied_) {
     if (auto child = os::duplicate(process->watched.get())) os::bury_later(std::move(*child));
   }
-  // Before our ends of the channels close: who sees that happen finds that it was in good order.
+  // Before our ends of the channels close: a plugin that sees them close finds the seat `left`.
   leave();
 }
 
-// Plugins may live on, and so may this process: whoever waits there for room, a message or a slab
-// is told that none will come.
+// Plugins may live on, and so may this process. Each waiter in a plugin, for room, a message or a
+// slab, learns that none will come.
 void HostCore::leave() noexcept {
   for (const auto& plugin : plugins_) {
     if (plugin->current && plugin->current->channel) plugin->current->channel->leave();

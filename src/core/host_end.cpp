@@ -9,8 +9,8 @@
 #include "host_core.hpp"
 #include "mews/os/process.hpp"
 
-// The host ends one plugin, or all: first by closing the channel, then by signals. Nothing that has
-// been ended so is started again.
+// The host ends one plugin, or all: first by closing the channel, then by signals. A plugin that
+// was ended so is not started again.
 namespace mews::detail {
 namespace {
 
@@ -44,7 +44,7 @@ Result<PluginExit> HostCore::stop(const std::shared_ptr<PluginCore>& plugin, Dea
   retire(plugin);
   Lock lock(mutex_);
   const auto is_over = [&] { return plugin->current->exit && !plugin->is_restarting; };
-  // Its own sender may be at work in another thread; SIGTERM follows in any case.
+  // `close` fails while another thread is sending; SIGTERM follows in any case.
   if (plugin->current->channel) (void)plugin->current->channel->close();
   const auto process = plugin->current;
   struct Step {
@@ -61,7 +61,7 @@ Result<PluginExit> HostCore::stop(const std::shared_ptr<PluginCore>& plugin, Dea
   }
   return fail(
       ErrorCode::timed_out,
-      fmt::format("process {} has got SIGKILL, but the kernel has not ended it", process->pid));
+      fmt::format("process {} was sent SIGKILL, but the kernel has not ended it", process->pid));
 }
 
 bool HostCore::has_children() const {
@@ -75,7 +75,7 @@ void HostCore::signal_children(int signal_number) {
     auto& process = *plugin->current;
     if (!plugin->is_spawned || process.is_dead || process.is_left_behind) continue;
     const auto sent = os::send_signal(process.watched.get(), signal_number);
-    // Gone already: the watch reports it. Otherwise nothing that this process does will end it.
+    // ESRCH: gone already, the watch reports it. Another error: this process cannot end it.
     process.is_left_behind = !sent && sent.error().os_errno() != ESRCH;
   }
 }
@@ -98,7 +98,7 @@ Result<ShutdownReport> HostCore::shutdown(Deadline deadline) {
   is_shutting_down_ = true;
   mind_timer_.clear(*reactor_);
   for (const auto& plugin : std::vector(plugins_)) {
-    // Its own sender may be at work in another thread; SIGTERM follows in any case.
+    // `close` fails while another thread is sending; SIGTERM follows in any case.
     if (plugin->current->channel) (void)plugin->current->channel->close();
     (void)cancel_restart(plugin);
   }

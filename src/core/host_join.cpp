@@ -13,11 +13,12 @@
 #include "mews/os/socket.hpp"
 #include "names.hpp"
 
-// Processes that the host did not start: they ask at a socket, or live in the host itself.
+// Plugins that the host did not start: they ask at a socket, or live in the host's own process.
 namespace mews::detail {
 namespace {
 
-// The path of a listening socket, unless somebody else's has come to lie there.
+// Returns a function object that removes the path of a listening socket, unless another file has
+// taken its place.
 ScopeExit removal_of_socket(const std::string& address) {
   if (address.starts_with('@')) return {};
   std::error_code ignored;
@@ -42,7 +43,7 @@ Result<void> HostCore::listen(const std::string& address) {
     if (is_listening_) return fail(ErrorCode::invalid_argument, "this session listens already");
     is_listening_ = true;
   }
-  // Not with the mutex held: a path may block for the lock of its folder.
+  // Without the mutex: a path may block on the lock of its folder.
   auto listening = open_door(address);
   if (listening) return {};
   const Lock lock(mutex_);

@@ -2,8 +2,8 @@
 #include "host_core.hpp"
 #include "mews/os/process.hpp"
 
-// The process of a plugin may go on without the plugin: its session ends, or it replaces itself by
-// exec. Its end of the channel is closed then, in all processes that had it, and ours hangs up.
+// The process of a plugin may go on without the plugin: its session ends, or it calls exec. Then
+// all processes that had its end of the channel have closed it, and our end hangs up.
 namespace mews::detail {
 namespace {
 
@@ -11,16 +11,16 @@ using layout::PeerState;
 using layout::SeatWord;
 
 enum class Parting : std::uint8_t {
-  none,    ///< it has not sat down
+  none,    ///< it has not taken its seat
   left,    ///< in good order; it has no mapping any more
-  exec,    ///< it is another program by now, without a mapping
+  exec,    ///< it runs another program now, without a mapping
   closed,  ///< it has closed its descriptors, but may still use the memory
-  dying,   ///< its end is reported by another descriptor, with how it ended
+  dying,   ///< its pidfd reports its death, with the status
 };
 
 constexpr const char* kLeft = ": left in good order";
 
-// Acquire: what it did in the arena before it left.
+// Acquire: all that it did in the arena before it left; partner: `~PeerContext`.
 SeatWord seat_of(const mem::Arena& arena, const PluginProcess& process) noexcept {
   return SeatWord::unpack(arena.peer(process.peer).seat.load(std::memory_order_acquire));
 }
@@ -29,14 +29,16 @@ bool has_left(const mem::Arena& arena, const PluginProcess& process) noexcept {
   return seat_of(arena, process) == SeatWord{PeerState::left, process.epoch};
 }
 
-// Order of an ordinary death: memory, descriptors, and then the pidfd is readable. So a process
-// without any memory is dying; one with memory, but not the arena's, has called exec.
+// Order of an ordinary death: the memory goes, the descriptors close, then the pidfd becomes
+// readable. So a process without any memory is dying; a process with memory, but without the arena,
+// has called exec.
 Parting parting_of(const mem::Arena& arena, const PluginProcess& process) {
   if (has_left(arena, process)) return Parting::left;
   if (os::wait_for_exit(process.watched.get(), std::chrono::seconds(0))) return Parting::dying;
   if (seat_of(arena, process).state == PeerState::invited) return Parting::none;
   const auto use = os::use_of_file(process.pid, arena.file().fd());
-  // After the look: what was looked at was this process.
+  // Again after the look: if it still lives, the look was at this process and not at a successor
+  // with its pid.
   if (os::wait_for_exit(process.watched.get(), std::chrono::seconds(0))) return Parting::dying;
   switch (use) {
     case os::FileUse::no_memory:
@@ -63,9 +65,9 @@ Result<void> HostCore::watch_hang_up(const std::shared_ptr<PluginCore>& plugin,
 
 void HostCore::on_hung_up(const std::shared_ptr<PluginCore>& plugin,
                           const std::shared_ptr<PluginProcess>& process) {
-  // Within this process there is nothing else to tell of its end.
+  // A plugin within this process has no pidfd: the hang-up alone reports its end.
   if (!process->watched && !has_left(session_->arena(), *process)) return on_gone(plugin, process);
-  // Not with the mutex held: looking at another process may wait for it.
+  // Without the mutex: a look at another process may block on it.
   const auto parting = parting_of(session_->arena(), *process);
   const Lock lock(mutex_);
   if (process->is_dead || process->is_recovered) return;
@@ -83,7 +85,7 @@ void HostCore::on_hung_up(const std::shared_ptr<PluginCore>& plugin,
   }
 }
 
-// Whoever needs a seat need not wait until the watcher has come to those that left.
+// A new plugin may need the seat of a plugin that has left before the watcher has seen that.
 void HostCore::look_for_parted() {
   std::vector<std::shared_ptr<PluginCore>> parted;
   for (const auto& plugin : plugins_) {
@@ -97,8 +99,7 @@ void HostCore::look_for_parted() {
     part(plugin, plugin->current, plugin->name + kLeft);
 }
 
-// All that it had comes back now. A child of ours is still to be reaped; of another process nothing
-// more is to be learnt.
+// Recovers the plugin now. Our own child must still be reaped; for another process this is the end.
 void HostCore::part(const std::shared_ptr<PluginCore>& plugin,
                     const std::shared_ptr<PluginProcess>& process, std::string how) {
   recover(*process, how);

@@ -10,8 +10,8 @@
 #include "texts.hpp"
 #include "wake_on_stop.hpp"
 
-// Processes end. A death is known from the kernel, by a descriptor that becomes readable;
-// everything that follows is done by whoever dispatches the reactor.
+// Processes end. The kernel reports a death by a descriptor that becomes readable. The thread that
+// dispatches the reactor does everything that follows.
 namespace mews::detail {
 namespace {
 
@@ -19,8 +19,8 @@ using layout::PeerState;
 using layout::SeatWord;
 using std::chrono::milliseconds;
 
-// A debugger that is attached to a process gets its status first. So long its host waits for it,
-// before it says that nobody knows; asked seldom then, so that no zombie stays.
+// An attached debugger gets the status of a process first. The host waits this long for the status
+// before it reports it as unknown. After that it asks at long intervals, so that no zombie stays.
 constexpr std::chrono::seconds kUntilUnknown{2};
 constexpr milliseconds kLongestAsk{100};
 constexpr std::chrono::seconds kSilentAsk{5};
@@ -35,8 +35,8 @@ std::string how_text(const PluginCore& plugin, const PluginProcess& process,
   }
   if (!status && plugin.is_spawned) {
     text += os::is_reapable(process.watched.get())
-                ? ", how is not known: a debugger that is attached to it has its status"
-                : ", how is not known: SIGCHLD is ignored, or the program took its status";
+                ? ", how it ended is not known: a debugger that is attached to it has its status"
+                : ", how it ended is not known: SIGCHLD is ignored, or the program reaped it";
   }
   if (!plugin.is_spawned || process.has_attached) return text;
   text += ", without having attached";
@@ -64,17 +64,17 @@ Result<void> HostCore::watch_process(const std::shared_ptr<PluginCore>& plugin,
   return fail(ErrorCode::out_of_memory);
 }
 
-// Its memory comes back at once, whatever there is still to be known.
+// Recovers the plugin at once, even if its status is not known yet.
 void HostCore::on_gone(const std::shared_ptr<PluginCore>& plugin,
                        const std::shared_ptr<PluginProcess>& process) {
   Lock lock(mutex_);
   if (process->is_dead) return;
   reactor_->remove(process->watch_id);
-  // Relaxed: it is dead, and has taken its seat or not.
+  // Relaxed: it is dead, so the word does not change any more.
   process->has_attached =
       session_->arena().peer(process->peer).seat.load(std::memory_order_relaxed) !=
       SeatWord{PeerState::invited, process->epoch}.pack();
-  // Only a process that was started here is this session's to reap.
+  // This session may reap only its own children.
   const auto status =
       plugin->is_spawned ? os::reap(process->watched.get()) : std::optional<os::ExitStatus>{};
   process->how = how_text(*plugin, *process, status);
@@ -106,7 +106,7 @@ void HostCore::ask_status(const std::shared_ptr<PluginCore>& plugin,
   process->status_timer.clear(*reactor_);
   const auto status = os::reap(process->watched.get());
   const bool is_to_come = !status && os::is_reapable(process->watched.get());
-  if (process->exit) {  // told already: only the zombie is left
+  if (process->exit) {  // reported already: only the zombie is left
     if (!is_to_come) std::erase(unburied_, process);
     if (is_to_come) (void)ask_later(plugin, process);
     return;
@@ -130,7 +130,7 @@ void HostCore::conclude(Lock lock, const std::shared_ptr<PluginCore>& plugin,
   process->exit = exit;
   if (!status && plugin->is_spawned && os::is_reapable(process->watched.get())) {
     unburied_.push_back(process);
-    (void)ask_later(plugin, process);  // without a timer, the session's end sees to it
+    (void)ask_later(plugin, process);  // on an error `~HostCore` hands it over to be reaped
   }
   const bool is_due_now = exit.will_restart && plugin->delay.count() == 0;
   if (!exit.will_restart) std::erase(plugins_, plugin);
@@ -171,13 +171,13 @@ bool HostCore::wait(Lock& lock, const Until& until, const std::function<bool()>&
   while (!is_done()) {
     if (until.is_cancelled() || deadline.has_passed()) return false;
     if (!reactor_->has_thread() && !is_watching_) {
-      // One watches for all that wait.
+      // One thread watches for all waiting threads.
       is_watching_ = true;
       lock.unlock();
       reactor_->wait(deadline);
       lock.lock();
       is_watching_ = false;
-      changed_.notify_all();  // so that another goes on when this one is done
+      changed_.notify_all();  // another thread may have to watch next
     } else if (deadline.is_forever()) {
       changed_.wait(lock);
     } else {
@@ -188,7 +188,7 @@ bool HostCore::wait(Lock& lock, const Until& until, const std::function<bool()>&
 }
 
 void HostCore::interrupt() noexcept {
-  // Whoever has asked its token and not slept yet has the mutex.
+  // A waiter holds the mutex from its look at the token until it sleeps.
   { const Lock lock(mutex_); }
   announce();
 }
@@ -221,9 +221,9 @@ Result<HostCore::PluginParts> HostCore::wait_next(const std::shared_ptr<PluginCo
                                                   const Until& until) {
   const WakeOnStop stop(until, [this] { interrupt(); });  // before the lock, which it takes
   Lock lock(mutex_);
-  // The next one may have died in turn, and its channel may be gone with it.
+  // The next process may be dead as well, and its channel gone.
   const auto has_next = [&] { return plugin->current != last && plugin->current->channel; };
-  // A death that has not been noticed yet is waited for as well.
+  // Also waits for a death that the host has not seen yet.
   const bool is_over = wait(lock, until, [&] {
     return has_next() || is_shutting_down_ || (plugin->current->exit && !plugin->is_restarting);
   });

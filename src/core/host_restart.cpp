@@ -7,17 +7,18 @@
 #include "host_core.hpp"
 #include "texts.hpp"
 
-// A plugin that died is started again: planned by whoever dispatches the reactor, when its timer
-// fires submitted to the spawner, and settled on the spawner's thread (host_start.cpp).
+// A plugin that died is started again. The thread that dispatches the reactor plans the restart;
+// when its timer fires, that thread submits it to the spawner. The spawner's thread settles it
+// (host_start.cpp).
 namespace mews::detail {
 namespace {
 
-/// Before the second restart, and the wait that is doubled.
+/// Least delay before the second restart; it doubles from then on.
 constexpr std::chrono::milliseconds kFirstRestartDelay{10};
 
 constexpr std::chrono::milliseconds kFirstLook{50};
 
-/// Whether one more is within the limit, which it then counts for.
+/// Returns whether one more restart is within the limit, and if so counts it.
 bool may_restart(PluginCore& plugin) {
   const auto& options = plugin.options;
   if (options.restart_limit == kUnlimitedRestarts) return true;
@@ -39,7 +40,7 @@ void HostCore::plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExi
       !plugin->is_spawned) {
     return;
   }
-  // Exited with 0; or nobody knows how it ended, and what may have been a good end is not undone.
+  // Exit code 0, or an unknown status (-1), which may have been an exit code 0: no restart.
   if (!exit.is_signal && exit.number <= 0) return;
   if (!may_restart(*plugin)) {
     exit.gave_up = true;
@@ -47,7 +48,7 @@ void HostCore::plan_restart(const std::shared_ptr<PluginCore>& plugin, PluginExi
                                     duration_text(options.restart_window));
     return;
   }
-  // One that ran for a while starts over; one that keeps dying waits twice as long each time.
+  // A longer life resets the delay. A plugin that keeps dying waits twice as long each time.
   if (lived >
       std::max<Deadline::Clock::duration>(options.restart_delay_limit, kFirstRestartDelay)) {
     plugin->delay = options.restart_delay;
@@ -73,7 +74,7 @@ void HostCore::restart(const std::shared_ptr<PluginCore>& plugin) {
   {
     const Lock lock(mutex_);
     plugin->restart_timer.clear(*reactor_);
-    if (!plugin->is_restarting || plugin->job) return;  // somebody else was faster, or it is over
+    if (!plugin->is_restarting || plugin->job) return;  // under way already, or cancelled
     plugin->delay = std::min(plugin->options.restart_delay_limit,
                              std::max(kFirstRestartDelay, 2 * plugin->delay));
     begun = begin_restart(plugin);
@@ -122,14 +123,14 @@ Result<std::shared_ptr<os::Spawner::Job>> HostCore::submit(
 
 void HostCore::mind_starts() {
   {
-    // First, so that a restart that comes now sets it again.
+    // Before `mind`: a restart that begins meanwhile sets the timer again.
     const Lock lock(mutex_);
     mind_timer_.clear(*reactor_);
   }
   const auto next = spawner_.mind();
   const Lock lock(mutex_);
   if (next.is_forever() || is_shutting_down_ || mind_timer_.is_set()) return;
-  // Without a timer a restart that is stuck is minded by the next start.
+  // On an error the next start finds a stuck restart.
   (void)mind_timer_.set(*reactor_, next.left(), [this] { mind_starts(); });
 }
 
@@ -139,7 +140,7 @@ void HostCore::give_up_restarting(const std::shared_ptr<PluginCore>& plugin, con
   std::erase(plugins_, plugin);
 }
 
-// The callback is for whoever dispatches the reactor.
+// The thread that dispatches the reactor calls `on_exit`, so a timer hands the call over to it.
 void HostCore::tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const Error& why) {
   if (!plugin->options.on_exit) return;
   const PluginExit exit{
@@ -158,14 +159,14 @@ void HostCore::tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const 
   };
   {
     const Lock lock(mutex_);
-    if (is_shutting_down_ || plugin->is_retired) return;  // it was called off
+    if (is_shutting_down_ || plugin->is_retired) return;  // cancelled on purpose
     if (plugin->restart_timer.set(*reactor_, {}, tell)) return;
   }
-  plugin->options.on_exit(exit);  // the system has no timer
+  plugin->options.on_exit(exit);  // no timer could be set
 }
 
-// A restart that is planned is over. One that is under way is the caller's to give up, without the
-// mutex.
+// Cancels a planned restart. Returns the job of a restart under way: the caller gives it up,
+// without the mutex.
 std::shared_ptr<os::Spawner::Job> HostCore::cancel_restart(
     const std::shared_ptr<PluginCore>& plugin) {
   if (!plugin->is_restarting) return nullptr;

@@ -6,8 +6,8 @@
 
 #include "host_core.hpp"
 
-// Peer entries and lanes: given out, wiped, given out again. Only the host writes here, and only
-// while no process sits there.
+// Seats: peer entries and lanes are given out, wiped, and given out again. Only the host does so,
+// and only while no process is in the seat.
 namespace mews::detail {
 namespace {
 
@@ -16,7 +16,7 @@ using layout::SeatWord;
 
 constexpr auto relaxed = std::memory_order_relaxed;
 
-// Relaxed throughout: the process that comes next is started, or sent its invitation, afterwards.
+// Relaxed throughout: the next process is started, or gets its invitation, afterwards.
 void reset_lane(const mem::Arena& arena, LaneId id) noexcept {
   auto& lane = arena.lane(id);
   lane.head.store(0, relaxed);
@@ -40,17 +40,17 @@ void HostCore::reset_seat(PeerId peer) noexcept {
 
 Result<void> HostCore::check_room() {
   look_for_parted();
-  // A child of ours that has left is still to be waited for, but needs no seat.
+  // A child of ours that has left must still be reaped, but needs no seat.
   const auto running = std::count_if(plugins_.begin(), plugins_.end(), [](const auto& plugin) {
     const auto& process = plugin->current;
     return process == nullptr || !process->is_recovered || process->exit;
   });
   if (static_cast<std::size_t>(running) + reserved_ < max_plugins_) {
-    plugins_.reserve(plugins_.size() + reserved_ + 1);  // nothing is forgotten for want of memory
+    plugins_.reserve(plugins_.size() + reserved_ + 1);  // so that `push_back` cannot fail later
     return {};
   }
   return fail(ErrorCode::too_many_peers,
-              fmt::format("max_plugins is {}, and so many are running", max_plugins_));
+              fmt::format("all {} plugins (max_plugins) are running", max_plugins_));
 }
 
 Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name) {
@@ -58,7 +58,7 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
       std::find_if(seats_.begin(), seats_.end(), [](const auto& seat) { return !seat.is_taken; });
   if (free == seats_.end()) {
     return fail(ErrorCode::too_many_peers,
-                "the handles of plugins that ended still hold theirs: drop them");
+                "handles of ended plugins still hold the other seats: drop these handles");
   }
   const PeerId peer{static_cast<std::uint32_t>(free - seats_.begin())};
   auto wake = os::make_wake_pair();
@@ -68,7 +68,7 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   const auto channel = channel_of(peer);
   for (const auto lane : {lane_to_plugin(channel), lane_to_host(channel)}) {
     auto ready = arena.open_cells(lane);
-    // /dev/shm can be full; what is written without asking must be there.
+    // /dev/shm can be full. Memory that is written unasked must be committed, or SIGBUS follows.
     if (ready && is_named_) ready = arena.commit_cells(lane);
     if (!ready) return tl::unexpected(std::move(ready.error()));
   }
@@ -84,7 +84,7 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   if (free->is_used) reset_seat(peer);
   free->is_taken = free->is_used = true;
   ++free->epoch;
-  // Relaxed: a figure. The lowest free seat is given out, so those ever used are the first ones.
+  // Relaxed: a figure. The host gives out the lowest free seat, so the used seats come first.
   auto& used = arena.peer(kHostPeer).seats_used;
   used.store(std::max(used.load(relaxed), peer.value() + 1), relaxed);
   auto& entry = arena.peer(peer);
@@ -96,7 +96,7 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
   std::memcpy(entry.name, name.data(), std::min(name.size(), sizeof entry.name - 1));
   arena.lane(lane_to_plugin(channel)).producer_role.store(kHostPeer.value() + 1, relaxed);
   arena.lane(lane_to_host(channel)).consumer_role.store(kHostPeer.value() + 1, relaxed);
-  // Release: the entry above, before the process that reads it.
+  // Release: the entry above; partner: the acquire in `take_seat`, in the invited process.
   entry.seat.store(SeatWord{PeerState::invited, free->epoch}.pack(), std::memory_order_release);
   return process;
 }
@@ -113,7 +113,7 @@ SeatOffer HostCore::seat_of(const PluginProcess& process) const noexcept {
 bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
   auto& process = *plugin->current;
   auto invited = SeatWord{PeerState::invited, process.epoch}.pack();
-  // Relaxed: who did not come has written nothing. ABA: the epoch.
+  // Relaxed: on success the process has written nothing. ABA: the epoch.
   if (!session_->arena()
            .peer(process.peer)
            .seat.compare_exchange_strong(invited, SeatWord{PeerState::vacant, process.epoch}.pack(),
@@ -123,7 +123,7 @@ bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
   reactor_->remove(process.watch_id);
   reactor_->remove(process.hang_up_id);
   vacate(process);
-  process.is_dead = true;  // its handler may be on its way
+  process.is_dead = true;  // its handler may be about to run, and must do nothing
   std::erase(plugins_, plugin);
   return true;
 }

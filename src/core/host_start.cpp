@@ -9,13 +9,13 @@
 #include "mews/os/process.hpp"
 #include "names.hpp"
 
-// Plugins are started here. The host's mutex is not held meanwhile: a start can be stuck, and the
-// others' deaths must be seen to. A thread of the spawner's makes each process.
+// Plugins are started here. A thread of the spawner makes each process. The host's mutex is free
+// meanwhile: a start can be stuck, and the host must still handle the deaths of the other plugins.
 namespace mews::detail {
 namespace {
 
-// A start that is merely slow is not given up; one that is stuck is, whatever the session waits
-// for.
+// Bounds on the timeout of a start, for any default timeout of the session: a slow start is not
+// given up, a stuck one is.
 constexpr std::chrono::seconds kShortestStart{2};
 constexpr std::chrono::seconds kLongestStart{60};
 
@@ -52,7 +52,7 @@ Result<HostCore::PluginParts> HostCore::spawn(const std::string& name,
     auto prepared = prepare_start(*plugin);
     if (!prepared) return prepared;
     ++reserved_;
-    lease->begin(*this, prepared->process);  // before the process may die
+    lease->begin(*this, prepared->process);  // before there is a process that can die
     return prepared;
   }();
   if (!start) return tl::unexpected(std::move(start.error()));
@@ -94,7 +94,7 @@ Result<void> HostCore::settle_start(const std::shared_ptr<PluginCore>& plugin,
   } else {
     settled = keep_child(plugin, process, *child);
     if (!settled) {
-      // It has no seat, as its number is not entered; and nobody would see it end.
+      // Kill it: it cannot take its seat, because its pid is not entered, and nobody watches it.
       (void)os::send_signal(child->pidfd.get(), SIGKILL);
       is_gone = os::bury(std::move(child->pidfd));
     }
@@ -119,14 +119,14 @@ Result<void> HostCore::keep_child(const std::shared_ptr<PluginCore>& plugin,
   const Lock lock(mutex_);
   if (auto open = check_open(); !open) return open;
   if (plugin->is_retired) return fail(ErrorCode::closed, plugin->name + " was stopped");
-  process->wake = {};  // the plugin has its own
+  process->wake = {};  // the plugin has inherited its own copies
   process->pid = child.pid;
   process->watched = std::move(child.pidfd);
   if (auto watching = watch_process(plugin, process); !watching) {
     child.pidfd = std::move(process->watched);
     return watching;
   }
-  // Relaxed: the number is all there is to it.
+  // Relaxed: the number alone matters.
   session_->arena()
       .peer(process->peer)
       .pid.store(static_cast<std::uint32_t>(child.pid), std::memory_order_relaxed);

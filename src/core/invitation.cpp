@@ -42,7 +42,7 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
-// Magic and version come first in each, in all versions; the rest is this one's.
+// All layout versions begin a packet with magic and version; the rest depends on the version.
 template <class T>
 Result<T> read_packet(std::span<const std::byte> packet, const char* what) {
   static_assert(offsetof(T, magic) == 0 && offsetof(T, layout_major) == 8);
@@ -55,7 +55,7 @@ Result<T> read_packet(std::span<const std::byte> packet, const char* what) {
   if (bytes < offsetof(T, layout_major) + sizeof value.layout_major) return wrong_size();
   std::memcpy(&value, packet.data(), std::min(bytes, sizeof value));
   if (value.magic != layout::kMagic) {
-    return fail(ErrorCode::not_an_arena, fmt::format("{} is not mews's", what));
+    return fail(ErrorCode::not_an_arena, fmt::format("{} is not a mews packet", what));
   }
   if (value.layout_major != layout::kLayoutMajor) {
     return fail(ErrorCode::version_mismatch,
@@ -66,19 +66,22 @@ Result<T> read_packet(std::span<const std::byte> packet, const char* what) {
   return value;
 }
 
-/// Why there is no seat, when the socket says only that nothing more comes.
+/// Returns why there is no seat, when the socket only timed out or closed.
 Error no_seat(Error error) {
   switch (error.code()) {
     case ErrorCode::timed_out:
       return Error(ErrorCode::timed_out, "the host listens but did not call admit()");
     case ErrorCode::closed:
-      return Error(ErrorCode::host_died, "it hung up before it had given a seat");
+      return Error(ErrorCode::host_died, "it hung up before it gave a seat");
     default:
       return error;
   }
 }
 
 enum class Inheritance { unused, in_turn, used };
+// word         writer         readers        publish / observe                   protects
+// inheritance  InheritedTurn  InheritedTurn  [T1] release, end / [T2] acquire,   the inherited
+//                                            begin of a turn                     descriptors
 constinit std::atomic<Inheritance> inheritance{Inheritance::unused};
 
 struct Variable {
@@ -87,7 +90,7 @@ struct Variable {
   std::uint32_t epoch = 0;
 };
 
-/// What the environment says, when its descriptors are here: no other one may be touched.
+/// Reads the variable, and checks that its descriptors are here: no other file may be touched.
 Result<Variable> read_variable() {
   const char* text = std::getenv(kInvitationVariable);
   if (text == nullptr) {
@@ -104,14 +107,15 @@ Result<Variable> read_variable() {
   if (std::sscanf(text, "%d:%d:%d:%d:%u:%u:%llu:%llu%c", &fds[0], &fds[1], &fds[2], &fds[3],
                   &read.peer, &read.epoch, &device, &inode, &rest) != 8) {
     return fail(ErrorCode::no_such_arena,
-                fmt::format("{}=\"{}\" is not what a host writes", kInvitationVariable, text));
+                fmt::format("{}=\"{}\" is not valid: only a host sets this variable",
+                            kInvitationVariable, text));
   }
   struct stat arena {};
   const bool is_open = std::ranges::all_of(fds, [](int fd) { return ::fcntl(fd, F_GETFD) >= 0; });
   if (!is_open || ::fstat(fds[0], &arena) != 0 || arena.st_dev != device || arena.st_ino != inode) {
     return fail(
         ErrorCode::no_such_arena,
-        fmt::format("{}=\"{}\", but these descriptors are not here, or are others: only the "
+        fmt::format("{}=\"{}\", but these descriptors are closed or refer to other files: only the "
                     "process that the host spawned has them; attach by socket or name",
                     kInvitationVariable, text));
   }
@@ -129,13 +133,14 @@ std::string to_environment(const SeatOffer& seat) {
 }
 
 InheritedTurn::~InheritedTurn() {
-  // Release: the next one finds the descriptors as they are now.
+  // [T1] release: the descriptors' flags, before the next turn.
   if (has_turn_) inheritance.store(Inheritance::unused, std::memory_order_release);
 }
 
 Result<Invitation> InheritedTurn::take() {
   auto before = Inheritance::unused;
-  // Acquire: what an earlier turn did to the descriptors has been done.
+  // [T2] acquire: the descriptors as the previous turn left them. ABA: harmless, a turn that ended
+  // unused leaves the descriptors open.
   if (!inheritance.compare_exchange_strong(before, Inheritance::in_turn, std::memory_order_acquire,
                                            std::memory_order_relaxed)) {
     return fail(
@@ -169,7 +174,7 @@ void InheritedTurn::use_up() noexcept {
   for (const int fd : fds_)
     ::close(fd);
   has_turn_ = false;
-  // Relaxed: nobody follows.
+  // Relaxed: no turn follows.
   inheritance.store(Inheritance::used, std::memory_order_relaxed);
 }
 
@@ -186,7 +191,7 @@ Hello hello_of(const std::string& name) {
 }  // namespace
 
 void confirm_seat(int socket, Deadline deadline) noexcept {
-  // Whatever comes of it: who sits is in, and a host that is gone is noticed by other means.
+  // An error does not matter: the seat word says that it is taken, and the watch sees a dead host.
   (void)os::send_packet(socket, bytes_of(hello_of({})), {}, deadline);
 }
 
@@ -202,7 +207,7 @@ Result<Invitation> ask_for_seat(int socket, const std::string& name, Deadline de
   if (offer->refusal != 0) {
     const auto last = static_cast<std::uint32_t>(ErrorCode::os_error);
     const auto why = static_cast<ErrorCode>(std::min(offer->refusal - 1, last));
-    return fail(why, why == ErrorCode::timed_out ? "the host waited for this process and went on"
+    return fail(why, why == ErrorCode::timed_out ? "the host stopped waiting for this process"
                                                  : "the host refused");
   }
   if (packet->fds.size() != kOfferFds) {

@@ -15,18 +15,18 @@
 namespace mews::detail {
 namespace {
 
-/// A seat that a host has offered, and the socket at which it waits for a word.
+/// A seat that a host has offered, and the socket on which it waits for the confirmation.
 struct Offered {
   os::UniqueFd socket;
   Invitation invitation;
 };
 
-// Asks whoever listens there for a seat in its arena.
+// Asks the host that listens at `address` for a seat in its arena.
 Result<Offered> ask_at(const std::string& address, const AttachOptions& options,
                        Deadline deadline) {
   auto socket = os::connect_unix(address, deadline);
   if (!socket) return tl::unexpected(std::move(socket.error()));
-  // Abstract addresses are open to all: another user may have taken this one.
+  // Abstract addresses are open to all: another user may listen here.
   const auto host = os::peer_credentials(socket->get());
   if (!host) return tl::unexpected(host.error());
   if (host->uid != ::geteuid()) {
@@ -41,15 +41,13 @@ Result<Offered> ask_at(const std::string& address, const AttachOptions& options,
 Result<Offered> find_at(const AttachOptions& options, Deadline deadline) {
   auto offered = ask_at(options.socket, options, deadline);
   if (offered && !offered->invitation.arena.is_sealed()) {
-    return fail(ErrorCode::not_an_arena,
-                "what the host at " + options.socket +
-                    " offers can be truncated; a named arena is joined by its name");
+    return fail(ErrorCode::not_an_arena, "the arena of the host at " + options.socket +
+                                             " can be truncated; join a named arena by its name");
   }
   return offered;
 }
 
-/// One look at a name. What may be different at the next look, because a host goes or comes, is not
-/// final.
+/// One look at a name. An outcome is not final if a host that comes or goes may change it.
 struct Look {
   Result<Offered> offered;
   bool is_final = true;
@@ -62,8 +60,8 @@ Look final_error(Error error) {
   return {tl::unexpected(std::move(error)), true};
 }
 
-// The memory is looked at first, so that each mistake gets its own error: no such memory, no
-// permission, not an arena, a dead host's; only then is the living host asked for a seat in it.
+// Looks at the memory first, so that each mistake gets its own error: no such memory, no
+// permission, not an arena, a dead host's arena. Only then asks the living host for a seat.
 Look look_at_name(const AttachOptions& options, Deadline deadline) {
   auto file = os::MemoryFile::open_named(memory_name(options.name));
   if (!file) return final_error(std::move(file.error()));
@@ -76,7 +74,7 @@ Look look_at_name(const AttachOptions& options, Deadline deadline) {
   if (!is_owned) {
     return final_error(
         Error(ErrorCode::host_died,
-              fmt::format("the arena \"{}\" is what a dead host, process {}, left; the next "
+              fmt::format("the arena \"{}\" was left by a dead host, process {}; the next "
                           "create of that name replaces it",
                           options.name, arena->geometry().host_pid)));
   }
@@ -90,7 +88,8 @@ Look look_at_name(const AttachOptions& options, Deadline deadline) {
     return {tl::unexpected(std::move(offered.error())), code != ErrorCode::host_died};
   }
   if (!offered->invitation.arena.is_same_as(arena->file())) {
-    return not_yet(Error(ErrorCode::timed_out, "the hosts of \"" + options.name + "\" change"));
+    return not_yet(
+        Error(ErrorCode::timed_out, "the host of \"" + options.name + "\" is being replaced"));
   }
   return {std::move(offered), true};
 }
@@ -101,7 +100,7 @@ Result<Offered> find_named(const AttachOptions& options, Deadline deadline) {
        pause = std::min(2 * pause, decltype(pause)(20))) {
     auto look = look_at_name(options, deadline);
     if (look.offered) return std::move(look.offered);
-    // One that was there is being replaced, or has just gone: another one may come.
+    // An arena that was there before is being replaced, or has just gone: another one may come.
     const bool is_gone = look.offered.error().code() == ErrorCode::no_such_arena;
     const bool is_final = look.is_final && !(is_gone && has_seen_one);
     if (is_final || deadline.has_passed()) return std::move(look.offered);
@@ -115,8 +114,8 @@ Result<Offered> find_named(const AttachOptions& options, Deadline deadline) {
 std::optional<Error> check_options(const AttachOptions& options) {
   if (!options.name.empty() && !options.socket.empty()) {
     return Error(ErrorCode::invalid_argument,
-                 fmt::format("socket is {} and name is {}: one of them finds the arena",
-                             options.socket, options.name));
+                 fmt::format("socket is {} and name is {}: set only one of them", options.socket,
+                             options.name));
   }
   if (!options.name.empty()) {
     if (auto bad = check_name(options.name)) return bad;
@@ -128,7 +127,7 @@ Result<std::unique_ptr<GuestCore>> join_host(const AttachOptions& options, Deadl
   auto offered = options.name.empty() ? find_at(options, deadline) : find_named(options, deadline);
   if (!offered) return tl::unexpected(std::move(offered.error()));
   auto guest = GuestCore::join(std::move(offered->invitation), nullptr, options.local, deadline);
-  // Last of all: what fails before leaves nobody in a seat, and the host sees the socket close.
+  // Last step: if an earlier step fails, nobody is in the seat, and the host sees the socket close.
   if (guest) confirm_seat(offered->socket.get(), deadline);
   return guest;
 }

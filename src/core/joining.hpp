@@ -9,11 +9,11 @@
 
 namespace mews::detail {
 
-/// What is wrong with the options themselves.
+/// Returns the first fault in the options; nothing if they are valid.
 [[nodiscard]] std::optional<Error> check_options(const AttachOptions& options);
 
-/// Finds a host by socket or by name, asks it for a seat, and takes that. What may be a change of
-/// hosts is tried again until the deadline. Errors of `Session::attach`.
+/// Finds a host by socket or by name, asks it for a seat, and takes the seat. Tries again until the
+/// deadline after an error that a change of hosts can explain. Errors of `Session::attach`.
 [[nodiscard]] Result<std::unique_ptr<GuestCore>> join_host(const AttachOptions& options,
                                                            Deadline deadline);
 

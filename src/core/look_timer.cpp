@@ -18,23 +18,23 @@ Result<std::unique_ptr<LookTimer>> LookTimer::make() {
 
 void LookTimer::start() noexcept {
 #if !defined(MEWS_STEPPED)
-  // [L1] seq_cst: after the loop's position; partner [L2].
+  // [L1] seq_cst: after the loop's position [P1]; partner [L2].
   if (is_running_.load(std::memory_order_seq_cst)) return;
-  // Relaxed: it may be set twice, for the same moment.
+  // Relaxed: two threads may both set the timer, for about the same moment.
   is_running_.store(true, std::memory_order_relaxed);
   itimerspec when{};
   when.it_value.tv_sec = longest_sleep / std::chrono::seconds(1);
   when.it_value.tv_nsec = (longest_sleep % std::chrono::seconds(1)).count();
-  // Cannot fail: the descriptor is a timer's and the time is one.
+  // Cannot fail: the descriptor is a timer's and the time is valid.
   (void)::timerfd_settime(timer_.get(), 0, &when, nullptr);
 #endif
 }
 
 void LookTimer::rest() noexcept {
-  // To be set anew is what makes it unreadable; by zero it stands still.
+  // Setting the timer makes `fd` unreadable; zero stops the timer.
   const itimerspec never{};
   (void)::timerfd_settime(timer_.get(), 0, &never, nullptr);
-  // [L2] seq_cst: before the look at the positions; partner [L1].
+  // [L2] seq_cst: before the look at the positions [P2]; partner [L1].
   is_running_.store(false, std::memory_order_seq_cst);
 }
 

@@ -9,26 +9,25 @@
 
 namespace mews::detail {
 
-/// For event loops of the host's: `fd` becomes readable once a second, while a loop is armed. A
-/// thread that sleeps on a doorbell looks again by itself; an event loop sleeps in the program's
-/// own poll, so the host's reactor looks for it. See `longest_sleep`.
+/// Timer for the event loops of a host: `fd` becomes readable once a second while a loop is armed.
+/// A thread that sleeps on a doorbell checks again by itself. An event loop sleeps in the program's
+/// own poll, so the host's reactor checks for it. See `longest_sleep`.
 ///
-/// word         writer                    readers       publish / observe
-/// is_running_  who arms a loop, reactor  who arms one  seq_cst; partner:
-/// ChannelCore::loop_position_
+/// word         writer             readers   publish / observe    protects
+/// is_running_  receiver, reactor  receiver  [L2] / [L1] seq_cst  nothing: says "is set"
 ///
-/// Who arms a loop notes its position first, then asks whether the timer runs [L1]. The reactor
-/// says that it does not [L2] and then looks at all positions. One of the two sees the other's
-/// write.
+/// The receiver that arms a loop stores the loop's position (`ChannelCore::loop_position_` [P1]),
+/// then asks whether the timer runs [L1]. The reactor stores that it does not run [L2], then looks
+/// at all positions [P2]. At least one of the two sees the other's write.
 class LookTimer {
  public:
   [[nodiscard]] static Result<std::unique_ptr<LookTimer>> make();
 
   [[nodiscard]] int fd() const noexcept { return timer_.get(); }
-  /// Runs from now on, if it did not: one load, or a system call. Any thread. In stepped builds it
-  /// never runs, as it would hide a wake-up that is lost.
+  /// Starts the timer unless it runs: one load, or a system call. Any thread. Does nothing in
+  /// stepped builds, where the timer would hide a lost wake-up.
   void start() noexcept;
-  /// It has fired, and stands still until `start`.
+  /// Stops the timer, after it has fired, until the next `start`. By the reactor.
   void rest() noexcept;
 
  private:

@@ -10,7 +10,7 @@ namespace mews::detail {
 
 std::optional<Error> check_name(const std::string& name, std::string_view option) {
   const auto wrong = [&](std::string_view how) {
-    auto shown = printable(name);  // as many bytes as the name
+    auto shown = printable(name);  // has as many bytes as the name
     for (std::size_t i = 0; i < name.size(); ++i) {
       if (name[i] == ' ') shown[i] = ' ';
     }

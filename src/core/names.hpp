@@ -9,11 +9,11 @@
 
 namespace mews::detail {
 
-/// What is wrong with a session's or plugin's name, and where; nothing when it is usable. `option`
-/// is what the caller knows it as.
+/// Returns the first fault in a session's or plugin's name, and its place; nothing if the name is
+/// valid. `option`: the option that gives the name, for the error.
 [[nodiscard]] std::optional<Error> check_name(const std::string& name,
                                               std::string_view option = "name");
-/// A named arena's shared memory.
+/// Returns the name of a named arena's shared memory.
 [[nodiscard]] std::string memory_name(const std::string& name);
 /// Where a named arena's host listens: in the abstract namespace, per user.
 [[nodiscard]] std::string socket_of_name(const std::string& name);

@@ -16,8 +16,8 @@
 namespace mews::detail {
 namespace {
 
-/// Nothing when there is no memory for it: then an error says less.
-std::optional<mem::Census> take_census(const mem::Arena& arena, ClassId id) noexcept {
+/// Returns nothing when out of memory: then an error says less.
+std::optional<mem::Census> count_slabs(const mem::Arena& arena, ClassId id) noexcept {
   try {
     return mem::Census(arena, id);
   } catch (const std::bad_alloc&) {
@@ -26,7 +26,7 @@ std::optional<mem::Census> take_census(const mem::Arena& arena, ClassId id) noex
 }
 
 std::string holders_text(const PeerContext& core, const std::optional<mem::Census>& census) {
-  if (!census) return "who holds them is not known";
+  if (!census) return "the holders are not known";
   std::string text;
   for (const auto& holding : census->holdings()) {
     if (!text.empty()) text += ", ";
@@ -58,7 +58,7 @@ PeerContext::PeerContext(std::shared_ptr<const mem::Arena> arena, PeerId self,
 std::shared_ptr<PeerContext> PeerContext::make(std::shared_ptr<const mem::Arena> arena, PeerId self,
                                                const LocalOptions& local) {
   return {new PeerContext(std::move(arena), self, local), [](PeerContext* core) {
-            // A copy in a forked child has no mapping; loans and messages point at it.
+            // In a forked child this copy has no mapping, and loans and messages point at it.
             if (!core->is_own()) return base::leak_on_purpose(core->leaked_);
             if (core->out_.close()) core->destroy();
           }};
@@ -66,7 +66,8 @@ std::shared_ptr<PeerContext> PeerContext::make(std::shared_ptr<const mem::Arena>
 
 PeerContext::~PeerContext() {
   if (!epoch_ || !is_own()) return;
-  // Release: all that this process did in the arena, before the host that finds it left.
+  // Release: all that this process did in the arena, before the host reads `left`. Partner:
+  // `seat_of` in host_leave.cpp.
   arena_->peer(self_).seat.store(layout::SeatWord{layout::PeerState::left, *epoch_}.pack(),
                                  std::memory_order_release);
 }
@@ -93,7 +94,7 @@ std::chrono::nanoseconds PeerContext::spin_limit() const noexcept {
 }
 
 bool PeerContext::is_attached(PeerId peer) const noexcept {
-  // Relaxed: a figure, and how long to spin.
+  // Relaxed: only for a figure and for the length of a spin.
   const auto seat = arena_->peer(peer).seat.load(std::memory_order_relaxed);
   return layout::SeatWord::unpack(seat).state == layout::PeerState::attached;
 }
@@ -135,7 +136,8 @@ void PeerContext::release_slow(const mem::Slab& slab) noexcept {
 std::optional<ErrorCode> PeerContext::why_not_wait() const noexcept {
   if (const auto why = ended()) return why;
   if (self_ == kHostPeer) return std::nullopt;
-  // Relaxed: the bell that is rung behind it orders it (`leave`).
+  // Relaxed: a `leave` that is missed here rings the bell afterwards. The fences of `arm` and
+  // `ring_always` order it.
   const auto host = arena_->peer(kHostPeer).seat.load(std::memory_order_relaxed);
   const bool has_left = layout::SeatWord::unpack(host).state == layout::PeerState::left;
   return has_left ? std::optional(ErrorCode::closed) : std::nullopt;
@@ -144,11 +146,11 @@ std::optional<ErrorCode> PeerContext::why_not_wait() const noexcept {
 Result<void> PeerContext::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, const Until& until) {
   const auto id = class_to_wait_for(bytes);
   const auto began = Deadline::Clock::now();
-  const auto census = take_census(*arena_, id);
+  const auto census = count_slabs(*arena_, id);
   const sync::Doorbell bell(freed_bells_[id.value()]);
-  // Over when a slab was got, or when more waiting cannot help. An optional: the gate asks whether.
+  // Has a value once a slab was claimed, or once more waiting cannot help: the gate asks for that.
   using Outcome = std::optional<Result<void>>;
-  // The lead's second look, after arming, may find what its next attempt is to return.
+  // The lead looks again after arming. Its next attempt returns the outcome of that look.
   Outcome found;
   const auto attempt = [&]() -> Outcome {
     if (found) return std::exchange(found, std::nullopt);
@@ -164,7 +166,7 @@ Result<void> PeerContext::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, co
     if (!found) bell.sleep(ticket, deadline.within(longest_sleep));
   };
   auto& gate = gates_[id.value()];
-  // This thread sleeps at the gate, or for all on the bell.
+  // This thread sleeps at the gate, or, as the lead for all threads, on the bell.
   const WakeOnStop stop(until, [&gate, &bell] { wake_waiters(gate, bell); });
   if (auto last = gate.wait(until.deadline, attempt, sleep)) return *std::move(last);
   return fail(ErrorCode::timed_out, detail_text([&] {
@@ -200,20 +202,21 @@ void PeerContext::ring_all_freed() noexcept {
 }
 
 void PeerContext::leave() noexcept {
-  // Release: before the bells; partner: `why_not_wait`.
+  // Release: all that the host did in the arena, before a plugin reads `left`; partner:
+  // `GuestCore::on_hung_up`. The bells' fences order it against a waiter's look (`why_not_wait`).
   arena_->peer(self_).seat.store(layout::SeatWord{layout::PeerState::left}.pack(),
                                  std::memory_order_release);
   ring_all_freed();
 }
 
 void PeerContext::end(ErrorCode why) noexcept {
-  // seq_cst: before the bells; its partner is the waiter's look after arming.
+  // [C1] seq_cst: before the bells; partner: the waiter's look after arming [C2].
   ended_.store(static_cast<int>(why), std::memory_order_seq_cst);
   ring_all_freed();
 }
 
 std::optional<ErrorCode> PeerContext::ended() const noexcept {
-  // seq_cst: see `end`.
+  // [C2] seq_cst: a waiter's look, after it has armed its bell; partner [C1].
   const auto code = ended_.load(std::memory_order_seq_cst);
   return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
 }

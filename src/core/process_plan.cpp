@@ -34,7 +34,8 @@ Result<void> check(const ProcessOptions& options) {
   }
   if (options.parent_death_signal < 0 || options.parent_death_signal > kSignals) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("parent_death_signal is {}, no signal", options.parent_death_signal));
+                fmt::format("parent_death_signal is {}, which is not a signal",
+                            options.parent_death_signal));
   }
   return {};
 }

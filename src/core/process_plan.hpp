@@ -11,14 +11,14 @@
 
 namespace mews::detail {
 
-/// What each process of a plugin is started with: read from the host once, as a restart is made by
-/// another thread and at another time.
+/// The settings for each process of a plugin. Read from the host's process once, because another
+/// thread makes a restart, at another time.
 struct ProcessPlan {
-  os::SpawnOptions options;                  ///< without what mews adds
-  std::array<os::UniqueFd, 3> streams = {};  ///< that `options` names
+  os::SpawnOptions options;                  ///< without the additions of mews
+  std::array<os::UniqueFd, 3> streams = {};  ///< owns `options.standard_fds`
 };
 
-/// `invalid_argument` names the option; `os_error` where the system gives no descriptor.
+/// Errors: `invalid_argument` names the option; `os_error` if the system has no free descriptor.
 [[nodiscard]] Result<ProcessPlan> plan_process(const std::vector<std::string>& command,
                                                const PluginOptions& options);
 

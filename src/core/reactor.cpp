@@ -32,7 +32,7 @@ Result<void> Reactor::start() {
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_event_.get(), &event) != 0) {
     return tl::unexpected(Error::os(errno, "epoll_ctl"));
   }
-  // The program's signals are for its own threads.
+  // The program's signals are for its own threads: the new thread inherits a full mask.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -51,7 +51,7 @@ Result<std::uint64_t> Reactor::add(int fd, std::function<void()> handler) {
   return add_events(fd, EPOLLIN, std::move(handler));
 }
 
-// A hang-up is reported in any case.
+// epoll reports a hang-up whatever the events are.
 Result<std::uint64_t> Reactor::add_hang_up(int fd, std::function<void()> handler) {
   return add_events(fd, 0, std::move(handler));
 }
@@ -60,7 +60,7 @@ Result<std::uint64_t> Reactor::add_events(int fd, std::uint32_t events,
                                           std::function<void()> handler) {
   const std::lock_guard lock(entries_mutex_);
   const auto id = next_id_++;
-  // The entry first: without memory for it nothing has happened.
+  // The entry first: if it cannot be allocated, nothing has changed.
   const auto entry =
       entries_.emplace(id, Entry{fd, std::make_shared<std::function<void()>>(std::move(handler))})
           .first;
@@ -122,7 +122,7 @@ void Reactor::dispatch() {
 }
 
 void Reactor::wait(Deadline deadline) {
-  MEWS_ASSERT(!has_thread(), "Reactor::wait: there is a thread for it");
+  MEWS_ASSERT(!has_thread(), "Reactor::wait: the reactor has a thread of its own");
   std::array<pollfd, 2> either{{{.fd = epoll_.get(), .events = POLLIN, .revents = 0},
                                 {.fd = wake_event_.get(), .events = POLLIN, .revents = 0}}};
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(
@@ -133,7 +133,7 @@ void Reactor::wait(Deadline deadline) {
 }
 
 void Reactor::wake() noexcept {
-  // The thread, where there is one, has nothing to be woken for.
+  // A thread of the reactor's own is not in `wait`, and the event would stop it.
   if (!has_thread()) os::signal_event_fd(wake_event_.get());
 }
 

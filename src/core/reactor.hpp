@@ -17,8 +17,12 @@
 
 namespace mews::detail {
 
-/// Calls functions when descriptors become readable: from one thread of its own, or from whoever
-/// polls `fd()` and calls `dispatch`. No timers of its own: nothing happens while nothing happens.
+/// Calls functions when descriptors become readable: from a thread of its own, or from the thread
+/// that polls `fd()` and calls `dispatch`. It has no timers, so it sleeps as long as no descriptor
+/// is ready.
+///
+/// No atomics: `entries_mutex_` guards `entries_` and `next_id_`. `running_` lets one handler run
+/// at a time; a handler may call `dispatch`.
 class Reactor {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Reactor>> make(Watcher kind);
@@ -26,24 +30,23 @@ class Reactor {
   Reactor& operator=(const Reactor&) = delete;
   ~Reactor() { stop(); }
 
-  /// Calls `handler` once, when `fd` has become readable. The handler may add and remove. The
-  /// descriptor must stay open until then, or be removed first. Any thread.
+  /// Calls `handler` once, when `fd` has become readable. The handler may add and remove. `fd` must
+  /// stay open until then, or until `remove`. Any thread.
   [[nodiscard]] Result<std::uint64_t> add(int fd, std::function<void()> handler);
-  /// The same, when the other end of a stream `fd` has been closed; whether it is readable is
-  /// nothing to it.
+  /// The same, but when the other end of the stream `fd` has been closed, readable or not.
   [[nodiscard]] Result<std::uint64_t> add_hang_up(int fd, std::function<void()> handler);
   void remove(std::uint64_t id) noexcept;
-  /// The handler of `id`, which has been called, is to be called once more when its descriptor has
-  /// become readable.
+  /// After the handler of `id` was called: calls it once more when its descriptor becomes readable.
   void rearm(std::uint64_t id) noexcept;
 
-  /// Runs what is due; never blocks. Any thread; handlers run one at a time.
+  /// Runs the handlers that are due; does not wait for descriptors. Any thread; handlers run one at
+  /// a time.
   void dispatch();
   [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
   [[nodiscard]] bool has_thread() const noexcept { return thread_.joinable(); }
-  /// Where there is no thread: blocks until something is due, `wake` was called or the deadline
-  /// passes, then dispatches. One thread at a time. What another thread dispatches meanwhile does
-  /// not end it: its handlers call `wake`.
+  /// For a reactor without a thread: blocks until a handler is due, `wake` was called or the
+  /// deadline passes, then dispatches. One thread at a time. A handler that another thread
+  /// dispatches meanwhile does not end the wait by itself: it calls `wake`.
   void wait(Deadline deadline);
   void wake() noexcept;
   /// Ends the thread; no handler runs after it has returned. Not from a handler.
@@ -63,7 +66,7 @@ class Reactor {
   bool dispatch_once(int timeout_ms);
 
   os::UniqueFd epoll_;
-  os::UniqueFd wake_event_;  ///< for `stop` where there is a thread, otherwise for `wake`
+  os::UniqueFd wake_event_;  ///< for `stop` if there is a thread, otherwise for `wake`
   std::mutex entries_mutex_;
   std::map<std::uint64_t, Entry> entries_;
   std::uint64_t next_id_ = 1;     ///< 0 is the stop event

@@ -13,7 +13,7 @@ Result<void> ReactorTimer::set(Reactor& reactor, std::chrono::nanoseconds delay,
   clear(reactor);
   auto timer = os::own_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!timer) return tl::unexpected(Error::os(errno, "timerfd_create"));
-  // Zero would be never.
+  // Zero would disarm the timer.
   const auto ns = std::max<std::int64_t>(1, delay.count());
   itimerspec when{};
   when.it_value.tv_sec = static_cast<std::time_t>(ns / 1'000'000'000);

@@ -10,11 +10,11 @@
 
 namespace mews::detail {
 
-/// Calls a function once, later, as a reactor does. Not thread-safe by itself. A handler that has
-/// begun when the timer is cleared still runs.
+/// Calls a function once, after a delay, through a reactor. Not thread-safe by itself. `clear` does
+/// not stop a handler that has begun.
 class ReactorTimer {
  public:
-  /// Takes the place of an earlier setting. On an error nothing is set.
+  /// Replaces an earlier setting. On an error nothing is set.
   [[nodiscard]] Result<void> set(Reactor& reactor, std::chrono::nanoseconds delay,
                                  std::function<void()> handler);
   void clear(Reactor& reactor) noexcept;

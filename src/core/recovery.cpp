@@ -9,15 +9,15 @@ namespace mews::detail {
 using layout::PeerState;
 using layout::SeatWord;
 
-// Order matters: first nobody sends to it any more, then what it left behind is freed, then those
-// who wait for slabs look again.
+// Order matters: first `end`, so that nobody sends to the plugin any more; then its slabs are
+// freed; then the waiters for slabs look again.
 void recover_plugin(PeerContext& context, ChannelCore& channel, std::uint32_t epoch,
                     const std::string& how) {
   const auto& arena = context.arena();
   const auto plugin = channel.other();
   const SeatWord left{PeerState::left, epoch};
   const SeatWord dead{PeerState::dead, epoch};
-  // Relaxed: says nothing of anything else.
+  // Relaxed: publishes nothing; and the process is gone, so nothing it wrote is still on its way.
   const auto before = arena.peer(plugin).seat.exchange(dead.pack(), std::memory_order_relaxed);
   const bool has_left = before == left.pack();
   channel.end(has_left ? ErrorCode::closed : ErrorCode::peer_died, how);
@@ -36,7 +36,8 @@ void vacate_seat(PeerContext& context, PeerId plugin, std::uint32_t epoch) noexc
                        .to_it = lane_to_plugin(channel_of(plugin)),
                        .published = {}});
   context.ring_all_freed();
-  // Release: a thread that finds the seat vacant finds all of it freed.
+  // Release: a reader that finds the seat vacant finds all its slabs freed. That is for other
+  // readers of the arena: the host itself goes by `seats_`, under its mutex.
   arena.peer(plugin).seat.store(SeatWord{PeerState::vacant, epoch}.pack(),
                                 std::memory_order_release);
 }
@@ -46,7 +47,7 @@ void on_host_death(PeerContext& context, ChannelCore& channel, ErrorCode why) {
   channel.end(why, {});
 }
 
-// Once for each process, whichever descriptor tells of its end first.
+// Once for each process: several descriptors may report its end.
 void HostCore::recover(PluginProcess& process, const std::string& how) {
   if (process.is_recovered) return;
   process.is_recovered = true;
@@ -74,11 +75,11 @@ void HostCore::ChannelLease::begin(HostCore& host, std::shared_ptr<PluginProcess
   ++process_->leases;
 }
 
-// Nobody receives from the channel now: each lease has ended, or none was ever used.
+// Nobody receives from the channel now: each lease has ended, or none was handed out.
 void HostCore::vacate(PluginProcess& process) noexcept {
   if (!process.has_seat) return;
   process.has_seat = false;
-  // The channel's users must not touch the lanes of the next process; an earlier end stays.
+  // A user of the channel must not touch the lanes of the next process. An earlier reason stays.
   process.channel->end(ErrorCode::closed, {});
   if (process.leases == 0) process.channel.reset();
   vacate_seat(*session_, process.peer, process.epoch);

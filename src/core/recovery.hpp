@@ -6,24 +6,24 @@
 
 #include "mews/detail/channel_core.hpp"
 
-/// What follows once the kernel says that the process at the other end of a channel is gone. The
-/// host's part has two halves: first the seat becomes `dead`, and all comes back that nobody can
-/// receive; then, when nobody can receive anything from the channel any more, the seat becomes
-/// `vacant`, and the rest comes back.
+/// Recovery, once the kernel says that the process at the other end of a channel is gone. The host
+/// recovers in two halves. First the seat becomes `dead`, and the host frees the slabs that nobody
+/// can receive. Later, when nobody can receive from the channel any more, the host frees the other
+/// slabs, and the seat becomes `vacant`.
 namespace mews::detail {
 
-/// The host, first half: nobody waits for the plugin of `channel` any longer, and all of its slabs
-/// are freed, but for the payloads that it had published and those that others had received.
-/// `epoch`: of its seat; `how` it ended, for the errors.
+/// The host, first half: ends all waits for the plugin of `channel` and frees its slabs, except for
+/// payloads that it had published and payloads that others had received. `epoch`: of its seat;
+/// `how`: how it ended, for the errors.
 void recover_plugin(PeerContext& context, ChannelCore& channel, std::uint32_t epoch,
                     const std::string& how);
 
-/// The host, second half: the payloads that were still published are freed, and the seat can be
-/// given out again. Nobody receives from the plugin's channel any more.
+/// The host, second half: frees the published payloads that were not received, and makes the seat
+/// vacant. Only when nobody receives from the plugin's channel any more.
 void vacate_seat(PeerContext& context, PeerId plugin, std::uint32_t epoch) noexcept;
 
-/// A plugin, of its host: nobody waits any longer, for a message or for a slab. `why`: `host_died`,
-/// or `closed` when the host has left in good order.
+/// A plugin, once its host is gone: ends all waits, for messages, room and slabs. `why`:
+/// `host_died`, or `closed` if the host left in good order.
 void on_host_death(PeerContext& context, ChannelCore& channel, ErrorCode why);
 
 }  // namespace mews::detail

@@ -6,7 +6,7 @@
 
 namespace mews::detail {
 
-/// Runs a function when it goes. Move-only; an empty one does nothing.
+/// Runs a function in its destructor. Move-only; an empty one does nothing.
 class ScopeExit {
  public:
   ScopeExit() = default;

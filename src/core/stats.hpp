@@ -6,7 +6,7 @@
 
 namespace mews::detail {
 
-/// Figures of the whole arena.
+/// Returns the figures of the whole arena.
 [[nodiscard]] Stats stats_of(const PeerContext& context);
 
 }  // namespace mews::detail

@@ -10,7 +10,7 @@
 namespace mews::detail {
 namespace {
 
-/// Bytes that a character's first byte announces; 0 for one that begins none.
+/// Returns the length of a UTF-8 character by its first byte; 0 if no character begins so.
 std::size_t announced_length(char first) noexcept {
   const auto byte = static_cast<unsigned char>(first);
   if (byte < 0x80) return 1;
@@ -24,7 +24,7 @@ bool is_continuation(char c) noexcept {
   return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
 }
 
-/// The same, where all of them are there; otherwise 0.
+/// Returns the length of the first character of `text`; 0 if some of its bytes are missing.
 std::size_t sequence_length(std::string_view text) noexcept {
   const auto length = text.empty() ? 0 : announced_length(text.front());
   if (length == 0 || length > text.size()) return 0;
@@ -40,13 +40,13 @@ char32_t code_point(std::string_view sequence) noexcept {
   return code;
 }
 
-/// The shortest form of a character that there is (RFC 3629).
+/// Returns whether this is the shortest form of a valid character (RFC 3629).
 bool is_well_formed(char32_t code, std::size_t length) noexcept {
   constexpr std::array<char32_t, 5> kLeast{0, 0, 0x80, 0x800, 0x10000};
   return code >= kLeast[length] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
 }
 
-/// C0, DEL, C1, and what breaks a line.
+/// C0, DEL, C1, and the line and paragraph separators.
 bool is_control(char32_t code) noexcept {
   return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029;
 }
@@ -98,7 +98,7 @@ std::string printable(std::string_view text) {
 }
 
 std::string printable(const char* text, std::size_t limit) {
-  // A copy: its process may write there meanwhile.
+  // A copy: the other process may write there meanwhile.
   const std::string copy(text, ::strnlen(text, limit));
   std::string_view name(copy.c_str());
   if (name.size() == limit) name = without_cut_character(name);

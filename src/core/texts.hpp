@@ -8,17 +8,17 @@
 
 namespace mews::detail {
 
-/// "16 MiB", "1 KiB", "480 bytes"
+/// Returns a text such as "16 MiB", "1 KiB" or "480 bytes".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);
-/// "5.0 s", "12 ms", "40 us"
+/// Returns a text such as "5.0 s", "12 ms" or "40 us".
 [[nodiscard]] std::string duration_text(std::chrono::nanoseconds duration);
-/// Bytes of the first character of `text`, which is UTF-8; 0 when there is none, or it is a space,
-/// a control character, a break of lines, or not well formed.
+/// Returns the length in bytes of the first character of `text`, as UTF-8; 0 if `text` is empty, or
+/// the character is a space, a control character, a line separator, or not well formed.
 [[nodiscard]] std::size_t printable_length(std::string_view text) noexcept;
-/// The same text with a '?' for each byte that belongs to no printable character.
+/// Returns `text` with a '?' for each byte that belongs to no printable character.
 [[nodiscard]] std::string printable(std::string_view text);
-/// A name from another process: up to its first zero, at most `limit` bytes, and no part of a
-/// character at the end.
+/// Returns a name from another process, made printable: up to its first zero, at most `limit`
+/// bytes, without a cut character at the end.
 [[nodiscard]] std::string printable(const char* text, std::size_t limit);
 
 }  // namespace mews::detail

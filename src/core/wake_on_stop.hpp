@@ -12,12 +12,12 @@ namespace mews::detail {
 
 /// Wakes a waiter when its stop token is asked to stop.
 ///
-/// `wake` runs in the thread that asks, at any moment between the constructor and the end of the
-/// destructor, which waits for one that is running: what `wake` uses must outlive this object, and
-/// the destructor's thread must not have a lock that `wake` takes. The token says "stop" before
-/// `wake` runs; so a waiter that arms, looks at the token, and sleeps on what `wake` changes either
-/// sees the stop or is woken. In a forked child, where the waiter does not exist, `wake` never
-/// runs.
+/// `wake` runs in the thread that requests the stop, at any moment between the constructor and the
+/// end of the destructor. The destructor waits for a `wake` that is running. So the objects that
+/// `wake` uses must outlive this object, and the destructor's thread must not hold a lock that
+/// `wake` acquires. The token says "stop" before `wake` runs. So a waiter that arms, looks at the
+/// token, and sleeps on the word that `wake` changes either sees the stop or is woken. In a forked
+/// child, where the waiter does not exist, `wake` never runs.
 template <class Wake>
 class WakeOnStop {
  public:

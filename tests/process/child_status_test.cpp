@@ -98,7 +98,7 @@ TEST_CASE("child status: a debugger that keeps it is named, and leaves no zombie
   must(plugin.channel().send(bytes_of("x")));
   const auto exit = must(plugin.wait_exit(kPatience));
   CHECK(exit.number == -1);
-  CHECK_THAT(exit.description, ContainsSubstring("how is not known: a debugger"));
+  CHECK_THAT(exit.description, ContainsSubstring("how it ended is not known: a debugger"));
   CHECK(state_of(plugin.pid()) == 'Z');
   CHECK(debugger.let_go() == "exit code 0");
   CHECK(eventually([&] { return state_of(plugin.pid()) == '?'; }));

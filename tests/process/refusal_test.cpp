@@ -230,7 +230,7 @@ TEST_CASE("refusal: what has come to lie at the numbers of an invitation is not 
                   .event = fds[3]});
     ::dup2(fds[0], invited);
     const auto said = refusal({.timeout = kShort});
-    if (said.find("no_such_arena") != 0 || said.find("others") == std::string::npos) return 1;
+    if (said.find("no_such_arena") != 0 || said.find("other files") == std::string::npos) return 1;
     for (const int fd : {invited, fds[1], fds[2], fds[3]})
       if (::fcntl(fd, F_GETFD) != 0) return 2;
     return 0;

@@ -43,16 +43,25 @@ namespace mews::detail {
   return LaneId{2 * id.value() + 1};
 }
 
-/// One end of a channel: two lanes, two roles, and the waiting. See `Channel` for what each
-/// function promises.
+/// One end of a channel: two lanes, two roles, and the waits. `Channel` documents each function.
 ///
-/// `loan`, `send` and `receive` are in channel_fast.hpp: each tries once, inline, and leaves the
-/// rest to its `_slow` twin in the library, which may find the same again and waits, if need be.
+/// `loan`, `send` and `receive` are in channel_fast.hpp: each tries once, inline. If that fails,
+/// its `_slow` twin in the library tries again and waits if it must.
 ///
-/// word            writer            readers        publish / observe             protects
-/// ended_          `end`             any thread     seq_cst, before the bells     `end_how_`
-/// is_light_       sender, receiver  the same       relaxed                       nothing: a note
-/// loop_position_  receiver, reactor the same       seq_cst with LookTimer        nothing
+/// word            writer             readers            publish / observe        protects
+/// ended_          `end`, once        any thread         [E1] / [E2] [E3] [E4]    `Slow::end_how`
+/// is_light_       sender, receiver   sender, receiver   relaxed                  nothing: a note
+/// loop_position_  receiver, reactor  receiver, reactor  [P1] / [P2] seq_cst,     nothing: a note
+///                                                       with LookTimer [L1] [L2]
+///
+/// [E1] seq_cst: `end` stores the code, then rings the bells.
+/// [E2] seq_cst: a sender looks after its slab has gone held -> in flight. Partners: [E1], then the
+///      host's reclaiming scan. Either the scan finds the slab in flight to a dead peer, or the
+///      sender sees the end.
+/// [E3] acquire: a receiver looks here before it looks at the lane. After an end it then finds all
+///      records that were published before.
+/// [E4] relaxed: a waiter looks after arming. The fences of `arm` and `ring_always` order it
+///      against [E1]: the waiter sees the end, or the bell wakes it.
 class ChannelCore {
  public:
   /// `plugin` is the channel's plugin, whichever end this is.
@@ -63,11 +72,11 @@ class ChannelCore {
   ~ChannelCore();
 
   [[nodiscard]] PeerContext& session() noexcept { return *context_; }
-  /// The peer at the other end.
+  /// Returns the peer at the other end.
   [[nodiscard]] PeerId other() const noexcept { return other_; }
 
-  // Results are filled where the caller has them: to move a loan or message on from function to
-  // function costs more than all that is done with it there.
+  // `out` is the caller's own result, filled in place: to move a loan or a message from function to
+  // function costs more than the rest of the work.
   void loan(Result<Loan>& out, std::size_t bytes, Timeout timeout);
   void loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t alignment, Timeout timeout);
 
@@ -85,43 +94,44 @@ class ChannelCore {
 
   [[nodiscard]] int event_fd() const noexcept;
   [[nodiscard]] Result<bool> arm_event();
-  /// Hangs up when the other end of the channel is closed in all processes.
+  /// Returns a descriptor that hangs up when all processes have closed the other end.
   [[nodiscard]] int hang_up_fd() const noexcept;
-  /// For an event loop that sleeps here: signals it if there is a message. True while it is armed
-  /// and there is none. Any thread, after the look timer has come to rest.
+  /// Signals the event loop that is armed here if a message has come. Returns true while a loop is
+  /// armed and no message has come. Any thread, after `LookTimer::rest`.
   [[nodiscard]] bool look_for_loop() noexcept;
 
-  /// The other end is gone, or the channel: nothing waits here any longer. What was published
-  /// before is still received. Any thread; the first reason counts. `how` goes into the errors.
+  /// Ends all waits: the other end or the channel is gone. Records published before are still
+  /// received. Any thread; the first reason counts. `how` goes into the errors.
   void end(ErrorCode why, std::string how) noexcept;
   [[nodiscard]] std::optional<ErrorCode> ended() const noexcept;
 
-  /// Nobody uses this end any more, or will: the other end is told that nothing follows, as by
-  /// `close`, and that nobody reads what it sends. Nothing once the channel has ended. Any thread.
+  /// Gives up this end for good. Tells the other end that nothing follows, as `close` does, and
+  /// that nobody reads its records any more. Does nothing once the channel has ended. Any thread.
   void leave() noexcept;
 
-  /// Payloads that the other end has published and this end has not received. Any thread, once
-  /// the other end is dead.
+  /// Returns the slabs that the other end has published and this end has not received. Any thread,
+  /// once the other end is dead.
   [[nodiscard]] std::vector<mem::SlabHandle> published() const;
 
  private:
-  /// What became of one attempt; an error is what the call returns, but for `would_block`.
+  /// Outcome of one attempt. The call returns its error, unless that is `would_block`.
   using Tried = tl::expected<void, ErrorCode>;
   [[nodiscard]] static tl::unexpected<ErrorCode> refused(ErrorCode why) noexcept {
     return tl::unexpected<ErrorCode>(why);
   }
 
-  /// A role, and the bell that its thread sleeps on.
+  /// A role, and the bell on which its thread sleeps.
   struct Seated {
     sync::Role& role;
     const sync::Doorbell& bell;
   };
-  /// In that role: attempts, and while that would block, waits and attempts again, as far as
-  /// `timeout` allows. The first attempt is made without a clock.
+  /// Enters the role and attempts. While an attempt would block, waits and attempts again, until
+  /// `timeout` ends. The first attempt reads no clock.
   template <class Attempt, class Wait>
   Result<void> in_role(Seated seated, Timeout timeout, Attempt&& attempt, Wait&& wait);
 
-  // The way of a message: channel_fast.hpp. On false nothing has changed.
+  // The fast functions: channel_fast.hpp. On false nothing has changed, except that an end may have
+  // emptied the payload (`undo_send`).
   [[nodiscard]] bool loan_fast(Payload& payload, std::size_t bytes) noexcept;
   [[nodiscard]] bool may_send() const noexcept;
   [[nodiscard]] bool stage_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept;
@@ -130,9 +140,9 @@ class ChannelCore {
   [[nodiscard]] bool send_fast(Payload& payload, Envelope envelope) noexcept;
   [[nodiscard]] bool receive_fast(Message& message) noexcept;
   [[nodiscard]] bool take_fast(const layout::Descriptor& record, Payload& payload) noexcept;
-  /// What was published behind this bell is seen by whoever sleeps there.
+  /// Wakes the thread or event loop that sleeps on `bell`, after a publication.
   void ring(const sync::Doorbell& bell) noexcept {
-    // Relaxed: a note of what `ring_slow` has seen, which stays so.
+    // Relaxed: a note. Once `fence` has found the other end registered, that stays true.
     if (is_light_.load(std::memory_order_relaxed) && !bell.is_armed(sync::RingFence::light))
         [[likely]] {
       return;
@@ -140,7 +150,7 @@ class ChannelCore {
     ring_slow(bell);
   }
 
-  // Their slow twins, and what they are made of.
+  // The slow twins and their parts.
   [[gnu::cold]] MEWS_VISIBLE void loan_slow(Result<Loan>& out, std::size_t bytes, Timeout timeout);
   void loan_slab(Result<Loan>& out, std::size_t bytes, std::size_t room, Timeout timeout);
   [[gnu::cold]] MEWS_VISIBLE void ring_slow(const sync::Doorbell& bell) noexcept;
@@ -165,7 +175,7 @@ class ChannelCore {
     producer_.publish();
     ring(out_data_);
   }
-  /// The payload, a slab, is somebody else's now.
+  /// Forgets a payload in a slab, which belongs to somebody else now.
   void disown(Payload& payload) noexcept {
     context_->count_in();
     payload.forget();
@@ -186,7 +196,7 @@ class ChannelCore {
   template <class Attempt>
   Result<void> receive_by(Timeout timeout, Attempt&& attempt);
 
-  /// The error for `code`, with what is known of the other end's death if it is that.
+  /// Returns the error for `code`; if the channel ended with `code`, with the text from `end`.
   [[nodiscard]] tl::unexpected<Error> failure(ErrorCode code) const;
 
   std::shared_ptr<PeerContext> context_;
@@ -199,7 +209,7 @@ class ChannelCore {
   sync::Doorbell in_space_;   ///< we ring: cells have become free
   base::LocalAtomic<int> ended_{-1};
   base::LocalAtomic<bool> is_light_{false};
-  /// What only the slow twins need.
+  /// Members that only the slow twins use.
   struct Slow;
   std::unique_ptr<Slow> slow_;
 
@@ -209,11 +219,11 @@ class ChannelCore {
 
   alignas(64) sync::Role receive_role_;
   ring::LaneConsumer consumer_;
-  /// Where an armed event loop of the host's waits for a record; see `LookTimer`.
+  /// Position of the record for which an armed event loop of the host waits; see `LookTimer`.
   static constexpr std::uint64_t kNoLoop = ~std::uint64_t{0};
   base::LocalAtomic<std::uint64_t> loop_position_{kNoLoop};
-  bool is_loop_armed_ = false;               ///< the receiver's own note of it
-  std::optional<ErrorCode> receive_failed_;  ///< closed there, or what was written is corrupt
+  bool is_loop_armed_ = false;               ///< the receiver's own note of that
+  std::optional<ErrorCode> receive_failed_;  ///< closed there, or the lane is corrupt
 };
 
 }  // namespace mews::detail

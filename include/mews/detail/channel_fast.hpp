@@ -3,21 +3,21 @@
 
 #include "mews/detail/channel_core.hpp"
 
-/// The way of a message, from the loan at one end to the drop at the other, in the order in which
-/// it goes. What is here is compiled into its user: one attempt, without a clock, a system call or
-/// a text. What it does not do (a second look, a wait, an error) its `_slow` twin does, which is
-/// called with the same arguments and nothing changed.
+/// The path of a message, in order: from the loan at one end to the drop at the other. This code is
+/// compiled into the program. Each function makes one attempt, without a clock, a system call or a
+/// text. If the attempt fails, it has changed nothing; the `_slow` twin is called with the same
+/// arguments and does the rest: a second look, a wait, an error.
 ///
-/// A payload up to 480 bytes is in a block of private memory before and after its journey, and in
-/// the lane's cells on it. A larger one is in a slab, whose truth word says who has it:
+/// A payload of up to 480 bytes lies in a block of private memory before and after the transfer,
+/// and in the lane's cells in between. A larger one lies in a slab; its truth word names its owner:
 ///
-///   loan      free -> held by the sender        a home slab in turn
-///   send      held -> in flight on the lane     then the record, then its publication, the bell
-///   receive   in flight -> held by the receiver before the lane's head moves on
-///   drop      held -> free                      then whoever waits for a slab is told
+///   loan      free -> held by the sender         a home slab in turn
+///   send      held -> in flight on the lane      then the record, then its publication, the bell
+///   receive   in flight -> held by the receiver  before the lane's head moves on
+///   drop      held -> free                       then a process that waits for a slab is woken
 ///
-/// A death between any two of these steps leaves a state that the host recovers from by the truth
-/// word alone: docs/crashes.md.
+/// After a death between any two of these steps the host recovers by the truth word alone:
+/// docs/crashes.md.
 namespace mews::detail {
 
 // ---- loan
@@ -47,7 +47,8 @@ inline void ChannelCore::loan(Result<Loan>& out, std::size_t bytes, Timeout time
 // ---- send: role, room in the lane, slab held -> in flight, record, publication, bell
 
 inline bool ChannelCore::may_send() const noexcept {
-  // Relaxed: an end that is missed here costs a record that nobody receives; a slab looks again.
+  // Relaxed: an end that is missed here costs one record, which nobody receives. A slab is checked
+  // again, in [E2].
   return !send_failed_ && ended_.load(std::memory_order_relaxed) < 0 &&
          !producer_.has_reader_left();
 }
@@ -61,10 +62,10 @@ inline bool ChannelCore::stage_fast(std::span<const std::byte> bytes, Envelope e
 
 inline bool ChannelCore::stage_fast(Payload& payload, Envelope envelope) noexcept {
   auto& slab = payload.slab();
-  // Room is made sure of before the slab changes hands.
+  // The room comes first: once the slab is in flight, staging must not fail.
   if (!may_send() || !producer_.has_room_fast()) return false;
   if (!context_->pool().try_mark_in_flight_fast(slab, out_)) return false;
-  // seq_cst: after the exchange; its partner is `end` before the host's reclaiming scan. Either the
+  // [E2] seq_cst: after the exchange; partner [E1], before the host's reclaiming scan. Either the
   // scan finds the slab in flight to a dead peer, or this thread sees the end.
   if (ended_.load(std::memory_order_seq_cst) >= 0) [[unlikely]] {
     undo_send(payload);
@@ -122,7 +123,7 @@ inline Result<void> ChannelCore::send(Loan& loan, Envelope envelope, Timeout tim
 
 // ---- receive: role, record, slab in flight -> held, on to the next record, cells given back
 
-// What the other process wrote was copied once, into `record`, and checked.
+// `record` is a private copy of the descriptor, already checked.
 inline bool ChannelCore::take_fast(const layout::Descriptor& record, Payload& payload) noexcept {
   if (record.slab_class == layout::kNoClass) {
     auto* const block = base::get_block();

@@ -8,20 +8,26 @@
 namespace mews::detail {
 
 /// Remembers the process that made an object. A forked child has a copy of each of its parent's
-/// objects but not the arena, and the descriptors behind them are the parent's as well: there, the
-/// end of such a copy must touch nothing. Costs two loads to ask, as it is asked with each message.
+/// objects. It does not have the arena, and it shares the descriptors with its parent: in the
+/// child, the destructor of such a copy must touch nothing. A check costs two loads, because each
+/// message makes one.
+///
+/// word     writer                  readers  publish / observe  protects
+/// *count_  a child, in its atfork  all      relaxed / relaxed  nothing: a number
+///          handler
 class ForkStamp {
  public:
   MEWS_VISIBLE ForkStamp() noexcept;
 
-  /// Relaxed: written in a child before any code of the child's runs.
+  /// Returns whether this process made the object.
   [[nodiscard]] bool is_this_process() const noexcept {
+    // Relaxed: the only writer in this process was its atfork handler, before any other code ran.
     return forks_ == count_->load(std::memory_order_relaxed);
   }
 
  private:
-  /// The library's count of forks, reached by a pointer: a program that uses a shared library would
-  /// have a copy of a variable.
+  /// The library's count of forks. A pointer, because a program that uses the shared library would
+  /// have its own copy of a variable.
   const std::atomic<unsigned>* count_;
   unsigned forks_;
 };

@@ -28,12 +28,16 @@ namespace mews::detail {
 
 class LookTimer;
 
-/// What host and plugin have in common: the arena, this peer's slab pool, and the waiting for
-/// free slabs. Loans and messages point here. Any thread.
+/// Shared part of host and plugin: the arena, this peer's slab pool, and the waits for free slabs.
+/// Loans and messages point here. Any thread.
 ///
-/// word    writer  readers  publish / observe          protects
-/// ended_  `end`   waiters  seq_cst, before the bells  nothing: says "stop"
-/// out_    see sync::BiasedCount                       this object's life
+/// word            writer           readers        publish / observe    protects
+/// ended_          `end`            waiters        [C1] / [C2] seq_cst  nothing: says "stop"
+/// out_            see sync::BiasedCount                                this object's life
+/// freed_bells_[]  see sync::Doorbell                                   nothing: says "look again"
+///
+/// [C1] `end` stores the code, then rings the bells. [C2] a waiter looks after it has armed its
+/// bell. Of the two at least one sees the other's write.
 class PeerContext final : private mem::FreedListener {
  public:
   PeerContext(std::shared_ptr<const mem::Arena> arena, PeerId self, const LocalOptions& local);
@@ -41,8 +45,8 @@ class PeerContext final : private mem::FreedListener {
   PeerContext& operator=(const PeerContext&) = delete;
   ~PeerContext();
 
-  /// A shared pointer: when its last owner is gone, and the last loan and message, the object goes,
-  /// and with it the mapping, unless others of this process have that too.
+  /// The object lives as long as its last shared pointer, loan or message. The mapping goes with
+  /// it, unless another object of this process shares it.
   static std::shared_ptr<PeerContext> make(std::shared_ptr<const mem::Arena> arena, PeerId self,
                                            const LocalOptions& local);
 
@@ -55,29 +59,33 @@ class PeerContext final : private mem::FreedListener {
   [[nodiscard]] Until until(const Timeout& timeout) const noexcept {
     return timeout.until(local_.default_timeout);
   }
-  /// Of a host that has event loops; may be null.
+  /// For a host, whose event loops need it.
   void set_look_timer(std::unique_ptr<LookTimer> timer) noexcept;
+  /// Null in a plugin.
   [[nodiscard]] LookTimer* look_timer() const noexcept { return look_timer_.get(); }
-  /// For a thread that is about to sleep for a record or for room: until when at the latest.
+  /// Returns the latest end of one sleep, for a thread that waits for a record or for room.
   [[nodiscard]] Deadline next_look(Deadline deadline) const noexcept;
-  /// How long a waiter of this process may look before it sleeps, by what else wants to run now.
+  /// Returns how long a waiter of this process may spin before it sleeps. Shorter when more
+  /// processes are attached than CPUs are usable.
   [[nodiscard]] std::chrono::nanoseconds spin_limit() const noexcept;
-  /// Whether a process sits in that peer's seat, as far as its entry says.
+  /// Returns whether a process is in that peer's seat, according to its entry.
   [[nodiscard]] bool is_attached(PeerId peer) const noexcept;
-  /// What to add to the news that a peer is idle while it has not attached; otherwise nothing.
+  /// Returns a text to add to an error about an idle peer: that it has not attached yet. Empty if
+  /// it has.
   [[nodiscard]] std::string absence_text(PeerId peer) const;
-  /// The name in a peer's entry, made printable.
+  /// Returns the name in a peer's entry, made printable.
   [[nodiscard]] std::string peer_name(PeerId peer) const;
 
-  /// A slab that needs neither a search nor pages nor a wait; false when there is none. Whoever
-  /// keeps it counts it (`count_out`).
+  /// Claims a slab if that needs neither a search, nor pages, nor a wait; otherwise returns false.
+  /// A caller that keeps the slab counts it (`count_out`).
   [[nodiscard]] bool claim_fast(mem::Slab& slab, std::uint64_t bytes) noexcept {
     return pool_.try_claim_fast(slab, bytes);
   }
-  /// A slab or run for `bytes`; blocks while it could come free. Errors of `Channel::loan`.
+  /// Claims a slab or run for `bytes`; blocks while one could become free. Errors of
+  /// `Channel::loan`.
   [[nodiscard]] Result<void> claim(mem::Slab& slab, std::uint64_t bytes, Timeout timeout);
-  /// Gives a slab or run back to the arena and wakes who waits for one; in a forked child nothing.
-  /// The slab is no longer counted.
+  /// Frees a slab or run, wakes the threads that wait for one, and counts it in. Does nothing in a
+  /// forked child.
   void release(const mem::Slab& slab) noexcept {
     if (!is_own()) [[unlikely]]
       return;
@@ -88,44 +96,43 @@ class PeerContext final : private mem::FreedListener {
     }
     count_in();
   }
-  /// Whether this is the process that made the session, and not one forked off it.
+  /// Returns whether this process made the session, and is not a fork of the process that did.
   [[nodiscard]] bool is_own() const noexcept { return fork_stamp_.is_this_process(); }
 
-  /// Slabs that loans and messages of this process have, and one for the session. Counted here and
-  /// not read off the truth words, because the last one to be dropped ends this object, and a peer
-  /// may scribble.
+  /// Count the slabs of this process's loans and messages, and one for the session. The truth words
+  /// cannot serve for this: the last drop destroys this object, and a peer may scribble on them.
   void count_out() noexcept { out_.add(); }
   void count_in() noexcept {
     if (out_.drop()) [[unlikely]]
       destroy();
   }
 
-  /// A plugin has taken its seat: the end of this object says in the arena that it has left,
-  /// unmaps, and then, by closing `wake`, tells the host. Once, before other threads know of the
-  /// seat.
+  /// Notes that this plugin has its seat. From now on the destructor marks the seat `left`, unmaps,
+  /// and then closes `wake`, which tells the host. Once, before other threads know of the seat.
   void sit(std::uint32_t epoch, std::shared_ptr<os::WakeEnd> wake) noexcept {
     epoch_ = epoch;
     wake_ = std::move(wake);
   }
 
-  /// Slabs of any class may have become free, or the session has ended: everybody looks again.
+  /// Wakes all waiters of all classes: slabs may have become free, or the session has ended.
   void ring_all_freed() noexcept;
 
-  /// Of the host: its entry says that it has left, and whoever waits for a slab is told.
+  /// For the host: marks its seat `left` and wakes all waiters for slabs.
   void leave() noexcept;
 
-  /// No claim waits any longer; `why` is what they return.
+  /// Ends all waits for slabs: these claims return `why`.
   void end(ErrorCode why) noexcept;
   [[nodiscard]] std::optional<ErrorCode> ended() const noexcept;
 
  private:
   [[gnu::cold]] MEWS_VISIBLE void destroy() noexcept;
   [[gnu::cold]] MEWS_VISIBLE void release_slow(const mem::Slab& slab) noexcept;
-  /// A request of a smaller class may fall back on a slab of `id`: who waits for it waits there.
+  /// Returns the smallest class whose requests may fall back on a slab of `id`. Such a request
+  /// waits at the bell of its own class.
   [[nodiscard]] std::uint32_t first_served(ClassId id) const noexcept {
     return id.value() > fallback_classes_ ? id.value() - fallback_classes_ : 0;
   }
-  /// After a slab of `id` was freed by a seq_cst exchange: whether anybody waits for one.
+  /// Returns whether anybody waits for a slab of `id`. Call it after a seq_cst exchange freed one.
   [[nodiscard]] bool is_awaited(ClassId id) const noexcept {
     for (auto i = first_served(id); i <= id.value(); ++i) {
       if (gates_[i].has_waiters() ||
@@ -137,16 +144,16 @@ class PeerContext final : private mem::FreedListener {
   }
   [[nodiscard]] Result<void> wait_for_slab(mem::Slab& slab, std::uint64_t bytes,
                                            const Until& until);
-  /// Why no claim is to wait any longer.
+  /// Returns why no claim may wait any longer.
   [[nodiscard]] std::optional<ErrorCode> why_not_wait() const noexcept;
   [[nodiscard]] ClassId class_to_wait_for(std::uint64_t bytes) const noexcept;
   [[nodiscard]] std::string claim_timeout_text(std::uint64_t bytes, ClassId id,
                                                Deadline::Clock::duration waited,
                                                const std::string& holders) const;
-  /// Wakes who may use a slab of `id`.
+  /// Wakes the waiters that may use a slab of `id`.
   [[gnu::cold]] MEWS_VISIBLE void on_freed(ClassId id) noexcept override;
 
-  std::shared_ptr<os::WakeEnd> wake_;  ///< goes after the mapping
+  std::shared_ptr<os::WakeEnd> wake_;  ///< first member: must be destroyed after the mapping
   std::shared_ptr<const mem::Arena> arena_;
   std::optional<std::uint32_t> epoch_;  ///< of a plugin's seat
   PeerId self_;

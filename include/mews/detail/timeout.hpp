@@ -8,7 +8,7 @@
 
 namespace mews::detail {
 
-/// What ends a wait, besides what is waited for.
+/// The reasons to end a wait without success.
 struct Until {
   Deadline deadline;
   const std::stop_token* stop = nullptr;  ///< null: none
@@ -17,31 +17,31 @@ struct Until {
   }
 };
 
-/// How long a call may block. The usual deadline counts from the moment that it begins to wait: a
-/// call that need not wait looks neither at the clock nor at the stop token. Two words, so that it
-/// travels in registers.
+/// How long a call may block. The usual timeout counts from the moment the call begins to wait: a
+/// call that need not wait reads neither the clock nor the stop token. Two words, so that it is
+/// passed in registers.
 class Timeout {
  public:
   Timeout(Deadline deadline) noexcept  // NOLINT: reads as an argument
       : Timeout(deadline, nullptr) {}
-  /// `stop` is the caller's, and outlives the call.
+  /// `stop` must outlive the call.
   Timeout(Deadline deadline, const std::stop_token& stop) noexcept : Timeout(deadline, &stop) {}
   [[nodiscard]] static Timeout none() noexcept { return Timeout(kNone); }
-  /// Until the session's default timeout has passed.
+  /// Blocks for the session's default timeout at most.
   [[nodiscard]] static Timeout usual() noexcept { return Timeout(kUsual); }
 
   [[nodiscard]] bool may_wait() const noexcept { return until_ != kNone; }
   [[nodiscard]] Until until(Deadline::Clock::duration usual) const noexcept {
     return {until_ == kUsual ? Deadline(usual) : Deadline(until_), stop_};
   }
-  /// The same, from now on: for a call that waits more than once.
+  /// Fixes the deadline, for a call that waits more than once.
   [[nodiscard]] static Timeout of(const Until& until) noexcept {
     return Timeout(until.deadline, until.stop);
   }
 
  private:
   using TimePoint = Deadline::Clock::time_point;
-  // No deadline is so far back.
+  // Markers: no deadline is that early, see the constructor.
   static constexpr TimePoint kNone = TimePoint::min();
   static constexpr TimePoint kUsual = TimePoint::min() + TimePoint::duration(1);
 
