@@ -18,6 +18,7 @@
 #include "mews/mem/slab.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 namespace detail {
 class ChannelCore;
@@ -149,4 +150,5 @@ class Loan {
   detail::Payload payload_;
 };
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

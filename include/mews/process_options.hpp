@@ -10,6 +10,7 @@
 #include "mews/base/visible.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 /// Where one of a plugin's standard streams leads: by default, where the host's does.
 class StandardStream {
@@ -84,4 +85,5 @@ struct ProcessOptions {
   int parent_death_signal = SIGKILL;
 };
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

@@ -15,7 +15,7 @@
 #include "mews/os/process.hpp"
 #include "mews/os/socket.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 // For a caller to say its name, and then again to take its seat.
@@ -278,4 +278,4 @@ HostCore::Admission::Outcome HostCore::Admission::see_off(Callers::iterator call
   return outcome;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

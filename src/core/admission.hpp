@@ -10,7 +10,7 @@
 #include "host_core.hpp"
 #include "mews/os/private_fd.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// A host's listener, and the callers that are at it: all are greeted at once, each with a deadline
 /// of its own, so that one that is silent delays nobody. A caller says its name (greeting), is
@@ -76,4 +76,4 @@ class HostCore::Admission {
   std::uint64_t passed_over_count_ = 0;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

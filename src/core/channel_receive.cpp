@@ -7,7 +7,7 @@
 
 // The way of a message in: role, record, slab in_flight -> held, on to the next record, cells
 // given back. What the other process wrote is copied once, checked, then used.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 using layout::Descriptor;
 
@@ -163,4 +163,4 @@ bool ChannelCore::look_for_loop() noexcept {
   return false;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -8,7 +8,7 @@
 
 // The way of a message out: role, room in the lane, slab held -> in_flight, record, publication,
 // bell. Whatever fails, fails before the payload has changed hands.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 using layout::Descriptor;
 
@@ -200,4 +200,4 @@ std::string ChannelCore::full_text(std::uint64_t head_before,
                      self.absence_text(other_));
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -12,7 +12,7 @@
 #include "wake_on_stop.hpp"
 
 /// What the slow twins of channel_fast.hpp share: waiting, and what it needs.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 struct ChannelCore::Slow {
   Slow(std::shared_ptr<os::WakeEnd> wake_end, std::chrono::nanoseconds spin_limit)
@@ -50,4 +50,4 @@ Result<void> ChannelCore::in_role(Seated seated, Timeout timeout, Attempt&& atte
   return {};
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

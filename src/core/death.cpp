@@ -3,7 +3,7 @@
 
 #include "mews/mem/reclaim.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 // Order matters: first nobody sends to it any more, then what it left behind is freed, then those
 // who wait for slabs look again.
@@ -32,4 +32,4 @@ void on_host_death(PeerContext& context, ChannelCore& channel, ErrorCode why) {
   channel.end(why, {});
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

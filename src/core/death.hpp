@@ -7,7 +7,7 @@
 #include "mews/detail/channel_core.hpp"
 
 /// What a process does once the kernel says that the one at the other end of a channel is gone.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// The host, of the plugin of `channel`: nobody waits for it any longer, and all that it had comes
 /// back, but for what it had published and what others had received from it. `epoch`: of its seat;
@@ -19,4 +19,4 @@ void recover_plugin(PeerContext& context, ChannelCore& channel, std::uint32_t ep
 /// or `closed` when it has left in good order.
 void on_host_death(PeerContext& context, ChannelCore& channel, ErrorCode why);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

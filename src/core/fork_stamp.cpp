@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 /// Forks between the first `ForkStamp` of all and this process.
@@ -18,4 +18,4 @@ ForkStamp::ForkStamp() noexcept : count_(&fork_count) {
   forks_ = fork_count.load(std::memory_order_relaxed);
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -10,7 +10,7 @@
 #include "mews/os/membarrier.hpp"
 #include "mews/os/process.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 using layout::PeerState;
@@ -142,4 +142,4 @@ GuestCore::~GuestCore() {
   if (is_seated_) channel_->leave();
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

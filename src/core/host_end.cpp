@@ -11,7 +11,7 @@
 
 // The host ends one plugin, or all: first by closing the channel, then by signals. Nothing that has
 // been ended so is started again.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 constexpr std::chrono::seconds kAfterTerm{1};
@@ -140,4 +140,4 @@ Result<ShutdownReport> HostCore::shutdown(Deadline deadline) {
   return report(killed);
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -14,7 +14,7 @@
 #include "names.hpp"
 
 // Processes that the host did not start: they ask at a socket, or live in the host itself.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 // The path of a listening socket, unless somebody else's has come to lie there.
@@ -113,4 +113,4 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
                               .wake = std::move(process->wake)}};
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

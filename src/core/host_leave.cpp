@@ -7,7 +7,7 @@
 
 // The process of a plugin may go on without the plugin: its session ends, or it replaces itself by
 // exec. Its end of the channel is closed then, in all processes that had it, and ours hangs up.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 using layout::PeerState;
@@ -130,4 +130,4 @@ void HostCore::recover(PluginProcess& process, const std::string& how) {
   retired_.push_back(process.shared_from_this());
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

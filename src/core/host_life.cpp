@@ -12,7 +12,7 @@
 
 // Processes end. A death is known from the kernel, by a descriptor that becomes readable;
 // everything that follows is done by whoever dispatches the reactor.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 using layout::PeerState;
@@ -285,4 +285,4 @@ Result<HostCore::PluginParts> HostCore::wait_next(const std::shared_ptr<PluginCo
   return fail(ErrorCode::peer_died, plugin->current->how + ", and will not be started again");
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

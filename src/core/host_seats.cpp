@@ -9,7 +9,7 @@
 
 // Peer entries and lanes: given out, wiped, given out again. Only the host writes here, and only
 // while no process sits there.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 using layout::PeerState;
@@ -176,4 +176,4 @@ void HostCore::collect_seats() {
   });
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -11,7 +11,7 @@
 
 // Plugins are started here. The host's mutex is not held meanwhile: a start can be stuck, and the
 // others' deaths must be seen to. A thread of the spawner's makes each process.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 // A start that is merely slow is not given up; one that is stuck is, whatever the session waits
@@ -238,4 +238,4 @@ void HostCore::tell_no_restart(const std::shared_ptr<PluginCore>& plugin, const 
   plugin->options.on_exit(exit);  // the system has no timer
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -15,7 +15,7 @@
 
 /// How a process learns of its place in an arena: by environment and inherited descriptors (a
 /// spawned plugin), or by a packet over a Unix socket (one that joins).
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// A seat offered by the host, as the plugin gets it.
 struct Invitation {
@@ -76,4 +76,4 @@ void confirm_seat(int socket, Deadline deadline) noexcept;
 [[nodiscard]] Result<void> offer_seat(int socket, const SeatOffer& seat, Deadline deadline);
 [[nodiscard]] Result<void> refuse_seat(int socket, ErrorCode why, Deadline deadline);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -12,7 +12,7 @@
 #include "mews/os/socket.hpp"
 #include "names.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 /// A seat that a host has offered, and the socket at which it waits for a word.
@@ -133,4 +133,4 @@ Result<std::unique_ptr<GuestCore>> join_host(const AttachOptions& options, Deadl
   return guest;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

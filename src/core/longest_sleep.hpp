@@ -3,7 +3,9 @@
 
 #include <chrono>
 
-namespace mews::detail {
+#include "mews/base/layout_version.hpp"
+
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Upper bound on one sleep of a waiter that cannot be sure of its wake-up, and looks again by
 /// itself. That is whoever waits for a slab: a freed bell is rung by all peers, and one that is
@@ -18,4 +20,4 @@ namespace mews::detail {
 /// otherwise be made up for by the next look.
 inline std::chrono::nanoseconds longest_sleep = std::chrono::seconds(1);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

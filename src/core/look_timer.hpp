@@ -7,7 +7,7 @@
 #include "mews/error.hpp"
 #include "mews/os/unique_fd.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// For event loops of the host's: `fd` becomes readable once a second, while a loop is armed. A
 /// thread that sleeps on a doorbell looks again by itself; an event loop sleeps in the program's
@@ -38,4 +38,4 @@ class LookTimer {
   base::LocalAtomic<bool> is_running_{false};
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -7,7 +7,7 @@
 
 #include "mews/error.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// What is wrong with a session's or plugin's name, and where; nothing when it is usable. `option`
 /// is what the caller knows it as.
@@ -18,4 +18,4 @@ namespace mews::detail {
 /// Where a named arena's host listens: in the abstract namespace, per user.
 [[nodiscard]] std::string socket_of_name(const std::string& name);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -13,7 +13,7 @@
 #include "texts.hpp"
 #include "wake_on_stop.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 /// Nothing when there is no memory for it: then an error says less.
@@ -218,4 +218,4 @@ std::optional<ErrorCode> PeerContext::ended() const noexcept {
   return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

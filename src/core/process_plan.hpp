@@ -9,7 +9,7 @@
 #include "mews/options.hpp"
 #include "mews/os/spawn.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// What each process of a plugin is started with: read from the host once, as a restart is made by
 /// another thread and at another time.
@@ -22,4 +22,4 @@ struct ProcessPlan {
 [[nodiscard]] Result<ProcessPlan> plan_process(const std::vector<std::string>& command,
                                                const PluginOptions& options);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -15,7 +15,7 @@
 #include "mews/options.hpp"
 #include "mews/os/unique_fd.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Calls functions when descriptors become readable: from one thread of its own, or from whoever
 /// polls `fd()` and calls `dispatch`. No timers of its own: nothing happens while nothing happens.
@@ -71,4 +71,4 @@ class Reactor {
   std::thread thread_;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

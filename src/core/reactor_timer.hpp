@@ -8,7 +8,7 @@
 #include "mews/os/unique_fd.hpp"
 #include "reactor.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Calls a function once, later, as a reactor does. Not thread-safe by itself. A handler that has
 /// begun when the timer is cleared still runs.
@@ -25,4 +25,4 @@ class ReactorTimer {
   std::uint64_t id_ = 0;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -7,7 +7,7 @@
 #include <array>
 #include <cstring>
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 /// Bytes that a character's first byte announces; 0 for one that begins none.
@@ -105,4 +105,4 @@ std::string printable(const char* text, std::size_t limit) {
   return printable(name);
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -11,7 +11,7 @@
 #include "mews/layout/seat_page.hpp"
 #include "mews/layout/truth_word.hpp"
 
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 namespace {
 
 // A writer that at once rewrites the slab which the other core has just read waits for every line
@@ -121,4 +121,4 @@ void write_header(const Geometry& geometry, HeaderFields& header) noexcept {
   header.checksum = checksum_of(header);
 }
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

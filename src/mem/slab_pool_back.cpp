@@ -8,7 +8,7 @@
 
 // Pages behind slabs. Whether they are there is decided by what this process itself has seen
 // (`Backing`); the eighths in the truth word are for figures, as a peer may have written anything.
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 namespace {
 
 /// This process knows of so many eighths from now on, at least.
@@ -122,4 +122,4 @@ void SlabPool::record_backed(Slab& slab, SlabIndex index, std::uint8_t eighths) 
   }
 }
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

@@ -10,7 +10,7 @@
 /// What a child does between its beginning and its program. It runs in its parent's memory, while
 /// the thread that made it is suspended: it may call nothing but system calls, and allocate
 /// nothing.
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 enum class ChildStep : int {
   none,
@@ -53,4 +53,4 @@ struct ChildPlan {
 /// The child's main function, for clone(2) with CLONE_VM and CLONE_VFORK. Takes a `ChildPlan`.
 int run_child(void* plan);
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -18,7 +18,7 @@
 // The C library's own name for it.
 extern "C" int __clone(int (*)(void*), void*, int, void*, ...) noexcept;
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 // ThreadSanitizer takes every `clone` for a fork, of which the child has memory of its own.
@@ -153,4 +153,4 @@ Result<Child> Start::failed(int failure, const std::string& what) const {
   return fail(ErrorCode::spawn_failed, failure, what);
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

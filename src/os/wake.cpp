@@ -13,7 +13,7 @@
 #include "mews/os/event_fd.hpp"
 #include "mews/os/private_fd.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 // What it polls besides the plugin's eventfd is not the stream, whose hang-up would be reported
@@ -123,4 +123,4 @@ std::unique_ptr<WakeEnd> plugin_wake_end(PluginWakeFds fds) {
   return std::make_unique<PluginEnd>(std::move(fds));
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mews/sync/role.hpp"
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 bool Role::try_enter_unbiased() noexcept {
   // Acquire: the state that the last unbiased holder left.
@@ -44,4 +44,4 @@ bool Role::try_enter_unbiased() noexcept {
   return true;
 }
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync

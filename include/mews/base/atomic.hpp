@@ -15,7 +15,7 @@
 /// switches threads there, and a test reads the orders there. Such a build is for tests only.
 ///
 /// What is left as `std::atomic` by name is for nobody else to see in time: counters and figures.
-namespace mews::base {
+namespace mews::inline MEWS_LAYOUT::base {
 
 /// What is about to happen to a word (stepped builds). A change of a local word is no change that
 /// another process could see.
@@ -124,4 +124,4 @@ inline void compiler_fence() noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

@@ -3,7 +3,7 @@
 
 #include "mews/base/block_cache.hpp"
 
-namespace mews::base {
+namespace mews::inline MEWS_LAYOUT::base {
 
 #if defined(MEWS_STEPPED)
 /// Tells the threads of the model checker apart; null means: those of the system.
@@ -19,4 +19,4 @@ inline const void* (*thread_token_model)() = nullptr;
   return &spare_block;
 }
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

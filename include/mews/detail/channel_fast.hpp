@@ -18,7 +18,7 @@
 ///
 /// A death between any two of these steps leaves a state that the host recovers from by the truth
 /// word alone: docs/crashes.md.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 // ---- loan
 
@@ -164,4 +164,4 @@ inline void ChannelCore::receive(Result<Message>& out, Timeout timeout) {
 
 // ---- drop: `PeerContext::release`, from `Payload`
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -5,7 +5,7 @@
 
 #include "mews/base/visible.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Remembers the process that made an object. A forked child has a copy of each of its parent's
 /// objects but not the arena, and the descriptors behind them are the parent's as well: there, the
@@ -26,4 +26,4 @@ class ForkStamp {
   unsigned forks_;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -20,11 +20,11 @@
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/gate.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 class WakeEnd;
 }
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 class LookTimer;
 
@@ -164,4 +164,4 @@ class PeerContext final : private mem::FreedListener {
   alignas(64) std::atomic<std::uint64_t> out_{1};
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -6,7 +6,7 @@
 
 #include "mews/deadline.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// What ends a wait, besides what is waited for.
 struct Until {
@@ -53,4 +53,4 @@ class Timeout {
   const std::stop_token* stop_ = nullptr;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -3,7 +3,7 @@
 
 #include "mews/ids.hpp"
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 
 /// Is told that slabs have become free, so that it wakes whoever waits for one.
 class FreedListener {
@@ -16,4 +16,4 @@ class FreedListener {
   ~FreedListener() = default;
 };
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

@@ -7,7 +7,7 @@
 #include "mews/ids.hpp"
 #include "mews/mem/slab_pool.hpp"
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 
 /// What a dead peer left behind.
 struct Reclaimed {
@@ -34,4 +34,4 @@ struct DeadPeer {
 /// rings the freed bells.
 Reclaimed reclaim(const Arena& arena, const DeadPeer& dead);
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

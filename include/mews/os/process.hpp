@@ -12,7 +12,7 @@
 #include "mews/os/unique_fd.hpp"
 
 /// Other processes: watch, signal, ask how they ended.
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// A descriptor that becomes readable when the process is gone (a zombie is; a stopped process is
 /// not; who else holds its descriptors does not matter). `os_error` with ESRCH: no such process.
@@ -66,4 +66,4 @@ enum class FileUse : std::uint8_t {
 /// process while it maps or unmaps.
 [[nodiscard]] FileUse use_of_file(pid_t pid, int fd);
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -14,7 +14,7 @@
 
 /// Unix sockets (SOCK_SEQPACKET) that carry one small packet with descriptors. An address that
 /// starts with '@' is in the abstract namespace: it needs no file and vanishes with its socket.
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Who is at the other end, by the kernel's word (SO_PEERCRED).
 struct PeerCredentials {
@@ -63,4 +63,4 @@ struct Packet {
 /// in the socket, as the last reference to what they name must not become this process's.
 [[nodiscard]] Result<std::vector<std::byte>> receive_plain_packet(int socket, Deadline deadline);
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

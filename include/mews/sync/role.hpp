@@ -9,7 +9,7 @@
 #include "mews/base/visible.hpp"
 #include "mews/os/membarrier.hpp"
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 /// Catches a second thread in a part of the code that only one may be in, at (almost) no cost to
 /// a thread that is alone there.
@@ -109,4 +109,4 @@ class RoleGuard {
   Role* role_;
 };
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync
