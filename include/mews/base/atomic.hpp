@@ -111,7 +111,8 @@ using LocalAtomic = std::atomic<T>;
 inline void full_fence() {
   announce(Step::fence, nullptr, 0);
   if constexpr (kIsThreadSanitized) {
-    // ThreadSanitizer does not model fences; a locked operation on a private word is one too.
+    // ThreadSanitizer does not model fences; a locked operation on a private word is one too, so
+    // the other side may be compiled without it.
     static thread_local std::atomic<std::uint32_t> word{0};
     word.fetch_add(1, std::memory_order_seq_cst);
   } else {

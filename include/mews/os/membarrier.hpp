@@ -9,8 +9,9 @@
 namespace mews::inline MEWS_LAYOUT::os {
 
 /// Registers this process for `heavy_fence` of others; repeating it is harmless. False where the
-/// kernel cannot, in builds that model fences (MEWS_STEPPED) or must see them (ThreadSanitizer),
-/// and where the environment has MEWS_FULL_FENCE set (to a non-empty value). Thread-safe.
+/// kernel cannot, where the library was built to model fences (MEWS_STEPPED) or to see them
+/// (ThreadSanitizer), and where the environment has MEWS_FULL_FENCE set (to a non-empty value). How
+/// the program was compiled plays no part. Thread-safe.
 [[nodiscard]] bool register_light_fence() noexcept;
 
 /// True once `register_light_fence` has succeeded in this process, and `heavy_fence` never failed
