@@ -5,7 +5,7 @@
 
 #include "core/channel_slow.hpp"
 
-namespace mews {
+namespace mews::inline MEWS_LAYOUT {
 namespace {
 
 using detail::Timeout;
@@ -195,4 +195,4 @@ Result<std::size_t> SharedSender::try_send_batch(std::span<Loan> loans, Envelope
   return turn.run([&] { return core_->try_send_batch(loans, envelope); });
 }
 
-}  // namespace mews
+}  // namespace mews::inline MEWS_LAYOUT

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <ostream>
 
-namespace mews {
+namespace mews::inline MEWS_LAYOUT {
 namespace {
 
 struct Text {
@@ -114,4 +114,4 @@ std::ostream& operator<<(std::ostream& stream, const Error& error) {
   return stream << error.message();
 }
 
-}  // namespace mews
+}  // namespace mews::inline MEWS_LAYOUT

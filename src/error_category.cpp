@@ -3,7 +3,7 @@
 
 #include "mews/error.hpp"
 
-namespace mews {
+namespace mews::inline MEWS_LAYOUT {
 namespace {
 
 // 0 is no error in a std::error_code.
@@ -76,4 +76,4 @@ std::error_code Error::error_code() const noexcept {
   return make_error_code(code_);
 }
 
-}  // namespace mews
+}  // namespace mews::inline MEWS_LAYOUT

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 Error misfit(const std::byte* data, std::size_t bytes, std::size_t object_bytes,
              std::size_t object_alignment) noexcept {
@@ -18,4 +18,4 @@ Error misfit(const std::byte* data, std::size_t bytes, std::size_t object_bytes,
                }));
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

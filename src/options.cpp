@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mews/options.hpp"
 
-namespace mews {
+namespace mews::inline MEWS_LAYOUT {
 
 std::vector<SizeClass> default_size_classes() {
   constexpr std::uint64_t kKi = 1024;
@@ -10,4 +10,4 @@ std::vector<SizeClass> default_size_classes() {
           {256 * kKi, 2048}, {1 * kMi, 1024},  {4 * kMi, 256},    {16 * kMi, 128}};
 }
 
-}  // namespace mews
+}  // namespace mews::inline MEWS_LAYOUT

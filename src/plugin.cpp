@@ -6,7 +6,7 @@
 #include "core/host_core.hpp"
 #include "mews/os/process.hpp"
 
-namespace mews {
+namespace mews::inline MEWS_LAYOUT {
 namespace {
 
 Error session_is_gone() {
@@ -110,4 +110,4 @@ Result<void> Plugin::kill(int signal_number) {
   return os::send_signal(process_->watched.get(), signal_number);
 }
 
-}  // namespace mews
+}  // namespace mews::inline MEWS_LAYOUT

@@ -14,7 +14,7 @@
 #include "mews/base/leak.hpp"
 #include "mews/detail/fork_stamp.hpp"
 
-namespace mews {
+namespace mews::inline MEWS_LAYOUT {
 
 struct Session::State {
   std::shared_ptr<detail::HostCore> host;
@@ -173,4 +173,4 @@ void Session::process_events() {
   (state_->host ? state_->host->reactor() : state_->guest->reactor()).dispatch();
 }
 
-}  // namespace mews
+}  // namespace mews::inline MEWS_LAYOUT

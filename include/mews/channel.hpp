@@ -17,6 +17,7 @@
 #include "mews/options.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 class SharedSender;
 
@@ -261,4 +262,5 @@ class SharedSender {
   std::shared_ptr<detail::ChannelCore> core_;
 };
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <chrono>
 
-namespace mews {
+#include "mews/base/layout_version.hpp"
+
+namespace mews::inline MEWS_LAYOUT {
 
 /// Written out for a call that shall wait without end: `channel.receive(mews::forever)`.
 struct Forever {};
@@ -68,4 +70,4 @@ class Deadline {
   Clock::time_point at_;
 };
 
-}  // namespace mews
+}  // namespace mews::inline MEWS_LAYOUT

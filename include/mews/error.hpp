@@ -13,6 +13,7 @@
 #include "mews/base/visible.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 /// The kind of a failure, for a program to decide by. `to_string` names it.
 enum class ErrorCode : std::uint8_t {
@@ -155,6 +156,7 @@ template <class... Args>
   return tl::unexpected<Error>(Error(std::forward<Args>(args)...));
 }
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews
 
 template <>

@@ -5,6 +5,7 @@
 #include "mews/base/visible.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 /// A process of an arena; 0 is the host.
 using PeerId = base::StrongId<struct PeerTag>;
@@ -19,4 +20,5 @@ using SlabIndex = base::StrongId<struct SlabTag>;
 
 inline constexpr PeerId kHostPeer{0};
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

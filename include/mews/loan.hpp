@@ -18,6 +18,7 @@
 #include "mews/mem/slab.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 namespace detail {
 class ChannelCore;
@@ -151,4 +152,5 @@ class Loan {
   detail::Payload payload_;
 };
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

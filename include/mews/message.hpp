@@ -15,6 +15,7 @@
 #include "mews/options.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 namespace detail {
 
@@ -98,4 +99,5 @@ struct MessageView {
   }
 };
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

@@ -12,6 +12,7 @@
 #include "mews/process_options.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 /// One row of the arena's size-class table. Only touched slabs cost memory, so counts may be
 /// generous.
@@ -131,4 +132,5 @@ struct Envelope {
   std::uint64_t correlation = 0;  ///< the sender's own id, by which replies find their request
 };
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

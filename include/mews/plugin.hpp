@@ -13,6 +13,7 @@
 #include "mews/ids.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 namespace detail {
 class PluginCore;
@@ -92,4 +93,5 @@ class Plugin {
   std::unique_ptr<Channel> channel_;
 };
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

@@ -10,6 +10,7 @@
 #include "mews/base/visible.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 /// The target of one of a plugin's standard streams: by default, the host's.
 class StandardStream {
@@ -85,4 +86,5 @@ struct ProcessOptions {
   int parent_death_signal = SIGKILL;
 };
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

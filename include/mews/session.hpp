@@ -15,6 +15,7 @@
 #include "mews/stats.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 /// One process's membership in an arena: the host's, which made it, or a plugin's.
 ///
@@ -139,4 +140,5 @@ class Session {
   std::unique_ptr<State> state_;
 };
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

@@ -8,6 +8,7 @@
 #include "mews/base/visible.hpp"
 
 namespace MEWS_VISIBLE mews {
+inline namespace MEWS_LAYOUT {
 
 /// An arena at one moment, by its truth words: counted one after the other while others work.
 struct Stats {
@@ -34,4 +35,5 @@ struct Stats {
   [[nodiscard]] bool is_all_free() const noexcept;
 };
 
+}  // namespace MEWS_LAYOUT
 }  // namespace mews

@@ -4,7 +4,7 @@
 #include <array>
 #include <new>
 
-namespace mews::base {
+namespace mews::inline MEWS_LAYOUT::base {
 
 constinit thread_local SpareBlock spare_block;
 
@@ -69,4 +69,4 @@ std::uint32_t blocks_kept() noexcept {
   return kept_blocks.count + (spare_block.block > SpareBlock::kNone ? 1 : 0);
 }
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

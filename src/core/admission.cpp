@@ -15,7 +15,7 @@
 #include "mews/os/process.hpp"
 #include "mews/os/socket.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 // Once for a caller to say its name, and once more for it to take its seat.
@@ -280,4 +280,4 @@ HostCore::Admission::Outcome HostCore::Admission::see_off(Callers::iterator call
   return outcome;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -10,7 +10,7 @@
 #include "host_core.hpp"
 #include "mews/os/private_fd.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// A host's listener and its callers. All callers are served at the same time, each with its own
 /// deadline: a silent caller delays nobody. A caller says its name, gets the offer of a seat, and
@@ -77,4 +77,4 @@ class HostCore::Admission {
   std::uint64_t passed_over_count_ = 0;  ///< callers skipped so far
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

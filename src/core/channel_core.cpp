@@ -8,7 +8,7 @@
 
 #include "texts.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 ChannelCore::ChannelCore(std::shared_ptr<PeerContext> context, PeerId plugin,
                          std::shared_ptr<os::WakeEnd> wake)
@@ -161,4 +161,4 @@ std::vector<mem::SlabHandle> ChannelCore::published() const {
   return handles;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

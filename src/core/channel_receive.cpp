@@ -7,7 +7,7 @@
 
 // The path of a message in: role, record, slab in flight -> held, on to the next record, cells
 // given back. A descriptor is copied once, checked, then used.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 using layout::Descriptor;
 
@@ -165,4 +165,4 @@ bool ChannelCore::look_for_loop() noexcept {
   return false;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

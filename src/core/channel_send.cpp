@@ -8,7 +8,7 @@
 
 // The path of a message out: role, room in the lane, slab held -> in flight, record, publication,
 // bell. A step that can fail comes before the payload changes hands.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 using layout::Descriptor;
 
@@ -200,4 +200,4 @@ std::string ChannelCore::full_text(std::uint64_t head_before,
                      self.absence_text(other_));
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -12,7 +12,7 @@
 #include "wake_on_stop.hpp"
 
 /// Shared by the slow twins of channel_fast.hpp: waiting, and the members that it needs.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 struct ChannelCore::Slow {
   Slow(std::shared_ptr<os::WakeEnd> wake_end, std::chrono::nanoseconds spin_limit)
@@ -51,4 +51,4 @@ Result<void> ChannelCore::in_role(Seated seated, Timeout timeout, Attempt&& atte
   return {};
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 /// Counts the forks between the first `ForkStamp` and this process. Table: `ForkStamp`.
@@ -20,4 +20,4 @@ ForkStamp::ForkStamp() noexcept : count_(&fork_count) {
   forks_ = fork_count.load(std::memory_order_relaxed);
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

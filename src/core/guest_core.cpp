@@ -10,7 +10,7 @@
 #include "mews/os/process.hpp"
 #include "recovery.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 using layout::PeerState;
@@ -149,4 +149,4 @@ GuestCore::~GuestCore() {
   if (is_seated_) channel_->leave();
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

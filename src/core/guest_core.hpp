@@ -8,7 +8,7 @@
 #include "mews/detail/peer_context.hpp"
 #include "reactor.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// The plugin's side: one seat, one channel, and a watch on the host.
 class GuestCore {
@@ -38,4 +38,4 @@ class GuestCore {
   std::unique_ptr<Reactor> reactor_;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

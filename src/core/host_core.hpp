@@ -23,7 +23,7 @@
 #include "reactor_timer.hpp"
 #include "scope_exit.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// One process in a plugin's seat, from invitation to recovery. Fields after `channel` are guarded
 /// by the host's mutex.
@@ -283,4 +283,4 @@ class HostCore::SeatGuard {
   PluginProcess* process_;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

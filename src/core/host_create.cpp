@@ -11,7 +11,7 @@
 #include "mews/os/socket.hpp"
 #include "names.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 using layout::PeerState;
 using layout::SeatWord;
@@ -146,4 +146,4 @@ void HostCore::leave() noexcept {
   session_->leave();
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

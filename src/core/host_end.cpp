@@ -11,7 +11,7 @@
 
 // The host ends one plugin, or all: first by closing the channel, then by signals. A plugin that
 // was ended so is not started again.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 constexpr std::chrono::seconds kAfterTerm{1};
@@ -124,4 +124,4 @@ Result<ShutdownReport> HostCore::shutdown(Deadline deadline) {
   return report(killed);
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -14,7 +14,7 @@
 #include "names.hpp"
 
 // Plugins that the host did not start: they ask at a socket, or live in the host's own process.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 // Returns a function object that removes the path of a listening socket, unless another file has
@@ -115,4 +115,4 @@ Result<HostCore::Local> HostCore::connect(const std::string& name) {
                               .wake = std::move(process->wake)}};
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

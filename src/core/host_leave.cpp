@@ -4,7 +4,7 @@
 
 // The process of a plugin may go on without the plugin: its session ends, or it calls exec. Then
 // all processes that had its end of the channel have closed it, and our end hangs up.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 using layout::PeerState;
@@ -118,4 +118,4 @@ void HostCore::part(const std::shared_ptr<PluginCore>& plugin,
   announce();
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

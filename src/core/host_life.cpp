@@ -12,7 +12,7 @@
 
 // Processes end. The kernel reports a death by a descriptor that becomes readable. The thread that
 // dispatches the reactor does everything that follows.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 using layout::PeerState;
@@ -239,4 +239,4 @@ Result<HostCore::PluginParts> HostCore::wait_next(const std::shared_ptr<PluginCo
   return fail(ErrorCode::peer_died, plugin->current->how + ", and will not be started again");
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

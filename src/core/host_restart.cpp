@@ -10,7 +10,7 @@
 // A plugin that died is started again. The thread that dispatches the reactor plans the restart;
 // when its timer fires, that thread submits it to the spawner. The spawner's thread settles it
 // (host_start.cpp).
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 /// Least delay before the second restart; it doubles from then on.
@@ -181,4 +181,4 @@ std::shared_ptr<os::Spawner::Job> HostCore::cancel_restart(
   return nullptr;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -8,7 +8,7 @@
 
 // Seats: peer entries and lanes are given out, wiped, and given out again. Only the host does so,
 // and only while no process is in the seat.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 using layout::PeerState;
@@ -128,4 +128,4 @@ bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
   return true;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

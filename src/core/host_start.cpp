@@ -11,7 +11,7 @@
 
 // Plugins are started here. A thread of the spawner makes each process. The host's mutex is free
 // meanwhile: a start can be stuck, and the host must still handle the deaths of the other plugins.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 // Bounds on the timeout of a start, for any default timeout of the session: a slow start is not
@@ -141,4 +141,4 @@ Result<void> HostCore::keep_child(const std::shared_ptr<PluginCore>& plugin,
   return {};
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -18,7 +18,7 @@
 #include "mews/os/socket.hpp"
 #include "texts.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 struct Hello {
@@ -250,4 +250,4 @@ Result<void> refuse_seat(int socket, ErrorCode why, Deadline deadline) {
   return os::send_packet(socket, bytes_of(offer), {}, deadline);
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -15,7 +15,7 @@
 
 /// Offers of seats. A spawned plugin gets its offer by environment and inherited descriptors, a
 /// plugin that joins by a packet over a Unix socket.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// A seat offered by the host, on the plugin's side: owns its descriptors.
 struct Invitation {
@@ -78,4 +78,4 @@ void confirm_seat(int socket, Deadline deadline) noexcept;
 [[nodiscard]] Result<void> offer_seat(int socket, const SeatOffer& seat, Deadline deadline);
 [[nodiscard]] Result<void> refuse_seat(int socket, ErrorCode why, Deadline deadline);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -12,7 +12,7 @@
 #include "mews/os/socket.hpp"
 #include "names.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 /// A seat that a host has offered, and the socket on which it waits for the confirmation.
@@ -132,4 +132,4 @@ Result<std::unique_ptr<GuestCore>> join_host(const AttachOptions& options, Deadl
   return guest;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -7,7 +7,7 @@
 #include "guest_core.hpp"
 #include "mews/options.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Returns the first fault in the options; nothing if they are valid.
 [[nodiscard]] std::optional<Error> check_options(const AttachOptions& options);
@@ -17,4 +17,4 @@ namespace mews::detail {
 [[nodiscard]] Result<std::unique_ptr<GuestCore>> join_host(const AttachOptions& options,
                                                            Deadline deadline);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

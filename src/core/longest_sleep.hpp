@@ -3,7 +3,9 @@
 
 #include <chrono>
 
-namespace mews::detail {
+#include "mews/base/layout_version.hpp"
+
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Upper bound on one sleep: a waiter that can miss its wake-up checks again at least this often.
 ///
@@ -18,4 +20,4 @@ namespace mews::detail {
 /// otherwise the next check would hide a lost wake-up.
 inline std::chrono::nanoseconds longest_sleep = std::chrono::seconds(1);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

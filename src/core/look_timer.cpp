@@ -8,7 +8,7 @@
 #include "longest_sleep.hpp"
 #include "mews/os/unique_fd.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 Result<std::unique_ptr<LookTimer>> LookTimer::make() {
   auto timer = os::own_fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -38,4 +38,4 @@ void LookTimer::rest() noexcept {
   is_running_.store(false, std::memory_order_seq_cst);
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

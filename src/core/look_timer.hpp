@@ -7,7 +7,7 @@
 #include "mews/error.hpp"
 #include "mews/os/unique_fd.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Timer for the event loops of a host: `fd` becomes readable once a second while a loop is armed.
 /// A thread that sleeps on a doorbell checks again by itself. An event loop sleeps in the program's
@@ -37,4 +37,4 @@ class LookTimer {
   base::LocalAtomic<bool> is_running_{false};
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -6,7 +6,7 @@
 #include "mews/layout/peer_entry.hpp"
 #include "texts.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 std::optional<Error> check_name(const std::string& name, std::string_view option) {
   const auto wrong = [&](std::string_view how) {
@@ -44,4 +44,4 @@ std::string socket_of_name(const std::string& name) {
   return "/dev/shm/mews." + name + ".sock";
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

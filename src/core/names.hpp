@@ -7,7 +7,7 @@
 
 #include "mews/error.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Returns the first fault in a session's or plugin's name, and its place; nothing if the name is
 /// valid. `option`: the option that gives the name, for the error.
@@ -18,4 +18,4 @@ namespace mews::detail {
 /// Where a named arena's host listens: in the abstract namespace, per user.
 [[nodiscard]] std::string socket_of_name(const std::string& name);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -13,7 +13,7 @@
 #include "texts.hpp"
 #include "wake_on_stop.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 /// Returns nothing when out of memory: then an error says less.
@@ -221,4 +221,4 @@ std::optional<ErrorCode> PeerContext::ended() const noexcept {
   return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

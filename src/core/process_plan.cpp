@@ -6,7 +6,7 @@
 
 #include <cerrno>
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 constexpr int kLeastNice = -20;
@@ -86,4 +86,4 @@ Result<ProcessPlan> plan_process(const std::vector<std::string>& command,
   return plan;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

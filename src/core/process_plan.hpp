@@ -9,7 +9,7 @@
 #include "mews/options.hpp"
 #include "mews/os/spawn.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// The settings for each process of a plugin. Read from the host's process once, because another
 /// thread makes a restart, at another time.
@@ -22,4 +22,4 @@ struct ProcessPlan {
 [[nodiscard]] Result<ProcessPlan> plan_process(const std::vector<std::string>& command,
                                                const PluginOptions& options);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -12,7 +12,7 @@
 #include "mews/base/assert.hpp"
 #include "mews/os/event_fd.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 Result<std::unique_ptr<Reactor>> Reactor::make(Watcher kind) {
   auto epoll = os::own_fd(::epoll_create1(EPOLL_CLOEXEC));
@@ -143,4 +143,4 @@ void Reactor::stop() {
   thread_.join();
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

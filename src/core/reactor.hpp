@@ -15,7 +15,7 @@
 #include "mews/options.hpp"
 #include "mews/os/unique_fd.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Calls functions when descriptors become readable: from a thread of its own, or from the thread
 /// that polls `fd()` and calls `dispatch`. It has no timers, so it sleeps as long as no descriptor
@@ -74,4 +74,4 @@ class Reactor {
   std::thread thread_;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 Result<void> ReactorTimer::set(Reactor& reactor, std::chrono::nanoseconds delay,
                                std::function<void()> handler) {
@@ -34,4 +34,4 @@ void ReactorTimer::clear(Reactor& reactor) noexcept {
   timer_.reset();
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -8,7 +8,7 @@
 #include "mews/os/unique_fd.hpp"
 #include "reactor.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Calls a function once, after a delay, through a reactor. Not thread-safe by itself. `clear` does
 /// not stop a handler that has begun.
@@ -25,4 +25,4 @@ class ReactorTimer {
   std::uint64_t id_ = 0;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -4,7 +4,7 @@
 #include "host_core.hpp"
 #include "mews/mem/reclaim.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 using layout::PeerState;
 using layout::SeatWord;
@@ -86,4 +86,4 @@ void HostCore::vacate(PluginProcess& process) noexcept {
   seats_[process.peer.value()].is_taken = false;
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -10,7 +10,7 @@
 /// recovers in two halves. First the seat becomes `dead`, and the host frees the slabs that nobody
 /// can receive. Later, when nobody can receive from the channel any more, the host frees the other
 /// slabs, and the seat becomes `vacant`.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// The host, first half: ends all waits for the plugin of `channel` and frees its slabs, except for
 /// payloads that it had published and payloads that others had received. `epoch`: of its seat;
@@ -26,4 +26,4 @@ void vacate_seat(PeerContext& context, PeerId plugin, std::uint32_t epoch) noexc
 /// `host_died`, or `closed` if the host left in good order.
 void on_host_death(PeerContext& context, ChannelCore& channel, ErrorCode why);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -4,7 +4,9 @@
 #include <functional>
 #include <utility>
 
-namespace mews::detail {
+#include "mews/base/layout_version.hpp"
+
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Runs a function in its destructor. Move-only; an empty one does nothing.
 class ScopeExit {
@@ -24,4 +26,4 @@ class ScopeExit {
   std::function<void()> run_;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -5,7 +5,7 @@
 
 #include "mews/mem/census.hpp"
 
-namespace mews {
+namespace mews::inline MEWS_LAYOUT {
 
 bool Stats::is_all_free() const noexcept {
   return std::all_of(classes.begin(), classes.end(), [](const Class& row) {
@@ -40,4 +40,4 @@ Stats stats_of(const PeerContext& session) {
 }
 
 }  // namespace detail
-}  // namespace mews
+}  // namespace mews::inline MEWS_LAYOUT

@@ -4,9 +4,9 @@
 #include "mews/detail/peer_context.hpp"
 #include "mews/stats.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Returns the figures of the whole arena.
 [[nodiscard]] Stats stats_of(const PeerContext& context);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -7,7 +7,7 @@
 #include <array>
 #include <cstring>
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 namespace {
 
 /// Returns the length of a UTF-8 character by its first byte; 0 if no character begins so.
@@ -105,4 +105,4 @@ std::string printable(const char* text, std::size_t limit) {
   return printable(name);
 }
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

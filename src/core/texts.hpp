@@ -6,7 +6,9 @@
 #include <string>
 #include <string_view>
 
-namespace mews::detail {
+#include "mews/base/layout_version.hpp"
+
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Returns a text such as "16 MiB", "1 KiB" or "480 bytes".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);
@@ -21,4 +23,4 @@ namespace mews::detail {
 /// bytes, without a cut character at the end.
 [[nodiscard]] std::string printable(const char* text, std::size_t limit);
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -8,7 +8,7 @@
 #include "mews/detail/fork_stamp.hpp"
 #include "mews/detail/timeout.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Wakes a waiter when its stop token is asked to stop.
 ///
@@ -40,4 +40,4 @@ class WakeOnStop {
   std::optional<std::stop_callback<Call>> callback_;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

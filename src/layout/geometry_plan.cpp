@@ -11,7 +11,7 @@
 #include "mews/layout/seat_page.hpp"
 #include "mews/layout/truth_word.hpp"
 
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 namespace {
 
 // A writer that rewrites a slab right after the other core has read it waits for every line to come
@@ -121,4 +121,4 @@ void write_header(const Geometry& geometry, HeaderFields& header) noexcept {
   header.checksum = checksum_of(header);
 }
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

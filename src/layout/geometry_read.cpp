@@ -10,7 +10,7 @@
 #include "mews/base/checked.hpp"
 #include "mews/layout/geometry.hpp"
 
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 namespace {
 
 using Kind = GeometryFault::Kind;
@@ -96,4 +96,4 @@ GeometryCheck read_geometry(const ArenaHeader& shared, std::uint64_t mapped_byte
   return check;
 }
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

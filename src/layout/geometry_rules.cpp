@@ -13,7 +13,7 @@
 #include "mews/layout/seat_page.hpp"
 #include "mews/layout/truth_word.hpp"
 
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 namespace {
 
 GeometryFault bad(std::string sentence) {
@@ -144,4 +144,4 @@ std::uint64_t checksum_of(const HeaderFields& header) noexcept {
   return hash;
 }
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

@@ -6,7 +6,7 @@
 
 #include "mews/layout/geometry.hpp"
 
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 
 /// 64-bit words of a bitmap of `bits`.
 [[nodiscard]] constexpr std::uint64_t hint_words(std::uint64_t bits) noexcept {
@@ -26,4 +26,4 @@ enum class Terms : std::uint8_t { header, options };
 /// Returns FNV-1a over the header's first `kChecksummedBytes`.
 [[nodiscard]] std::uint64_t checksum_of(const HeaderFields& header) noexcept;
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

@@ -10,7 +10,7 @@
 #include <chrono>
 #include <thread>
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 namespace {
 
 using layout::GeometryFault;
@@ -230,4 +230,4 @@ Result<std::uint64_t> Arena::commit(ClassId id, SlabIndex slab, SlabBytes bytes,
   return got;
 }
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

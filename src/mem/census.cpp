@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <unordered_map>
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 namespace {
 
 using layout::Phase;
@@ -96,4 +96,4 @@ Audit audit(const Arena& arena) {
   return result;
 }
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

@@ -3,7 +3,7 @@
 
 #include <unordered_set>
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 namespace {
 
 using layout::Phase;
@@ -97,4 +97,4 @@ Reclaimed reclaim(const Arena& arena, const DeadPeer& dead) {
   return done;
 }
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

@@ -8,7 +8,7 @@
 
 // Memory behind slabs. Only this process's own knowledge (`Backing`) decides whether pages have it;
 // the eighths in the truth word are for figures, as a peer may have written anything.
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 namespace {
 
 /// Notes that at least so many eighths have memory. Orders and ABA: see `Backing`.
@@ -122,4 +122,4 @@ void SlabPool::record_backed(Slab& slab, SlabIndex index, std::uint8_t eighths) 
   }
 }
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

@@ -2,7 +2,7 @@
 #include "mews/mem/slab_pool.hpp"
 
 // Payloads above the largest class: adjacent slabs of it.
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 
 // Claims the first row of `count` free slabs. It searches by loads alone, so that a claim in vain
 // blocks no other claim and wakes nobody: a slab is given back, and waiters told, only where
@@ -42,4 +42,4 @@ std::uint32_t SlabPool::claim_row(Slab& run, std::uint32_t begin, std::uint32_t 
   return taken;
 }
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

@@ -6,7 +6,7 @@
 #include "mews/base/checked.hpp"
 #include "mews/mem/slab_pool.hpp"
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 namespace {
 
 std::uint32_t bitmap_words(std::uint32_t bits) noexcept {
@@ -214,4 +214,4 @@ SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, Home& home) {
   return slab;
 }
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

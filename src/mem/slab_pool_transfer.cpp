@@ -4,7 +4,7 @@
 #include "mews/base/checked.hpp"
 #include "mews/mem/slab_pool.hpp"
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 namespace {
 
 using layout::Phase;
@@ -167,4 +167,4 @@ std::optional<ErrorCode> SlabPool::accept(Slab& slab, const SlabHandle& handle, 
   return ErrorCode::peer_corrupt;
 }
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

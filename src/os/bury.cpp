@@ -4,7 +4,7 @@
 
 #include "mews/os/process.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 constexpr std::chrono::seconds kUntilGone{5};
@@ -42,4 +42,4 @@ void bury_later(UniqueFd child) {
   unburied().sweep_and_add(std::move(child));
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

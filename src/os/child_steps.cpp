@@ -21,7 +21,7 @@
 #define MEWS_IN_CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
 #endif
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 #if !defined(SYS_close_range)
@@ -207,4 +207,4 @@ MEWS_IN_CHILD int run_child(void* argument) {
   end();
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -9,7 +9,7 @@
 
 /// The steps of a child between its beginning and its program. It runs in its parent's memory,
 /// while the thread that made it is suspended: it may only make system calls, and allocate nothing.
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 enum class ChildStep : int {
   none,
@@ -57,4 +57,4 @@ struct ChildPlan {
 /// The child's main function, for clone(2) with CLONE_VM and CLONE_VFORK. Takes a `ChildPlan`.
 int run_child(void* plan);
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -12,7 +12,7 @@
 #define SO_PASSRIGHTS 83
 #endif
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 bool refuse_rights(int socket) noexcept {
   const int off = 0;
@@ -35,4 +35,4 @@ void close_where_nobody_waits(UniqueFd fd) noexcept {
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 Result<UniqueFd> make_event_fd() {
   auto fd = own_fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -27,4 +27,4 @@ void drain_event_fd(int fd) noexcept {
   }
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <ctime>
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 /// ftruncate without the signal that a file above the limit of sizes raises, which would end the
@@ -46,4 +46,4 @@ Result<void> set_file_size(int fd, std::uint64_t bytes) {
   return tl::unexpected(Error::os(failure, "ftruncate", fmt::format("{} bytes", bytes)));
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

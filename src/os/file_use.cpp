@@ -12,7 +12,7 @@
 
 #include "mews/os/process.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 // "begin-end rwxp offset major:minor inode path" is a line of /proc/PID/maps.
@@ -57,4 +57,4 @@ FileUse use_of_file(pid_t pid, int fd) {
   }
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -10,7 +10,7 @@
 #include <chrono>
 #include <ctime>
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 // Neither call has FUTEX_PRIVATE_FLAG: the sleeper may be another process, at another address.
@@ -61,4 +61,4 @@ int futex_wake(const base::Atomic<std::uint32_t>& word, int sleepers) noexcept {
   return static_cast<int>(std::max(woken, 0L));
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

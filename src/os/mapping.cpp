@@ -16,7 +16,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 /// A step needs less than a millisecond: a deadline is noticed at most so late.
@@ -178,4 +178,4 @@ void discard_pages(const MemoryFile& file, std::uint64_t offset, std::uint64_t b
               static_cast<off_t>(bytes));
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -11,7 +11,7 @@
 
 #include "mews/base/atomic.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 // word   writer                             readers     publish / observe  protects
@@ -72,4 +72,4 @@ bool heavy_fence() noexcept {
   return seen == State::unregistered;
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -17,7 +17,7 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 constexpr std::size_t kMaxNameBytes = 200;
@@ -129,4 +129,4 @@ std::uint64_t MemoryFile::next_hole(std::uint64_t offset) const noexcept {
   return found >= 0 ? static_cast<std::uint64_t>(found) : kNowhere;
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

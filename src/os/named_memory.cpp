@@ -12,7 +12,7 @@
 
 #include "mews/os/file_size.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 std::string path_of(const std::string& name) {
@@ -127,4 +127,4 @@ NamedMemory::~NamedMemory() {
   if (lock_) ::shm_unlink(("/" + name_).c_str());
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

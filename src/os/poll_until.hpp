@@ -8,7 +8,7 @@
 
 #include "mews/deadline.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Waits until `fd` has one of `events`, an error or a hang-up, and returns which; 0 when the
 /// deadline passes first. With a past deadline it looks once. Signals do not end it.
@@ -28,4 +28,4 @@ namespace mews::os {
   }
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -5,7 +5,7 @@
 
 #include <mutex>
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// All objects of this process. The mutex is held across each fork: the child finds the list whole.
 struct PrivateFd::Registry {
@@ -79,4 +79,4 @@ void PrivateFd::reset() noexcept {
   const auto closing = leave();
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

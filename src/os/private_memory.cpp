@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <utility>
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 Result<PrivateMemory> PrivateMemory::make(std::uint64_t bytes) {
   constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -39,4 +39,4 @@ PrivateMemory::~PrivateMemory() {
   if (!bytes_.empty()) ::munmap(bytes_.data(), bytes_.size());
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -18,7 +18,7 @@
 #include "mews/base/assert.hpp"
 #include "poll_until.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 constexpr auto kPidfd = static_cast<idtype_t>(3);  // P_PIDFD, which old libc headers do not name
@@ -93,4 +93,4 @@ Result<void> send_signal(int pidfd, int signal_number) {
       Error::os(errno, "pidfd_send_signal", fmt::format("signal {}", signal_number)));
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -23,7 +23,7 @@
 #define SO_PEERPIDFD 77
 #endif
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 constexpr int kBacklog = 64;
@@ -220,4 +220,4 @@ Result<PeerCredentials> peer_credentials(int socket) {
   return PeerCredentials{.pid = credentials.pid, .uid = credentials.uid};
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

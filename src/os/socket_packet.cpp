@@ -12,7 +12,7 @@
 #include "mews/os/socket.hpp"
 #include "poll_until.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 constexpr std::size_t kMaxPacketBytes = 4096;
@@ -164,4 +164,4 @@ Result<std::vector<std::byte>> receive_plain_packet(int socket, Deadline deadlin
   return bytes;
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -12,7 +12,7 @@
 
 #include "start.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 std::string_view name_of(std::string_view variable) noexcept {
@@ -129,4 +129,4 @@ Result<Child> spawn(SpawnOptions options) {
   return (*start)->finish();
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -16,7 +16,7 @@
 
 #include "start.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 using Clock = Deadline::Clock;
@@ -290,4 +290,4 @@ void Spawner::stop(const Error& why) {
   }
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

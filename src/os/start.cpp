@@ -13,16 +13,12 @@
 #include <cstddef>
 #include <cstdlib>
 
-#include "mews/base/sanitizer.hpp"
-
-// The C library's own name for it.
+// The C library's own name for `clone`. Where a program is compiled for ThreadSanitizer, that takes
+// every `clone` for a fork, of which the child has memory of its own; the library cannot know.
 extern "C" int __clone(int (*)(void*), void*, int, void*, ...) noexcept;
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
-
-// ThreadSanitizer takes every `clone` for a fork, of which the child has memory of its own.
-constexpr auto kClone = base::kIsThreadSanitized ? &::__clone : &::clone;
 
 constexpr std::size_t kStackBytes = 64 * 1024;
 constexpr std::size_t kGuardBytes = 4096;  // below it, so that an overrun is no scribble
@@ -86,8 +82,8 @@ void Start::run(ChildStack& stack) noexcept {
     clone_failure_ = ENOMEM;
     return;
   }
-  pid_ = kClone(run_child, stack.top(), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan_,
-                &pidfd_);
+  pid_ = ::__clone(run_child, stack.top(), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &plan_,
+                   &pidfd_);
   if (pid_ < 0) clone_failure_ = errno;
 }
 
@@ -153,4 +149,4 @@ Result<Child> Start::failed(int failure, const std::string& what) const {
   return fail(ErrorCode::spawn_failed, failure, what);
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -9,7 +9,7 @@
 #include "mews/error.hpp"
 #include "mews/os/spawn.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Memory for a child to run in until it executes its program; one child at a time.
 class ChildStack {
@@ -66,4 +66,4 @@ class Start {
   int pidfd_ = -1;
 };
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

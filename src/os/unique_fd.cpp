@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <type_traits>
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 // A copy would close the descriptor twice, and a throwing move could lose it.
 static_assert(!std::is_copy_constructible_v<UniqueFd>);
@@ -48,4 +48,4 @@ Result<UniqueFd> duplicate(int fd) {
   return copy;
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

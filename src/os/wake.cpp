@@ -13,7 +13,7 @@
 #include "mews/os/event_fd.hpp"
 #include "mews/os/private_fd.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 namespace {
 
 // Besides the plugin's eventfd it polls `ready` and not the stream: that would report a hang-up
@@ -123,4 +123,4 @@ std::unique_ptr<WakeEnd> plugin_wake_end(PluginWakeFds fds) {
   return std::make_unique<PluginEnd>(std::move(fds));
 }
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -6,7 +6,7 @@
 
 // The place of the next record when it does not simply follow the last one: once a lap, when the
 // ring looks full, and behind a payload that looks like a mark.
-namespace mews::ring {
+namespace mews::inline MEWS_LAYOUT::ring {
 
 Push LaneProducer::try_stage_slow(const layout::Descriptor& descriptor,
                                   std::span<const std::byte> payload, Room room) {
@@ -105,4 +105,4 @@ void LaneProducer::leave_fast_range(std::uint64_t end) {
   }
 }
 
-}  // namespace mews::ring
+}  // namespace mews::inline MEWS_LAYOUT::ring

@@ -6,7 +6,7 @@
 
 #include "mews/os/membarrier.hpp"
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 namespace {
 
 /// The biased thread needs a processor to go on; a sleep gives it one under every scheduler.
@@ -54,4 +54,4 @@ bool BiasedCount::close() noexcept {
   return add_up();
 }
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync

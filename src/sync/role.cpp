@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mews/sync/role.hpp"
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 bool Role::try_enter_unbiased() noexcept {
   // [L3] acquire: the state that the last unbiased holder left; partner [L2].
@@ -46,4 +46,4 @@ bool Role::try_enter_unbiased() noexcept {
   return true;
 }
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync

@@ -3,7 +3,7 @@
 
 #include <sched.h>
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 unsigned usable_cpus() noexcept {
   cpu_set_t set;
@@ -12,4 +12,4 @@ unsigned usable_cpus() noexcept {
   return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
 }
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync

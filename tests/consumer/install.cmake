@@ -48,7 +48,8 @@ if(output MATCHES "RPATH|RUNPATH" OR NOT output MATCHES "soname: \\[libmews\\.so
 endif()
 # The inside stays inside: another library of this process may have one of the same name.
 run(nm --dynamic --defined-only --demangle "${library}")
-foreach(inside IN ITEMS "mews::os::" "mews::mem::SlabPool::" "fmt::v[0-9]+::vformat")
+foreach(inside IN ITEMS "mews::layout_[0-9]+::os::"
+    "mews::layout_[0-9]+::mem::SlabPool::" "fmt::v[0-9]+::vformat")
   if(output MATCHES "[^\n]* T ${inside}[^\n]*")
     message(FATAL_ERROR "${library} exports its inside: ${CMAKE_MATCH_0}")
   endif()

@@ -35,7 +35,10 @@ put include/mews/error.hpp '#include <tl/expected.hpp>' '#include "mews/base/a.h
 put include/mews/os/a.hpp '#include <unistd.h>' '#include "mews/error.hpp"'
 put include/mews/channel.hpp '#include "mews/ring/a.hpp"' '#include "mews/sync/a.hpp"'
 put src/layout/a.cpp '#include <fmt/format.h>' '#include "a_rules.hpp"' '// #include "mews/os/a.hpp"'
-put src/channel.cpp '#include "mews/os/a.hpp"'
+put src/channel.cpp '#include "mews/os/a.hpp"' 'namespace mews::inline MEWS_LAYOUT::os {'
+put include/mews/loan.hpp '#include "mews/error.hpp"' 'namespace MEWS_VISIBLE mews {' \
+  'inline namespace MEWS_LAYOUT {'
+put tests/a.cpp 'namespace mews::model {'
 if ! out=$(sh "$check" "$tree" 2>&1); then
   printf 'refused a tree that keeps the rules:\n%s\n' "$out"
   failures=$((failures + 1))
@@ -72,6 +75,12 @@ put include/mews/session.hpp '#include <fmt/format.h>'
 expect 'fmt in a header' 'include/mews/session.hpp:3: no header under include/mews may include'
 put include/mews/os/a.hpp '#include <boost/interprocess/mapped_region.hpp>'
 expect 'Boost in a header' 'include/mews/os/a.hpp:3: no header under include/mews may include'
+put src/core/a.cpp '#include "a.hpp"' 'namespace mews::detail {'
+expect 'no layout version' 'src/core/a.cpp:3: what is declared here has no layout version'
+put include/mews/a.hpp '#include "mews/b.hpp"' 'namespace MEWS_VISIBLE mews {' 'class A;'
+expect 'visible, no layout version' 'include/mews/a.hpp:5: MEWS_VISIBLE mews goes on with inline'
+put include/mews/base/a.hpp '#include <atomic>' 'namespace mews::inline MEWS_LAYOUT::base {'
+expect 'a layout version that nobody defines' 'include/mews/base/a.hpp:4: MEWS_LAYOUT needs "mews/base'
 mkdir -p "$tree/tests" && echo '#include <atomic>' >"$tree/tests/a.cpp"
 expect 'no licence line' 'tests/a.cpp:1: the first line must be'
 mkdir -p "$tree/src" && printf '// SPDX-License-Identifier: MIT\n\n#pragma once\n' >"$tree/src/a.hpp"

@@ -68,6 +68,17 @@ function check_angled(line, path) {
   }
 }
 
+# Every name of the library is in the inline namespace MEWS_LAYOUT, which the header
+# base/layout_version.hpp names; each header of the library includes that one, or another.
+function check_namespace(line) {
+  is_layout_next = line == "namespace MEWS_VISIBLE mews {"
+  if (!is_layout_next && line !~ /^namespace mews::inline MEWS_LAYOUT[ :]/) {
+    breach(FNR, "what is declared here has no layout version: namespace mews::inline MEWS_LAYOUT")
+  } else if (!has_quoted) {
+    breach(FNR, "MEWS_LAYOUT needs \"mews/base/layout_version.hpp\"")
+  }
+}
+
 function check_length() {
   if (lines > 400) {
     printf "%s:%d: no file may be longer than 400 lines\n", file, lines
@@ -83,6 +94,7 @@ FNR == 1 {
   inside = FILENAME
   sub(/^(include\/mews|src)\//, "", inside)
   layer = layer_of(inside)
+  has_quoted = is_layout_next = 0
   if ($0 != "// SPDX-License-Identifier: MIT") {
     breach(1, "the first line must be // SPDX-License-Identifier: MIT")
   }
@@ -92,14 +104,24 @@ FNR == 2 && FILENAME ~ /\.hpp$/ && $0 != "#pragma once" {
 }
 { lines = FNR }
 
+is_layout_next {
+  if ($0 != "inline namespace MEWS_LAYOUT {") {
+    breach(FNR, "MEWS_VISIBLE mews goes on with inline namespace MEWS_LAYOUT {")
+  }
+  is_layout_next = 0
+}
+is_layered && /^namespace .*mews/ { check_namespace($0) }
+
 is_layered && /^[ \t]*#[ \t]*include/ {
   path = $0
   sub(/^[ \t]*#[ \t]*include[ \t]*/, "", path)
   opening = substr(path, 1, 1)
   path = substr(path, 2)
   sub(/[">].*/, "", path)
-  if (opening == "\"") check_quoted(FNR, path)
-  else check_angled(FNR, path)
+  if (opening == "\"") {
+    check_quoted(FNR, path)
+    has_quoted = 1
+  } else check_angled(FNR, path)
 }
 
 END {

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "mews/base/layout_version.hpp"
+
 /// Checks a condition that only a bug of the calling program can break; prints and aborts.
 ///
 /// Never used on anything that another process wrote: a peer's nonsense is an `Error`.
@@ -13,7 +15,7 @@
        ? static_cast<void>(0)                        \
        : ::mews::base::assertion_failed(#condition, sentence, __FILE__, __LINE__))
 
-namespace mews::base {
+namespace mews::inline MEWS_LAYOUT::base {
 
 [[noreturn, gnu::cold]] inline void assertion_failed(const char* condition, const char* sentence,
                                                      const char* file, int line) noexcept {
@@ -21,4 +23,4 @@ namespace mews::base {
   std::abort();
 }
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

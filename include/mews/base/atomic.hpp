@@ -15,7 +15,7 @@
 /// switches threads there, and a test reads the orders there. Such a build is for tests only.
 ///
 /// Counters and figures stay plain `std::atomic`: no other thread depends on when it sees them.
-namespace mews::base {
+namespace mews::inline MEWS_LAYOUT::base {
 
 /// The operation that is about to happen to a word (stepped builds). No other process can see the
 /// change of a local word.
@@ -125,4 +125,4 @@ inline void compiler_fence() noexcept {
   std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

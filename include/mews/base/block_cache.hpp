@@ -9,7 +9,7 @@
 
 /// Blocks of private memory, all of one size. A small payload needs up to 480 bytes, which stay in
 /// place when the object that owns them is moved.
-namespace mews::base {
+namespace mews::inline MEWS_LAYOUT::base {
 
 inline constexpr std::size_t kBlockBytes = 512;
 inline constexpr std::size_t kBlockAlignment = 64;
@@ -53,4 +53,4 @@ inline void put_block(std::byte* block) noexcept {
   spare_block.block = reinterpret_cast<std::uintptr_t>(block);
 }
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

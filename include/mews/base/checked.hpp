@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <optional>
 
+#include "mews/base/layout_version.hpp"
+
 /// Arithmetic on numbers that another process may have forged: returns nothing instead of wrapping.
-namespace mews::base {
+namespace mews::inline MEWS_LAYOUT::base {
 
 [[nodiscard]] constexpr std::optional<std::uint64_t> checked_add(std::uint64_t a,
                                                                  std::uint64_t b) noexcept {
@@ -29,4 +31,4 @@ namespace mews::base {
   return value / unit + (value % unit != 0 ? 1 : 0);
 }
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

@@ -5,7 +5,9 @@
 #include <type_traits>
 #include <utility>
 
-namespace mews::base {
+#include "mews/base/layout_version.hpp"
+
+namespace mews::inline MEWS_LAYOUT::base {
 
 /// A reference to a callable, for the time of one call: two words, no allocation. Binds to anything
 /// callable with this signature, also to a reference, mutable or move-only. A parameter type: it
@@ -48,4 +50,4 @@ class FunctionRef<R(Args...)> {
   R (*call_)(Any, Args...);
 };
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

@@ -3,7 +3,9 @@
 
 #include <atomic>
 
-namespace mews::base {
+#include "mews/base/layout_version.hpp"
+
+namespace mews::inline MEWS_LAYOUT::base {
 
 /// Part of an object that may have to outlive every reference to it.
 struct LeakedNode {
@@ -17,4 +19,4 @@ inline void leak_on_purpose(LeakedNode& part) noexcept {
   part.next = kept.exchange(&part, std::memory_order_relaxed);
 }
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

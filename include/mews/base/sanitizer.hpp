@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "mews/base/layout_version.hpp"
+
 /// Which sanitizer this translation unit is compiled for.
-namespace mews::base {
+namespace mews::inline MEWS_LAYOUT::base {
 
 #if defined(__SANITIZE_ADDRESS__)
 inline constexpr bool kIsAddressSanitized = true;
@@ -28,4 +30,4 @@ inline constexpr bool kIsThreadSanitized = false;
 inline constexpr bool kIsThreadSanitized = false;
 #endif
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <functional>
 
-namespace mews::base {
+#include "mews/base/layout_version.hpp"
+
+namespace mews::inline MEWS_LAYOUT::base {
 
 /// An index that cannot be mistaken for another kind of index: ids with different tags neither
 /// convert nor compare.
@@ -22,7 +24,7 @@ class StrongId {
   Value value_ = 0;
 };
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base
 
 template <class Tag, class Value>
 struct std::hash<mews::base::StrongId<Tag, Value>> {

@@ -3,7 +3,7 @@
 
 #include "mews/base/block_cache.hpp"
 
-namespace mews::base {
+namespace mews::inline MEWS_LAYOUT::base {
 
 #if defined(MEWS_STEPPED)
 /// Returns the token of a thread of the model checker; null: the threads are the system's.
@@ -20,4 +20,4 @@ inline const void* (*thread_token_model)() = nullptr;
   return &spare_block;
 }
 
-}  // namespace mews::base
+}  // namespace mews::inline MEWS_LAYOUT::base

@@ -23,14 +23,14 @@
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/role.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 class WakeEnd;
 }
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 class Turn;
 }
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Channel c connects the host with peer c + 1: lane 2c leads to the plugin, 2c + 1 to the host.
 [[nodiscard]] constexpr ChannelId channel_of(PeerId plugin) noexcept {
@@ -226,4 +226,4 @@ class ChannelCore {
   std::optional<ErrorCode> receive_failed_;  ///< closed there, or the lane is corrupt
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -18,7 +18,7 @@
 ///
 /// After a death between any two of these steps the host recovers by the truth word alone:
 /// docs/crashes.md.
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 // ---- loan
 
@@ -165,4 +165,4 @@ inline void ChannelCore::receive(Result<Message>& out, Timeout timeout) {
 
 // ---- drop: `PeerContext::release`, from `Payload`
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -5,7 +5,7 @@
 
 #include "mews/base/visible.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// Remembers the process that made an object. A forked child has a copy of each of its parent's
 /// objects. It does not have the arena, and it shares the descriptors with its parent: in the
@@ -32,4 +32,4 @@ class ForkStamp {
   unsigned forks_;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

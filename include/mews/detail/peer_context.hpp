@@ -20,11 +20,11 @@
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/gate.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 class WakeEnd;
 }
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 class LookTimer;
 
@@ -170,4 +170,4 @@ class PeerContext final : private mem::FreedListener {
   sync::BiasedCount out_;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

@@ -6,7 +6,7 @@
 
 #include "mews/deadline.hpp"
 
-namespace mews::detail {
+namespace mews::inline MEWS_LAYOUT::detail {
 
 /// The reasons to end a wait without success.
 struct Until {
@@ -26,13 +26,13 @@ class Timeout {
       : Timeout(deadline, nullptr) {}
   /// `stop` must outlive the call.
   Timeout(Deadline deadline, const std::stop_token& stop) noexcept : Timeout(deadline, &stop) {}
-  [[nodiscard]] static Timeout none() noexcept { return Timeout(kNone); }
+  [[nodiscard]] static Timeout none() noexcept { return Timeout(none_mark()); }
   /// Blocks for the session's default timeout at most.
-  [[nodiscard]] static Timeout usual() noexcept { return Timeout(kUsual); }
+  [[nodiscard]] static Timeout usual() noexcept { return Timeout(usual_mark()); }
 
-  [[nodiscard]] bool may_wait() const noexcept { return until_ != kNone; }
+  [[nodiscard]] bool may_wait() const noexcept { return until_ != none_mark(); }
   [[nodiscard]] Until until(Deadline::Clock::duration usual) const noexcept {
-    return {until_ == kUsual ? Deadline(usual) : Deadline(until_), stop_};
+    return {until_ == usual_mark() ? Deadline(usual) : Deadline(until_), stop_};
   }
   /// Fixes the deadline, for a call that waits more than once.
   [[nodiscard]] static Timeout of(const Until& until) noexcept {
@@ -41,16 +41,17 @@ class Timeout {
 
  private:
   using TimePoint = Deadline::Clock::time_point;
-  // Markers: no deadline is that early, see the constructor.
-  static constexpr TimePoint kNone = TimePoint::min();
-  static constexpr TimePoint kUsual = TimePoint::min() + TimePoint::duration(1);
+  // Markers: no deadline is that early, see the constructor. Functions, as a program would have a
+  // variable of its own.
+  static constexpr TimePoint none_mark() noexcept { return TimePoint::min(); }
+  static constexpr TimePoint usual_mark() noexcept { return none_mark() + TimePoint::duration(1); }
 
   Timeout(Deadline deadline, const std::stop_token* stop) noexcept
-      : until_(std::max(deadline.at(), kUsual + TimePoint::duration(1))), stop_(stop) {}
+      : until_(std::max(deadline.at(), usual_mark() + TimePoint::duration(1))), stop_(stop) {}
   explicit Timeout(TimePoint until) noexcept : until_(until) {}
 
   TimePoint until_;
   const std::stop_token* stop_ = nullptr;
 };
 
-}  // namespace mews::detail
+}  // namespace mews::inline MEWS_LAYOUT::detail

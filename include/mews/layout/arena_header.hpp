@@ -48,7 +48,7 @@
 /// 892    4    -                 zero
 ///
 /// The header is mapped read-only in every process, its creator included.
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 
 inline constexpr std::uint32_t kReady = 0x59444552;  // "REDY" in memory
 
@@ -126,4 +126,4 @@ static_assert(offsetof(HeaderFields, reserved1) == 96 && offsetof(HeaderFields, 
 static_assert(offsetof(HeaderFields, checksum) == 880 && offsetof(ArenaHeader, ready) == 888);
 static_assert(offsetof(ArenaHeader, reserved2) == 892);
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

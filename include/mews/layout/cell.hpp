@@ -38,7 +38,7 @@
 /// The producer prevents that: see `LaneProducer`. Zero is an unwritten cell.
 ///
 /// Written by the lane's producer, read by its consumer once published.
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 
 enum class RecordKind : std::uint8_t {
   message = 1,  ///< carries the user's payload
@@ -104,4 +104,4 @@ static_assert(record_cells(0) == 1 && record_cells(32) == 1 && record_cells(33) 
 static_assert(record_cells(kMaxInlineBytes) == kMaxRecordCells);
 static_assert(kMaxSlabsPerClass <= 1u << 24);
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

@@ -15,7 +15,7 @@
 /// All offsets and sizes of an arena, in private memory: read from the header once, checked as a
 /// whole, and from then on the only source of offsets. Nothing reads geometry from shared memory
 /// a second time.
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 
 struct ClassGeometry {
   std::uint64_t slab_bytes = 0;
@@ -107,4 +107,4 @@ void write_header(const Geometry& geometry, HeaderFields& header) noexcept;
 /// sizeof(ArenaHeader).
 [[nodiscard]] GeometryCheck read_geometry(const ArenaHeader& shared, std::uint64_t mapped_bytes);
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

@@ -20,7 +20,7 @@
 /// 256    4    space_bell     producer arms, consumer    "cells have become free"
 ///
 /// Zero is an empty lane that nobody uses.
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 
 struct LaneState {
   alignas(kApartBytes) base::Atomic<std::uint64_t> head;
@@ -39,4 +39,4 @@ static_assert(offsetof(LaneState, space_bell) == 256);
 static_assert(base::Atomic<std::uint64_t>::is_always_lock_free);
 static_assert(base::Atomic<std::uint32_t>::is_always_lock_free);
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

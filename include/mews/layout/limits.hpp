@@ -4,12 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 
-/// Sizes that the format of the arena fixes.
-namespace mews::layout {
+#include "mews/base/layout_version.hpp"
 
-inline constexpr std::uint64_t kMagic = 0x414e45524157454d;  // "MEWARENA" in memory
-inline constexpr std::uint32_t kLayoutMajor = 3;             ///< differs: cannot attach
-inline constexpr std::uint32_t kLayoutMinor = 0;             ///< differs: can attach; for errors
+/// Sizes that the format of the arena fixes.
+namespace mews::inline MEWS_LAYOUT::layout {
+
+inline constexpr std::uint64_t kMagic = 0x414e45524157454d;         // "MEWARENA" in memory
+inline constexpr std::uint32_t kLayoutMajor = MEWS_LAYOUT_VERSION;  ///< differs: cannot attach
+inline constexpr std::uint32_t kLayoutMinor = 0;  ///< differs: can attach; for errors
 
 inline constexpr std::size_t kLineBytes = 64;
 /// Two lines: the adjacent-line prefetcher pulls lines in pairs.
@@ -35,4 +37,4 @@ inline constexpr std::uint32_t kMaxInlineBytes = kMaxRecordCells * kCellBytes - 
 /// Cells that only control records may fill, so that control flows when bulk traffic is stuck.
 inline constexpr std::uint32_t kControlCells = 8;
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

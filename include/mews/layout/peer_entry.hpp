@@ -18,7 +18,7 @@
 /// 64     4    seats_used  host                 of the host's entry: peers from 0 on that ever
 ///                                              had a seat; of all others zero
 /// 68     60   -           -                    zero
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 
 enum class PeerState : std::uint32_t {
   vacant = 0,    ///< may be given out
@@ -77,4 +77,4 @@ static_assert(offsetof(PeerEntry, pid) == 8 && offsetof(PeerEntry, fences) == 12
 static_assert(offsetof(PeerEntry, start_time) == 16 && offsetof(PeerEntry, name) == 24);
 static_assert(offsetof(PeerEntry, seats_used) == 64 && offsetof(PeerEntry, reserved) == 68);
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

@@ -17,7 +17,7 @@
 /// A chunk is a row of neighbouring slabs of one class. Per chunk there are two more hints, in
 /// arrays of the class: its owner (1 + the peer whose home it is, 0 = nobody) and one bit "may
 /// have a free slab". All of these only say where to look; the truth words alone say what is free.
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 
 struct PoolState {
   alignas(kApartBytes) base::Atomic<std::uint32_t> fresh[kMaxClasses];
@@ -27,4 +27,4 @@ struct PoolState {
 static_assert(sizeof(PoolState) == 256 && alignof(PoolState) == kApartBytes);
 static_assert(offsetof(PoolState, fresh) == 0 && offsetof(PoolState, freed_bell) == 128);
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

@@ -25,7 +25,7 @@
 /// 128    768  lanes[2]  host, this peer; see lane_state.hpp; of the host's own page zero
 ///
 /// Channel c belongs to peer c + 1 and has lanes 2c and 2c + 1.
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 
 struct alignas(kPageBytes) SeatPage {
   PeerEntry entry;
@@ -35,4 +35,4 @@ struct alignas(kPageBytes) SeatPage {
 static_assert(sizeof(SeatPage) == kPageBytes && alignof(SeatPage) == kPageBytes);
 static_assert(offsetof(SeatPage, entry) == 0 && offsetof(SeatPage, lanes) == 128);
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

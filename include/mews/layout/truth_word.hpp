@@ -33,7 +33,7 @@
 /// Zero is "free, never backed": a fresh arena needs no initialisation. Every transition is one
 /// compare-exchange on the whole word; the generation makes a stale expectation fail (it wraps
 /// after 2^32 reuses of one slab within one stalled operation).
-namespace mews::layout {
+namespace mews::inline MEWS_LAYOUT::layout {
 
 enum class Phase : std::uint8_t { free = 0, held = 1, in_flight = 2 };
 
@@ -97,4 +97,4 @@ static_assert(kMaxPeers <= 1u << 12 && kMaxLanes <= 1u << 13);
 static_assert(TruthWord{}.pack() == 0);
 static_assert(TruthWord::unpack(0xfedcba9876543211).pack() == 0xfedcba9876543211);
 
-}  // namespace mews::layout
+}  // namespace mews::inline MEWS_LAYOUT::layout

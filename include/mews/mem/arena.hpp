@@ -19,7 +19,7 @@
 #include "mews/os/memory_file.hpp"
 #include "mews/os/private_memory.hpp"
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 
 /// This process's own knowledge of the memory behind a slab, in private memory, so that no peer can
 /// change it: 0 = the slab is not accessible yet; 1 + n = it is, and n eighths of it have memory.
@@ -194,4 +194,4 @@ class Arena {
   std::array<ClassView, layout::kMaxClasses> classes_{};
 };
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

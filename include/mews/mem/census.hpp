@@ -7,7 +7,7 @@
 #include "mews/ids.hpp"
 #include "mews/mem/arena.hpp"
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 
 /// The number of slabs of one class that one peer has.
 struct Holding {
@@ -51,4 +51,4 @@ struct Audit {
 };
 [[nodiscard]] Audit audit(const Arena& arena);
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

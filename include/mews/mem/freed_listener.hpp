@@ -3,7 +3,7 @@
 
 #include "mews/ids.hpp"
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 
 /// Hears that slabs have become free, and wakes the threads that wait for one.
 class FreedListener {
@@ -16,4 +16,4 @@ class FreedListener {
   ~FreedListener() = default;
 };
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

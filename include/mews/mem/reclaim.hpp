@@ -7,7 +7,7 @@
 #include "mews/ids.hpp"
 #include "mews/mem/slab_pool.hpp"
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 
 /// The number of slabs and chunks that `reclaim` found.
 struct Reclaimed {
@@ -34,4 +34,4 @@ struct DeadPeer {
 /// the freed bells.
 Reclaimed reclaim(const Arena& arena, const DeadPeer& dead);
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

@@ -6,7 +6,7 @@
 
 #include "mews/ids.hpp"
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 
 /// A process's note of slabs that it holds: one slab, or a run of adjacent slabs of the largest
 /// class. Plain data; its owner owes the pool a `release` or a `mark_in_flight`.
@@ -26,4 +26,4 @@ struct SlabHandle {
   std::uint64_t bytes;
 };
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

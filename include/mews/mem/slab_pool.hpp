@@ -15,7 +15,7 @@
 #include "mews/mem/freed_listener.hpp"
 #include "mews/mem/slab.hpp"
 
-namespace mews::mem {
+namespace mews::inline MEWS_LAYOUT::mem {
 
 /// The slab allocator, as one peer uses it. The truth words alone say which slabs are free; all
 /// else here says where to look first.
@@ -345,4 +345,4 @@ class SlabPool {
   std::array<Home, layout::kMaxClasses> homes_;
 };
 
-}  // namespace mews::mem
+}  // namespace mews::inline MEWS_LAYOUT::mem

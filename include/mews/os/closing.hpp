@@ -7,7 +7,7 @@
 /// what such a descriptor names may block: a TCP socket with SO_LINGER, a file of a file system
 /// that does not answer. Any process that may connect to a socket may send such a descriptor, and
 /// this process has the last reference once the sender has closed its own.
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Makes the kernel refuse descriptors sent to `socket` and to connections accepted from it
 /// (SO_PASSRIGHTS, Linux 6.16). Returns false where the kernel knows no such option.
@@ -17,4 +17,4 @@ namespace mews::os {
 /// started, it stays open.
 void close_where_nobody_waits(UniqueFd fd) noexcept;
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -4,7 +4,7 @@
 #include "mews/error.hpp"
 #include "mews/os/unique_fd.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Returns a new eventfd: non-blocking, close-on-exec, zero. For this process alone: a process with
 /// a descriptor of it can make it blocking for all others.
@@ -16,4 +16,4 @@ void signal_event_fd(int fd) noexcept;
 /// Makes `fd` unreadable again. Never blocks.
 void drain_event_fd(int fd) noexcept;
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -5,10 +5,10 @@
 
 #include "mews/error.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Makes the file behind the open descriptor `fd` `bytes` long. Above the limit of file sizes:
 /// `os_error` with EFBIG, and no signal.
 [[nodiscard]] Result<void> set_file_size(int fd, std::uint64_t bytes);
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

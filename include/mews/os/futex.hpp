@@ -9,7 +9,7 @@
 /// The kernel's sleep on a word that processes share.
 ///
 /// `std::atomic::wait` is not this: in libstdc++ it sleeps on a word private to the process.
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 enum class FutexWait : std::uint8_t {
   woken,      ///< by a wake, a signal or for no reason: look again
@@ -39,4 +39,4 @@ struct FutexModel {
 inline FutexModel* futex_model = nullptr;
 #endif
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -11,7 +11,7 @@
 #include "mews/error.hpp"
 #include "mews/os/memory_file.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// This process's rights to memory that it has mapped.
 enum class Access : std::uint8_t { none, read, write };
@@ -68,4 +68,4 @@ class Mapping {
 /// microseconds a page (measured).
 void discard_pages(const MemoryFile& file, std::uint64_t offset, std::uint64_t bytes) noexcept;
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "mews/base/layout_version.hpp"
+
 /// The asymmetric fence: the side that runs often pays nothing, the side that is about to sleep
 /// makes the kernel run a full fence on every running thread of every registered process
 /// (`membarrier`, GLOBAL_EXPEDITED; Linux 4.16).
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Registers this process for `heavy_fence` of others; repeating it is harmless. Returns false
 /// where the kernel cannot, in builds that model fences (MEWS_STEPPED) or must see them
@@ -33,4 +35,4 @@ inline bool has_modelled_fence = false;
 /// alone.
 bool heavy_fence() noexcept;
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -8,7 +8,7 @@
 #include "mews/error.hpp"
 #include "mews/os/unique_fd.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Returns the error for creating a name on a system without a place for it (ENOENT).
 [[nodiscard]] Error no_shm_error();
@@ -55,4 +55,4 @@ class MemoryFile {
   UniqueFd fd_;
 };
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -9,7 +9,7 @@
 #include "mews/os/memory_file.hpp"
 #include "mews/os/private_fd.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// A name in /dev/shm that this process owns, by a lock (F_OFD_SETLK) on the memory itself. The
 /// lock belongs to an open file description that no other process gets, neither a plugin nor a
@@ -50,4 +50,4 @@ class NamedMemory {
   MemoryFile file_;
 };
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

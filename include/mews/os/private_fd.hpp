@@ -3,7 +3,7 @@
 
 #include "mews/os/unique_fd.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Owns a descriptor that a child made by `fork` must not keep: there it is closed at once, and
 /// this object is empty. Otherwise a lock, a listener or a stream, whose end tells others of this
@@ -34,4 +34,4 @@ class PrivateFd {
   PrivateFd* next_ = nullptr;
 };
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

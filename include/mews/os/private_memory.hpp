@@ -7,7 +7,7 @@
 
 #include "mews/error.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Zeroed memory of this process alone, for a large table with few entries in use: a page of it
 /// costs nothing until it is written to, not even under `mlockall(MCL_FUTURE)`. Move-only.
@@ -27,4 +27,4 @@ class PrivateMemory {
   std::span<std::byte> bytes_;
 };
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

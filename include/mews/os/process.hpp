@@ -12,7 +12,7 @@
 #include "mews/os/unique_fd.hpp"
 
 /// Other processes: watch, signal, ask how they ended.
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Returns a descriptor that becomes readable when the process is gone (a zombie is; a stopped
 /// process is not; other holders of its descriptors do not matter). `os_error` with ESRCH: no such
@@ -68,4 +68,4 @@ enum class FileUse : std::uint8_t {
 /// wait for that process while it maps or unmaps.
 [[nodiscard]] FileUse use_of_file(pid_t pid, int fd);
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -14,7 +14,7 @@
 
 /// Unix sockets (SOCK_SEQPACKET) that carry one small packet with descriptors. An address that
 /// starts with '@' is in the abstract namespace: it needs no file and vanishes with its socket.
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// The process at the other end, by the kernel's word (SO_PEERCRED).
 struct PeerCredentials {
@@ -65,4 +65,4 @@ struct Packet {
 /// files behind them.
 [[nodiscard]] Result<std::vector<std::byte>> receive_plain_packet(int socket, Deadline deadline);
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -11,7 +11,7 @@
 #include "mews/os/process.hpp"
 
 /// Starting programs.
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// The process group of a child: signals from a terminal go to a whole group.
 enum class ChildGroup : std::uint8_t { inherited, own_group, own_session };
@@ -63,4 +63,4 @@ struct Child {
 /// that is; `Spawner` has a deadline.
 [[nodiscard]] Result<Child> spawn(SpawnOptions options);
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

@@ -8,7 +8,7 @@
 #include "mews/error.hpp"
 #include "mews/os/spawn.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Starts programs on a thread of its own, which lives as long as this object: the kernel's
 /// parent-death signal goes by the thread that made a child. The thread is made with the first
@@ -54,4 +54,4 @@ class Spawner {
   std::shared_ptr<State> state_;
 };
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

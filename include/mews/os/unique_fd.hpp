@@ -8,7 +8,7 @@
 
 #include "mews/error.hpp"
 
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// Owns a file descriptor; closes it. Not thread-safe, as a `unique_ptr` is not.
 class UniqueFd {
@@ -61,4 +61,4 @@ class StandardFdGuard {
 /// when the process may have no more.
 [[nodiscard]] Result<UniqueFd> duplicate(int fd);
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

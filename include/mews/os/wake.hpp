@@ -19,7 +19,7 @@
 /// The host's end h is shut down for reading: a plugin can put nothing into it. It hangs up when
 /// all copies of p are closed, which also tells of a plugin that has replaced itself by exec; p
 /// hangs up when the host's is closed.
-namespace mews::os {
+namespace mews::inline MEWS_LAYOUT::os {
 
 /// One end. Any thread; no function blocks.
 class WakeEnd {
@@ -64,4 +64,4 @@ struct WakePair {
 /// `std::bad_alloc`.
 [[nodiscard]] std::unique_ptr<WakeEnd> plugin_wake_end(PluginWakeFds fds);
 
-}  // namespace mews::os
+}  // namespace mews::inline MEWS_LAYOUT::os

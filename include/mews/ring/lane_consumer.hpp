@@ -10,7 +10,7 @@
 #include "mews/layout/cell.hpp"
 #include "mews/layout/lane_state.hpp"
 
-namespace mews::ring {
+namespace mews::inline MEWS_LAYOUT::ring {
 
 enum class Look : std::uint8_t {
   record,   ///< the descriptor was filled in
@@ -181,4 +181,4 @@ void walk_published(std::span<const layout::Cell> cells, std::uint64_t position,
   }
 }
 
-}  // namespace mews::ring
+}  // namespace mews::inline MEWS_LAYOUT::ring

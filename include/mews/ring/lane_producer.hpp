@@ -12,7 +12,7 @@
 #include "mews/layout/cell.hpp"
 #include "mews/layout/lane_state.hpp"
 
-namespace mews::ring {
+namespace mews::inline MEWS_LAYOUT::ring {
 
 /// Whether a record may use the last `kControlCells` cells that are free.
 enum class Room : std::uint8_t { ordinary, control };
@@ -243,4 +243,4 @@ class LaneProducer {
   std::uint64_t lap_end_;  ///< its end, if everything has been read by then
 };
 
-}  // namespace mews::ring
+}  // namespace mews::inline MEWS_LAYOUT::ring

@@ -7,7 +7,7 @@
 #include "mews/base/thread_token.hpp"
 #include "mews/base/visible.hpp"
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 /// Counts references to an object until its owner closes the count; then the call that finds no
 /// reference left ends the object.
@@ -93,4 +93,4 @@ class BiasedCount {
   alignas(64) base::LocalAtomic<std::int64_t> shared_{kOpen + 1};
 };
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync

@@ -10,7 +10,7 @@
 #include "mews/os/futex.hpp"
 #include "mews/os/membarrier.hpp"
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 /// How a sleeper asks to be woken.
 enum class Sleeper : std::uint32_t {
@@ -146,4 +146,4 @@ class Doorbell {
   base::Atomic<std::uint32_t>* word_;
 };
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync

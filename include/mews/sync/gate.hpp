@@ -8,7 +8,7 @@
 #include "mews/deadline.hpp"
 #include "mews/sync/lock.hpp"
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 /// Lets many threads of one process wait for the same thing while only one of them, the lead,
 /// sleeps where other processes can wake it. The rest sleep on a condition variable; the lead
@@ -138,4 +138,4 @@ class Gate {
   bool has_lead_ = false;
 };
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync

@@ -9,7 +9,7 @@
 
 /// The mutex and the condition variable by which threads of one process wait for each other. In an
 /// ordinary build they *are* the standard's.
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 #if defined(MEWS_STEPPED)
 
@@ -80,4 +80,4 @@ using CondVar = std::condition_variable;
 
 #endif
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync

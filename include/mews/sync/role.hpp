@@ -9,7 +9,7 @@
 #include "mews/base/visible.hpp"
 #include "mews/os/membarrier.hpp"
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 /// Catches a second thread in a part of the code that is for one thread, at (almost) no cost to a
 /// thread that is alone there.
@@ -112,4 +112,4 @@ class RoleGuard {
   Role* role_;
 };
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync

@@ -8,7 +8,7 @@
 
 #include "mews/deadline.hpp"
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 inline void cpu_relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
@@ -84,4 +84,4 @@ class BasicSpinBudget {
 
 using SpinBudget = BasicSpinBudget<Deadline::Clock>;
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync

@@ -8,7 +8,7 @@
 #include "mews/deadline.hpp"
 #include "mews/sync/lock.hpp"
 
-namespace mews::sync {
+namespace mews::inline MEWS_LAYOUT::sync {
 
 /// How a wait for one's turn ended.
 enum class Turned : std::uint8_t {
@@ -90,4 +90,4 @@ class Turn {
   std::uint64_t version_ = 0;  ///< guarded by the mutex
 };
 
-}  // namespace mews::sync
+}  // namespace mews::inline MEWS_LAYOUT::sync
