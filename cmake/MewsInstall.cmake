@@ -11,6 +11,11 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/mewsConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion)
 
 install(TARGETS mews EXPORT mewsTargets FILE_SET HEADERS)
+# The folders are installed because the top level includes them; these say that they are internal.
+foreach(folder IN ITEMS mews mews/detail)
+  install(FILES "${PROJECT_SOURCE_DIR}/include/${folder}/README.md"
+    DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/${folder}")
+endforeach()
 install(EXPORT mewsTargets NAMESPACE mews:: DESTINATION "${config_dir}")
 install(FILES
   "${PROJECT_BINARY_DIR}/mewsConfig.cmake" "${PROJECT_BINARY_DIR}/mewsConfigVersion.cmake"

@@ -30,6 +30,12 @@ foreach(file IN LISTS texts)
   endif()
 endforeach()
 
+foreach(folder IN ITEMS mews mews/detail)
+  if(NOT EXISTS "${work_dir}/prefix/include/${folder}/README.md")
+    message(FATAL_ERROR "include/${folder} is installed without the README that says for whom it is")
+  endif()
+endforeach()
+
 file(GLOB_RECURSE libraries "${work_dir}/prefix/libmews.*")
 list(JOIN libraries "\n" libraries)
 if(NOT is_shared)

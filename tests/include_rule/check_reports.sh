@@ -39,6 +39,7 @@ put src/channel.cpp '#include "mews/os/a.hpp"' 'namespace mews::inline MEWS_LAYO
 put include/mews/loan.hpp '#include "mews/error.hpp"' 'namespace MEWS_VISIBLE mews {' \
   'inline namespace MEWS_LAYOUT {'
 put tests/a.cpp 'namespace mews::model {'
+put examples/a.cpp '#include <mews/mews.hpp>' '#include <sys/mman.h>'
 if ! out=$(sh "$check" "$tree" 2>&1); then
   printf 'refused a tree that keeps the rules:\n%s\n' "$out"
   failures=$((failures + 1))
@@ -81,6 +82,8 @@ put include/mews/a.hpp '#include "mews/b.hpp"' 'namespace MEWS_VISIBLE mews {' '
 expect 'visible, no layout version' 'include/mews/a.hpp:5: MEWS_VISIBLE mews goes on with inline'
 put include/mews/base/a.hpp '#include <atomic>' 'namespace mews::inline MEWS_LAYOUT::base {'
 expect 'a layout version that nobody defines' 'include/mews/base/a.hpp:4: MEWS_LAYOUT needs "mews/base'
+put examples/a.cpp '#include <mews/detail/channel_core.hpp>'
+expect 'an example that includes a folder' 'examples/a.cpp:2: users include mews/*.hpp alone'
 mkdir -p "$tree/tests" && echo '#include <atomic>' >"$tree/tests/a.cpp"
 expect 'no licence line' 'tests/a.cpp:1: the first line must be'
 mkdir -p "$tree/src" && printf '// SPDX-License-Identifier: MIT\n\n#pragma once\n' >"$tree/src/a.hpp"

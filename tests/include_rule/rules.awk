@@ -79,6 +79,13 @@ function check_namespace(line) {
   }
 }
 
+# Examples show what users include.
+function check_example(line, path) {
+  if (path ~ /^mews\/.*\//) {
+    breach(line, "users include mews/*.hpp alone, but <" path "> is of a folder, which is not for them")
+  }
+}
+
 function check_length() {
   if (lines > 400) {
     printf "%s:%d: no file may be longer than 400 lines\n", file, lines
@@ -91,6 +98,7 @@ FNR == 1 {
   file = FILENAME
   is_public = FILENAME ~ /^include\/mews\//
   is_layered = is_public || FILENAME ~ /^src\//
+  is_example = FILENAME ~ /^examples\//
   inside = FILENAME
   sub(/^(include\/mews|src)\//, "", inside)
   layer = layer_of(inside)
@@ -112,6 +120,11 @@ is_layout_next {
 }
 is_layered && /^namespace .*mews/ { check_namespace($0) }
 
+is_example && /^[ \t]*#[ \t]*include/ {
+  path = $0
+  gsub(/^[ \t]*#[ \t]*include[ \t]*[<"]|[">].*/, "", path)
+  check_example(FNR, path)
+}
 is_layered && /^[ \t]*#[ \t]*include/ {
   path = $0
   sub(/^[ \t]*#[ \t]*include[ \t]*/, "", path)
