@@ -72,6 +72,8 @@ Result<std::shared_ptr<PluginProcess>> HostCore::invite(const std::string& name)
     if (ready && is_named_) ready = arena.commit_cells(lane);
     if (!ready) return tl::unexpected(std::move(ready.error()));
   }
+  // Each process that runs may come to be unburied: that is not to fail for want of memory.
+  unburied_.reserve(unburied_.size() + plugins_.size() + starts_ + 1);
   auto process = std::make_shared<PluginProcess>();
   process->peer = peer;
   process->epoch = free->epoch + 1;

@@ -39,8 +39,10 @@ Result<void> Reactor::start() {
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   Result<void> started;
   try {
+    has_thread_ = true;  // first: the thread may ask
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error& failure) {
+    has_thread_ = false;
     started = tl::unexpected(Error::os(failure.code().value(), "starting the watcher thread"));
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);

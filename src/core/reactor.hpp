@@ -43,7 +43,7 @@ class Reactor {
   /// a time.
   void dispatch();
   [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
-  [[nodiscard]] bool has_thread() const noexcept { return thread_.joinable(); }
+  [[nodiscard]] bool has_thread() const noexcept { return has_thread_; }
   /// For a reactor without a thread: blocks until a handler is due, `wake` was called or the
   /// deadline passes, then dispatches. One thread at a time. A handler that another thread
   /// dispatches meanwhile does not end the wait by itself: it calls `wake`.
@@ -72,6 +72,7 @@ class Reactor {
   std::uint64_t next_id_ = 1;     ///< 0 is the stop event
   std::recursive_mutex running_;  ///< held while handlers run
   std::thread thread_;
+  bool has_thread_ = false;  ///< as made; threads may ask while `stop` ends the thread
 };
 
 }  // namespace mews::inline MEWS_LAYOUT::detail

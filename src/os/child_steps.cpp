@@ -112,7 +112,7 @@ MEWS_IN_CHILD bool follow_parent(const ChildPlan& plan) noexcept {
 }
 
 MEWS_IN_CHILD void begin(ChildPlan& plan, ChildStep step, std::size_t index = 0) noexcept {
-  plan.index = index;
+  __atomic_store_n(&plan.index, index, __ATOMIC_RELAXED);
   // Relaxed: only for the text of an error.
   __atomic_store_n(&plan.step, static_cast<int>(step), __ATOMIC_RELAXED);
 }
