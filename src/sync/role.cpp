@@ -4,12 +4,18 @@
 namespace mews::sync {
 
 bool Role::try_enter_unbiased() noexcept {
+  // Relaxed, all: of a slot that is this thread's, nobody else writes `busy`.
+  const auto* own = current_.load(std::memory_order_relaxed);
+  if (own->owner.load(std::memory_order_relaxed) == base::thread_token() &&
+      own->busy.load(std::memory_order_relaxed)) {
+    return false;  // inside already
+  }
   // Acquire: the state that the last unbiased holder left.
   if (exclusive_.exchange(true, std::memory_order_acquire)) return false;
   // Relaxed: no other thread writes it before `exclusive_` is released.
-  if (const auto biased = current_.load(std::memory_order_relaxed); biased != kUnbiased) {
+  if (auto* const biased = current_.load(std::memory_order_relaxed); biased != unbiased()) {
     // [V1] relaxed: the heavy fence orders it before [V2], on the owner's thread too.
-    current_.store(kUnbiased, std::memory_order_relaxed);
+    current_.store(unbiased(), std::memory_order_relaxed);
     if (!os::heavy_fence()) {
       // Whether the owner is inside cannot be known: the role stays its own. Relaxed: nobody else
       // has been in it since.
@@ -25,7 +31,7 @@ bool Role::try_enter_unbiased() noexcept {
       return false;
     }
   }
-  entered_ = kUnbiased;
+  entered_ = unbiased();
   const auto* self = base::thread_token();
   entries_in_a_row_ = last_ == self ? entries_in_a_row_ + 1 : 1;
   last_ = self;
@@ -34,10 +40,10 @@ bool Role::try_enter_unbiased() noexcept {
   }
   entries_in_a_row_ = 0;
   // Relaxed, both: nobody looks at this slot before the release below.
-  auto& slot = slots_[used_slots_];
+  auto& slot = slots_[used_slots_++];
   slot.owner.store(last_, std::memory_order_relaxed);
   slot.busy.store(true, std::memory_order_relaxed);
-  entered_ = used_slots_++;
+  entered_ = &slot;
   // Release: the slot, and `busy` with it, before the bias and before the exclusive flag goes.
   current_.store(entered_, std::memory_order_release);
   exclusive_.store(false, std::memory_order_release);

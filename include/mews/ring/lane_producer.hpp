@@ -8,6 +8,7 @@
 #include <cstring>
 #include <span>
 
+#include "mews/base/inline.hpp"
 #include "mews/base/visible.hpp"
 #include "mews/layout/cell.hpp"
 #include "mews/layout/lane_state.hpp"
@@ -86,16 +87,39 @@ class LaneProducer {
   /// Writes a record with `payload` (at most kMaxInlineBytes) in it; how many cells it takes is
   /// found out here. Not visible before `publish`. False when it takes a closer look, which
   /// `try_stage` has: then nothing was written.
-  [[nodiscard]] bool try_stage_fast(const layout::Descriptor& descriptor,
-                                    std::span<const std::byte> payload) {
+  [[nodiscard]] MEWS_HOT bool try_stage_fast(const layout::Descriptor& descriptor,
+                                             std::span<const std::byte> payload) {
     const auto cells = layout::record_cells(payload.size());
-    if (position_ + cells > fast_until_ || !write(descriptor, payload, cells)) return false;
+    if (position_ + cells > fast_until_ || !write(cell(position_), descriptor, payload))
+      return false;
     stage(layout::make_mark(position_, cells, descriptor.kind, descriptor.slab_class), cells);
     return true;
   }
 
-  /// The same, wherever there is room for it. On `full` nothing of the record is there, but fillers
-  /// may be: publish them, since the reader may have to pass them to make room.
+  /// The same and `publish`, in one: for a record by itself. Nothing is staged, as whoever stages
+  /// publishes before the next one may send.
+  [[nodiscard]] MEWS_HOT bool try_push_fast(const layout::Descriptor& descriptor,
+                                            std::span<const std::byte> payload) {
+    const auto cells = layout::record_cells(payload.size());
+    const auto position = position_;
+    auto& first = cell(position);
+    if (position + cells > fast_until_ || !write(first, descriptor, payload)) return false;
+    last_position_ = position;
+    // Within the fast range still, which nothing has to be done to leave.
+    position_ = position + cells;
+    publish(first, layout::make_mark(position, cells, descriptor.kind, descriptor.slab_class));
+    return true;
+  }
+  /// The same without a payload in it, once `has_room_fast` has said so.
+  MEWS_HOT void push_slab_fast(const layout::Descriptor& descriptor) {
+    auto& first = cell(position_);
+    (void)write(first, descriptor, {});
+    last_position_ = position_;
+    publish(first, layout::make_mark(position_++, 1, descriptor.kind, descriptor.slab_class));
+  }
+
+  /// As `try_stage_fast`, wherever there is room for it. On `full` nothing of the record is there,
+  /// but fillers may be: publish them, since the reader may have to pass them to make room.
   [[nodiscard]] Push try_stage(const layout::Descriptor& descriptor,
                                std::span<const std::byte> payload, Room room) {
     return try_stage_fast(descriptor, payload) ? Push::done
@@ -112,12 +136,16 @@ class LaneProducer {
 
   [[nodiscard]] bool has_staged() const noexcept { return staged_mark_ != 0; }
 
-  /// Whether a record of one cell fits, as far as is known without a look at the consumer's head.
+  /// Whether `try_push_fast` would have room for a record of one cell, as far as is known without a
+  /// look at the consumer's head.
   [[nodiscard]] bool has_room_fast() const noexcept { return position_ < fast_until_; }
   /// Whether a record of `cells` would fit now; looks at the consumer's head.
   [[nodiscard]] bool has_room(std::uint32_t cells, Room room) {
     return position_ + cells <= fast_until_ || find_place(cells, room).push != Push::full;
   }
+
+  /// Nothing may be written any more but by `try_stage`.
+  void end_fast_range() noexcept { fast_until_ = 0; }
 
   /// Whether the reading end has said that nobody will read here any more.
   [[nodiscard]] bool has_reader_left() const noexcept {
@@ -164,13 +192,12 @@ class LaneProducer {
 
   // Everything but the mark, back to front: the line that the reader polls comes last. False when
   // a word of the payload would pass for a mark of the next lap.
-  [[nodiscard]] bool write(const layout::Descriptor& descriptor, std::span<const std::byte> payload,
-                           std::uint32_t cells) const {
-    auto& first = cell(position_);
+  [[nodiscard]] MEWS_HOT bool write(layout::Cell& first, const layout::Descriptor& descriptor,
+                                    std::span<const std::byte> payload) const {
     constexpr std::size_t kInFirst = sizeof(layout::Cell::payload);
-    if (payload.size() > kInFirst && !write_rest(payload.subspan(kInFirst))) {
+    if (payload.size() > kInFirst && !write_rest(first, payload.subspan(kInFirst))) {
       // Nor may these words pass for marks of this lap: a filler alone may be published here.
-      clear_marks(cells);
+      clear_marks(layout::record_cells(payload.size()));
       return false;
     }
     if (!payload.empty()) {
@@ -185,10 +212,12 @@ class LaneProducer {
 
   // Each cell's first word is written on its own, so that it is the one that was looked at, whoever
   // changes the payload meanwhile; and reading it from the cell would wait for the copy.
-  [[nodiscard]] bool write_rest(std::span<const std::byte> rest) const {
-    auto* to = reinterpret_cast<std::byte*>(&cell(position_) + 1);
-    std::memcpy(to, rest.data(), rest.size());
+  [[nodiscard]] MEWS_HOT bool write_rest(layout::Cell& first,
+                                         std::span<const std::byte> rest) const {
+    // Before the copy, behind which the compiler would read the members once more.
     auto position = position_ + capacity_;
+    auto* to = reinterpret_cast<std::byte*>(&first + 1);
+    std::memcpy(to, rest.data(), rest.size());
     for (std::size_t at = 0; at < rest.size(); at += layout::kCellBytes) {
       std::uint64_t word = 0;
       if (rest.size() - at >= sizeof word) {
@@ -208,6 +237,11 @@ class LaneProducer {
       // Relaxed: no reader looks behind the position before a later mark is published.
       cell(position_ + i).mark.store(0, std::memory_order_relaxed);
     }
+  }
+
+  MEWS_HOT static void publish(layout::Cell& first, std::uint64_t mark) {
+    // [R1] release: the record, and the slab that it names, before its mark.
+    first.mark.store(mark, std::memory_order_release);
   }
 
   /// The record at the position is written and leads the reader on by `length`.

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "mews/base/atomic.hpp"
+#include "mews/base/inline.hpp"
 #include "mews/base/thread_token.hpp"
 #include "mews/base/visible.hpp"
 #include "mews/os/membarrier.hpp"
@@ -38,34 +39,47 @@ class Role {
   Role(const Role&) = delete;
   Role& operator=(const Role&) = delete;
 
-  /// True when the calling thread is now alone in the role and owes a `leave`.
-  [[nodiscard]] bool try_enter() noexcept {
+  struct Slot {
+    base::LocalAtomic<const void*> owner{nullptr};
+    base::LocalAtomic<bool> busy{false};
+  };
+
+  /// True when the calling thread is now alone in the role by its bias and owes `slot` a
+  /// `leave_biased`. False when the role is not biased to this thread, or it is inside already:
+  /// then it may `try_enter`. Calls nothing.
+  [[nodiscard]] MEWS_HOT bool try_enter_biased(Slot*& slot) noexcept {
     // [B0] relaxed: a guess; whether the bias is still there is asked in [B2], and an owner who is
     // not seen yet is not this thread.
-    const auto slot = current_.load(std::memory_order_relaxed);
-    if (slot != kUnbiased &&
-        slots_[slot].owner.load(std::memory_order_relaxed) == base::thread_token()) {
-      // Relaxed: only this thread writes it. True: it is inside already.
-      if (slots_[slot].busy.load(std::memory_order_relaxed)) return false;
-      // [B1] relaxed: the revoker's heavy fence orders it before [B2] as seen by the revoker.
-      slots_[slot].busy.store(true, std::memory_order_relaxed);
-      base::compiler_fence();
-      // [B2] acquire: what an earlier holder of the role wrote.
-      if (current_.load(std::memory_order_acquire) == slot) {
-        entered_ = slot;
-        return true;
-      }
-      // Release: as in `leave`, though nothing was done inside.
-      slots_[slot].busy.store(false, std::memory_order_release);
+    slot = current_.load(std::memory_order_relaxed);
+    if (slot->owner.load(std::memory_order_relaxed) != base::thread_token()) return false;
+    // Relaxed: only this thread writes it. True: it is inside already.
+    if (slot->busy.load(std::memory_order_relaxed)) return false;
+    // [B1] relaxed: the revoker's heavy fence orders it before [B2] as seen by the revoker.
+    slot->busy.store(true, std::memory_order_relaxed);
+    base::compiler_fence();
+    // [B2] acquire: what an earlier holder of the role wrote.
+    if (current_.load(std::memory_order_acquire) == slot) return true;
+    // Release: as in `leave`, though nothing was done inside.
+    slot->busy.store(false, std::memory_order_release);
+    return false;
+  }
+  MEWS_HOT static void leave_biased(Slot& slot) noexcept {
+    // Release: the role's state before the next holder, who reads this in [V2].
+    slot.busy.store(false, std::memory_order_release);
+  }
+
+  /// True when the calling thread is now alone in the role and owes a `leave`.
+  [[nodiscard]] bool try_enter() noexcept {
+    if (Slot* slot = nullptr; try_enter_biased(slot)) {
+      entered_ = slot;
+      return true;
     }
     return try_enter_unbiased();
   }
 
   void leave() noexcept {
-    const auto slot = entered_;
-    if (slot != kUnbiased) {
-      // Release: the role's state before the next holder, who reads this in [V2].
-      slots_[slot].busy.store(false, std::memory_order_release);
+    if (entered_ != unbiased()) {
+      leave_biased(*entered_);
     } else {
       // Release: the same, before the next holder's exchange.
       exclusive_.store(false, std::memory_order_release);
@@ -73,22 +87,18 @@ class Role {
   }
 
  private:
-  static constexpr std::uint32_t kUnbiased = ~0u;
   static constexpr std::uint32_t kSlots = 8;
   static constexpr std::uint32_t kBiasAfter = 16;  ///< entries in a row by one thread
 
-  struct Slot {
-    base::LocalAtomic<const void*> owner{nullptr};
-    base::LocalAtomic<bool> busy{false};
-  };
-
+  /// The slot behind the last one is nobody's.
+  [[nodiscard]] Slot* unbiased() noexcept { return &slots_[kSlots]; }
   [[gnu::cold]] MEWS_VISIBLE bool try_enter_unbiased() noexcept;
 
-  std::array<Slot, kSlots> slots_{};
-  base::LocalAtomic<std::uint32_t> current_{kUnbiased};
+  std::array<Slot, kSlots + 1> slots_{};
+  base::LocalAtomic<Slot*> current_{unbiased()};
   base::LocalAtomic<bool> exclusive_{false};
   // Written only inside the role:
-  std::uint32_t entered_ = kUnbiased;
+  Slot* entered_ = unbiased();
   std::uint32_t used_slots_ = 0;
   std::uint32_t entries_in_a_row_ = 0;
   const void* last_ = nullptr;
