@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Counts the instructions of one message of `kind` with callgrind: those that `program` takes for
 # twice as many messages, less those for half as many. Compares them with recorded.txt, and with
-# the limit, which is GCC's: clang lays out the same code otherwise.
+# the limits, which are for GCC.
 cmake_minimum_required(VERSION 3.25)
 
 set(limit_inline 200)
