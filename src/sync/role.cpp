@@ -11,8 +11,8 @@ bool Role::try_enter_unbiased() noexcept {
     return false;  // inside already
   }
   // Acquire: the state that the last unbiased holder left.
-  if (exclusive_.exchange(true, std::memory_order_acquire)) return false;
-  // Relaxed: no other thread writes it before `exclusive_` is released.
+  if (exclusive().exchange(true, std::memory_order_acquire)) return false;
+  // Relaxed: no other thread writes it before `exclusive()` is released.
   if (auto* const biased = current_.load(std::memory_order_relaxed); biased != unbiased()) {
     // [V1] relaxed: the heavy fence orders it before [V2], on the owner's thread too.
     current_.store(unbiased(), std::memory_order_relaxed);
@@ -20,14 +20,14 @@ bool Role::try_enter_unbiased() noexcept {
       // Whether the owner is inside cannot be known: the role stays its own. Relaxed: nobody else
       // has been in it since.
       current_.store(biased, std::memory_order_relaxed);
-      exclusive_.store(false, std::memory_order_release);
+      exclusive().store(false, std::memory_order_release);
       return false;
     }
   }
   for (std::uint32_t i = 0; i < used_slots_; ++i) {
     // [V2] acquire: the state that the owner left; true: the owner is inside, or at the door.
     if (slots_[i].busy.load(std::memory_order_acquire)) {
-      exclusive_.store(false, std::memory_order_release);
+      exclusive().store(false, std::memory_order_release);
       return false;
     }
   }
@@ -46,7 +46,7 @@ bool Role::try_enter_unbiased() noexcept {
   entered_ = &slot;
   // Release: the slot, and `busy` with it, before the bias and before the exclusive flag goes.
   current_.store(entered_, std::memory_order_release);
-  exclusive_.store(false, std::memory_order_release);
+  exclusive().store(false, std::memory_order_release);
   return true;
 }
 

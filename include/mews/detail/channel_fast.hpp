@@ -84,14 +84,14 @@ MEWS_HOT bool ChannelCore::send_fast(std::span<const std::byte> bytes, Envelope 
   if (bytes.size() > layout::kMaxInlineBytes || !fork_stamp_.is_this_process()) [[unlikely]]
     return false;
   sync::Role::Slot* role = nullptr;
-  if (!send_role_.try_enter_biased(role)) return false;
+  if (!send_role_.try_enter_fast(role)) return false;
   // Each way out leaves by itself: a guard would join them, and what is refused is cold code.
   if (!push_fast(bytes, envelope)) {
-    sync::Role::leave_biased(*role);
+    sync::Role::leave_slot(*role);
     return false;
   }
   ring(out_data_);
-  sync::Role::leave_biased(*role);
+  sync::Role::leave_slot(*role);
   return true;
 }
 
@@ -105,13 +105,13 @@ MEWS_HOT bool ChannelCore::send_fast(Payload& payload, Envelope envelope) noexce
   if (payload.core() != context_.get() || !fork_stamp_.is_this_process()) [[unlikely]]
     return false;
   sync::Role::Slot* role = nullptr;
-  if (!send_role_.try_enter_biased(role)) return false;
+  if (!send_role_.try_enter_fast(role)) return false;
   if (!push_fast(payload, envelope)) {
-    sync::Role::leave_biased(*role);
+    sync::Role::leave_slot(*role);
     return false;
   }
   ring(out_data_);
-  sync::Role::leave_biased(*role);
+  sync::Role::leave_slot(*role);
   disown(payload);
   return true;
 }
@@ -159,17 +159,17 @@ MEWS_HOT bool ChannelCore::receive_fast(Message& message) noexcept {
   if (!fork_stamp_.is_this_process()) [[unlikely]]
     return false;
   sync::Role::Slot* role = nullptr;
-  if (!receive_role_.try_enter_biased(role)) return false;
+  if (!receive_role_.try_enter_fast(role)) return false;
   layout::Descriptor record;
   const auto* first = is_receive_plain_ ? consumer_.look_fast(record) : nullptr;
   if (first == nullptr || !take_fast(*first, record, message.payload_)) {
-    sync::Role::leave_biased(*role);
+    sync::Role::leave_slot(*role);
     return false;
   }
   message.envelope_ = {.type = record.type, .correlation = record.correlation};
   const auto position = consumer_.advance(record);
   if (consumer_.release_cells(ring::Look::record, position)) ring(in_space_);
-  sync::Role::leave_biased(*role);
+  sync::Role::leave_slot(*role);
   return true;
 }
 

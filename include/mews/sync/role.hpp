@@ -26,7 +26,7 @@ namespace mews::sync {
 /// slots_[].busy  its owner thread    revoker   [B1] / [V2] after heavy_fence the bias
 /// slots_[].owner who holds exclusive all       before current_ / [B0]        nothing: set once
 /// current_       who holds exclusive all       [V1] / [B2]                   the bias
-/// exclusive_     any thread          any       release / acquire             the role's state
+/// exclusive()    any thread          any       release / acquire             the role's state
 ///
 /// Source: biased locking, as in K. Russell, D. Detlefs, "Eliminating Synchronization-Related
 /// Atomic Operations with Biased Locking and Bulk Rebiasing", 2006; here the bias is taken away by
@@ -45,7 +45,7 @@ class Role {
   };
 
   /// True when the calling thread is now alone in the role by its bias and owes `slot` a
-  /// `leave_biased`. False when the role is not biased to this thread, or it is inside already:
+  /// `leave_slot`. False when the role is not biased to this thread, or it is inside already:
   /// then it may `try_enter`. Calls nothing.
   [[nodiscard]] MEWS_HOT bool try_enter_biased(Slot*& slot) noexcept {
     // [B0] relaxed: a guess; whether the bias is still there is asked in [B2], and an owner who is
@@ -63,8 +63,19 @@ class Role {
     slot->busy.store(false, std::memory_order_release);
     return false;
   }
-  MEWS_HOT static void leave_biased(Slot& slot) noexcept {
-    // Release: the role's state before the next holder, who reads this in [V2].
+  /// How the fast paths enter: by the bias alone. The short runs of the stepped builds would never
+  /// come by a bias, and are to follow the fast paths: they may enter without.
+  [[nodiscard]] MEWS_HOT bool try_enter_fast(Slot*& slot) noexcept {
+#if defined(MEWS_STEPPED)
+    if (!try_enter()) return false;
+    slot = entered_;
+    return true;
+#else
+    return try_enter_biased(slot);
+#endif
+  }
+  MEWS_HOT static void leave_slot(Slot& slot) noexcept {
+    // Release: the role's state before the next holder, who reads this in [V2], or exchanges it.
     slot.busy.store(false, std::memory_order_release);
   }
 
@@ -78,25 +89,24 @@ class Role {
   }
 
   void leave() noexcept {
-    if (entered_ != unbiased()) {
-      leave_biased(*entered_);
-    } else {
-      // Release: the same, before the next holder's exchange.
-      exclusive_.store(false, std::memory_order_release);
-    }
+    leave_slot(*entered_);
   }
 
  private:
   static constexpr std::uint32_t kSlots = 8;
   static constexpr std::uint32_t kBiasAfter = 16;  ///< entries in a row by one thread
 
-  /// The slot behind the last one is nobody's.
-  [[nodiscard]] Slot* unbiased() noexcept { return &slots_[kSlots]; }
+  /// The slot behind the last one has no owner; its `busy` is the exclusive flag.
+  [[nodiscard]] Slot* unbiased() noexcept {
+    return &slots_[kSlots];
+  }
+  [[nodiscard]] base::LocalAtomic<bool>& exclusive() noexcept {
+    return unbiased()->busy;
+  }
   [[gnu::cold]] MEWS_VISIBLE bool try_enter_unbiased() noexcept;
 
   std::array<Slot, kSlots + 1> slots_{};
   base::LocalAtomic<Slot*> current_{unbiased()};
-  base::LocalAtomic<bool> exclusive_{false};
   // Written only inside the role:
   Slot* entered_ = unbiased();
   std::uint32_t used_slots_ = 0;
