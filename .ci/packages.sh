@@ -61,4 +61,4 @@ build_packages='g++ cmake ninja-build pkg-config libfmt-dev libboost-dev libexpe
 example_packages='libcli11-dev nlohmann-json3-dev libwoff-dev'
 # llvm has the program that names the functions in ThreadSanitizer's reports.
 test_packages='clang clang-format libclang-rt-dev|libclang-rt-14-dev llvm catch2
-  libboost-context-dev libbenchmark-dev strace woff2 fonts-dejavu-core'
+  libboost-context-dev libbenchmark-dev strace valgrind woff2 fonts-dejavu-core'

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "mews/base/function_ref.hpp"
+#include "mews/base/inline.hpp"
 #include "mews/base/visible.hpp"
 #include "mews/deadline.hpp"
 #include "mews/detail/channel_fast.hpp"
@@ -62,14 +63,14 @@ class Channel {
   /// is in use; `timed_out` then names the holders. `payload_too_large` when no state of this arena
   /// could hold it; `out_of_memory`; `host_died` in a plugin that would wait. `try_loan`: `no_slab`
   /// instead of waiting.
-  [[nodiscard]] Result<Loan> loan(std::size_t bytes) {
+  [[nodiscard]] MEWS_HOT Result<Loan> loan(std::size_t bytes) {
     return loan_by(bytes, detail::Timeout::usual());
   }
   [[nodiscard]] Result<Loan> loan(std::size_t bytes, Deadline deadline,
                                   const std::stop_token& stop = {}) {
     return loan_by(bytes, {deadline, stop});
   }
-  [[nodiscard]] Result<Loan> try_loan(std::size_t bytes) {
+  [[nodiscard]] MEWS_HOT Result<Loan> try_loan(std::size_t bytes) {
     return loan_by(bytes, detail::Timeout::none());
   }
   /// The same at a multiple of `alignment`, a power of two up to 4096, here and, for more than 480
@@ -88,39 +89,41 @@ class Channel {
   /// dropped. (Only when the other process dies during the call its memory may have been reclaimed
   /// with that process's: then the loan is empty too.) `try_send`: `would_block` instead of
   /// waiting.
-  [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope = {}) {
+  [[nodiscard]] MEWS_HOT Result<void> send(Loan&& loan, Envelope envelope = {}) {
     return send_by(loan, envelope, detail::Timeout::usual());
   }
   [[nodiscard]] Result<void> send(Loan&& loan, Envelope envelope, Deadline deadline,
                                   const std::stop_token& stop = {}) {
     return send_by(loan, envelope, {deadline, stop});
   }
-  [[nodiscard]] Result<void> try_send(Loan&& loan, Envelope envelope = {}) {
+  [[nodiscard]] MEWS_HOT Result<void> try_send(Loan&& loan, Envelope envelope = {}) {
     return send_by(loan, envelope, detail::Timeout::none());
   }
 
   /// Copies `bytes` (any size) and sends them; blocks and fails as `loan` (above 480 bytes), then
   /// as `send` above, with one deadline for both. `try_send`: `no_slab` or `would_block` instead of
   /// waiting. Send a message that is in a loan as a loan: `send(loan.bytes())` copies it.
-  [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope = {}) {
+  [[nodiscard]] MEWS_HOT Result<void> send(std::span<const std::byte> bytes,
+                                           Envelope envelope = {}) {
     return send_by(bytes, envelope, detail::Timeout::usual());
   }
   [[nodiscard]] Result<void> send(std::span<const std::byte> bytes, Envelope envelope,
                                   Deadline deadline, const std::stop_token& stop = {}) {
     return send_by(bytes, envelope, {deadline, stop});
   }
-  [[nodiscard]] Result<void> try_send(std::span<const std::byte> bytes, Envelope envelope = {}) {
+  [[nodiscard]] MEWS_HOT Result<void> try_send(std::span<const std::byte> bytes,
+                                               Envelope envelope = {}) {
     return send_by(bytes, envelope, detail::Timeout::none());
   }
   /// The same with the characters of a text, without a final zero.
-  [[nodiscard]] Result<void> send(std::string_view text, Envelope envelope = {}) {
+  [[nodiscard]] MEWS_HOT Result<void> send(std::string_view text, Envelope envelope = {}) {
     return send(std::as_bytes(std::span(text)), envelope);
   }
   [[nodiscard]] Result<void> send(std::string_view text, Envelope envelope, Deadline deadline,
                                   const std::stop_token& stop = {}) {
     return send(std::as_bytes(std::span(text)), envelope, deadline, stop);
   }
-  [[nodiscard]] Result<void> try_send(std::string_view text, Envelope envelope = {}) {
+  [[nodiscard]] MEWS_HOT Result<void> try_send(std::string_view text, Envelope envelope = {}) {
     return try_send(std::as_bytes(std::span(text)), envelope);
   }
 
@@ -135,11 +138,14 @@ class Channel {
   /// `peer_corrupt` (no correct peer writes such a record; the channel stays so),
   /// `concurrent_use`, `out_of_memory` (of this process, for a small message). `try_receive`:
   /// `would_block` instead of waiting. On an error nothing was received, and nothing is lost.
-  [[nodiscard]] Result<Message> receive() { return receive_by(detail::Timeout::usual()); }
-  [[nodiscard]] Result<Message> receive(Deadline deadline, const std::stop_token& stop = {}) {
+  [[nodiscard]] MEWS_HOT Result<Message> receive() { return receive_by(detail::Timeout::usual()); }
+  [[nodiscard]] MEWS_HOT Result<Message> receive(Deadline deadline,
+                                                 const std::stop_token& stop = {}) {
     return receive_by({deadline, stop});
   }
-  [[nodiscard]] Result<Message> try_receive() { return receive_by(detail::Timeout::none()); }
+  [[nodiscard]] MEWS_HOT Result<Message> try_receive() {
+    return receive_by(detail::Timeout::none());
+  }
 
   /// Lends up to `limit` waiting messages to `visit` in place, in order, and frees each behind it.
   /// `visit` is anything that can be called with a `const MessageView&`, also mutable or move-only.
@@ -183,7 +189,7 @@ class Channel {
   /// The error of every call of an empty channel.
   [[gnu::cold]] static Error refusal() noexcept;
   // One named result, made in the caller's place: nothing is moved.
-  Result<Loan> loan_by(std::size_t bytes, detail::Timeout timeout) {
+  MEWS_HOT Result<Loan> loan_by(std::size_t bytes, detail::Timeout timeout) {
     Result<Loan> loan;
     if (core_ == nullptr) [[unlikely]] {
       loan = tl::unexpected<Error>(refusal());
@@ -193,12 +199,12 @@ class Channel {
     return loan;
   }
   template <class Payload>
-  Result<void> send_by(Payload& payload, Envelope envelope, detail::Timeout timeout) {
+  MEWS_HOT Result<void> send_by(Payload& payload, Envelope envelope, detail::Timeout timeout) {
     if (core_ == nullptr) [[unlikely]]
       return tl::unexpected<Error>(refusal());
     return core_->send(payload, envelope, timeout);
   }
-  Result<Message> receive_by(detail::Timeout timeout) {
+  MEWS_HOT Result<Message> receive_by(detail::Timeout timeout) {
     Result<Message> message;
     if (core_ == nullptr) [[unlikely]] {
       message = tl::unexpected<Error>(refusal());

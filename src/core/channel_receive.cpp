@@ -23,18 +23,18 @@ ChannelCore::Tried ChannelCore::next(Descriptor& record) {
     return refused(has_ended ? *ended() : ErrorCode::would_block);
   }
   if (look == ring::Look::corrupt) {
-    receive_failed_ = ErrorCode::peer_corrupt;
+    fail_receiving(ErrorCode::peer_corrupt);
   } else if (record.kind == layout::RecordKind::close) {
     consumer_.advance(record);
     give_back_cells(ring::Look::empty);
-    receive_failed_ = ErrorCode::closed;
+    fail_receiving(ErrorCode::closed);
   }
   if (receive_failed_) return refused(*receive_failed_);
   return {};
 }
 
 ChannelCore::Tried ChannelCore::take_payload(const Descriptor& record, Payload& payload) {
-  if (take_fast(record, payload)) return {};
+  if (take_fast(consumer_.front(), record, payload)) return {};
   // Out of memory: the record stays, and the next call tries again.
   if (record.slab_class == layout::kNoClass) return refused(ErrorCode::out_of_memory);
   const mem::SlabHandle handle{.size_class = record.slab_class,
@@ -42,7 +42,7 @@ ChannelCore::Tried ChannelCore::take_payload(const Descriptor& record, Payload& 
                                .generation = record.generation,
                                .bytes = record.bytes};
   if (const auto failed = context_->pool().accept(payload.slab(), handle, in_, other_)) {
-    if (failed == ErrorCode::peer_corrupt) receive_failed_ = failed;
+    if (failed == ErrorCode::peer_corrupt) fail_receiving(*failed);
     return refused(*failed);
   }
   context_->count_out();
@@ -137,6 +137,7 @@ Result<bool> ChannelCore::arm_event() {
   if (has_something() || receive_failed_ || ended()) return false;
   if (auto* timer = context_->look_timer()) {
     is_loop_armed_ = true;
+    is_receive_plain_ = false;
     // [P1] seq_cst: before `start` asks whether the timer runs [L1]; partner [P2].
     loop_position_.store(consumer_.position(), std::memory_order_seq_cst);
     timer->start();
@@ -147,6 +148,7 @@ Result<bool> ChannelCore::arm_event() {
 // The loop is awake, because it receives.
 void ChannelCore::disarm_loop() noexcept {
   is_loop_armed_ = false;
+  is_receive_plain_ = !receive_failed_;
   // Relaxed: at worst the loop is signalled once too often.
   loop_position_.store(kNoLoop, std::memory_order_relaxed);
 }

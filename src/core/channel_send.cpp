@@ -42,7 +42,7 @@ ChannelCore::Tried ChannelCore::push_inline(std::span<const std::byte> bytes, En
     case ring::Push::corrupt:
       break;
   }
-  send_failed_ = ErrorCode::peer_corrupt;
+  fail_sending(ErrorCode::peer_corrupt);
   return refused(ErrorCode::peer_corrupt);
 }
 
@@ -60,7 +60,7 @@ ChannelCore::Tried ChannelCore::push_slab(Payload& payload, Envelope envelope) {
                               .generation = layout::TruthWord::unpack(slab.word).generation};
   if (producer_.try_stage(descriptor, {}, ring::Room::ordinary) != ring::Push::done) {
     undo_send(payload);
-    send_failed_ = ErrorCode::peer_corrupt;
+    fail_sending(ErrorCode::peer_corrupt);
     return refused(ErrorCode::peer_corrupt);
   }
   disown(payload);
@@ -157,7 +157,7 @@ Result<void> ChannelCore::close() {
   Descriptor descriptor;
   descriptor.kind = layout::RecordKind::close;
   const auto pushed = producer_.try_stage(descriptor, {}, ring::Room::control);
-  send_failed_ = ErrorCode::closed;
+  fail_sending(ErrorCode::closed);
   if (pushed == ring::Push::done) publish();
   return {};
 }

@@ -56,8 +56,8 @@ Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadl
     const auto last = std::min(*smallest + geometry.fallback_classes, geometry.class_count - 1);
     for (auto i = *smallest; i <= last && slab.count == 0; ++i) {
       Taken taken;
-      if (const auto turn = i == *smallest ? std::nullopt : take_turn(homes_[i])) {
-        taken = take_in_turn(homes_[i], *turn);
+      if (Turn turn; i != *smallest && take_turn(homes_[i], turn)) {
+        taken = take_in_turn(homes_[i], turn);
       }
       if (!taken) taken = claim_elsewhere(ClassId{i});
       if (taken) describe(slab, homes_[i].view, ClassId{i}, taken);

@@ -15,7 +15,7 @@ Push LaneProducer::try_stage_slow(const layout::Descriptor& descriptor,
     if (position_ + cells > fast_until_) {
       if (const auto push = make_way(cells, room); push != Push::done) return push;
     }
-    if (write(descriptor, payload, cells)) break;
+    if (write(cell(position_), descriptor, payload)) break;
     stage_filler(1);
   }
   stage(layout::make_mark(position_, cells, descriptor.kind, descriptor.slab_class), cells);

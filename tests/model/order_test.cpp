@@ -187,23 +187,22 @@ TEST_CASE("order: what threads of a process publish to each other is released an
 
   sync::Role role;
   kinds["role"] = WordKind::within(role);
-  bool is_in = false;
-  record.run("enter", [&] { is_in = role.try_enter(); });
-  REQUIRE(is_in);
-  record.run("leave", [&] { role.leave(); });
-  for (int i = 0; i < 14; ++i) {
-    REQUIRE(role.try_enter());
-    role.leave();
-  }
-  record.run("get the bias", [&] { is_in = role.try_enter(); });
-  REQUIRE(is_in);
-  record.run("leave by bias", [&] { role.leave(); });
-  record.run("enter by bias", [&] { is_in = role.try_enter(); });
-  REQUIRE(is_in);
+  sync::Role::Slot* inside = nullptr;
+  record.run("enter", [&] { inside = role.try_enter(); });
+  REQUIRE(inside != nullptr);
+  record.run("leave", [&] { sync::Role::leave(*inside); });
+  for (int i = 0; i < 14; ++i)
+    REQUIRE(sync::RoleGuard(role));
+  record.run("get the bias", [&] { inside = role.try_enter(); });
+  REQUIRE(inside != nullptr);
+  record.run("leave by bias", [&] { sync::Role::leave(*inside); });
+  record.run("enter by bias", [&] { inside = role.try_enter(); });
+  REQUIRE(inside != nullptr);
+  sync::Role::Slot* elsewhere = nullptr;
   record.run("enter where another is",
-             [&] { std::thread([&] { is_in = role.try_enter(); }).join(); });
-  CHECK_FALSE(is_in);
-  role.leave();
+             [&] { std::thread([&] { elsewhere = role.try_enter(); }).join(); });
+  CHECK(elsewhere == nullptr);
+  sync::Role::leave(*inside);
 
   sync::Turn turn;
   kinds["turn"] = WordKind::within(turn);

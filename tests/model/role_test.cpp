@@ -34,9 +34,9 @@ class Bias final : public Scenario {
   void verify() override {
     for (const int thread : {1, 0}) {
       act_as(thread);
-      expect(role_->try_enter(), "nobody is inside, and still nobody may enter");
-      expect(!role_->try_enter(), "a thread enters twice");
-      role_->leave();
+      const sync::RoleGuard inside(*role_);
+      expect(static_cast<bool>(inside), "nobody is inside, and still nobody may enter");
+      expect(role_->try_enter() == nullptr, "a thread enters twice");
     }
   }
 
@@ -49,10 +49,8 @@ class Bias final : public Scenario {
     expect(--inside_ == 0, "two threads are inside");
   }
   void enter_and_leave(int count) {
-    for (int i = 0; i < count; ++i) {
-      (void)role_->try_enter();
-      role_->leave();
-    }
+    for (int i = 0; i < count; ++i)
+      const sync::RoleGuard inside(*role_);
   }
 
   int entries_of_second_;

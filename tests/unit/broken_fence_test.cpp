@@ -38,9 +38,11 @@ TEST_CASE("broken fence: what holds when membarrier is forbidden later", "[.forb
   CHECK(mews::os::has_light_fence());
 
   // The role is biased to this thread: whether it is inside, no other can see any more.
-  REQUIRE(role.try_enter());
-  CHECK_FALSE(can_enter_elsewhere(role));
-  role.leave();
+  {
+    const mews::sync::RoleGuard inside(role);
+    REQUIRE(inside);
+    CHECK_FALSE(can_enter_elsewhere(role));
+  }
   CHECK_FALSE(can_enter_elsewhere(role));
   CHECK(can_enter(role));
 

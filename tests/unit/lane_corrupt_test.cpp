@@ -55,6 +55,46 @@ void fill(Lane& lane) {
 
 }  // namespace
 
+TEST_CASE("lane: the fast look takes each message that the full look takes, and nothing else") {
+  using mews::ring::look_at;
+  using mews::ring::look_at_message;
+  std::vector<Cell> cells(32);
+  std::uint64_t messages = 0;
+  std::uint64_t wrong = 0;
+  // In the middle of the ring, where the longest record just fits, where it does not, in a later
+  // lap.
+  for (const std::uint64_t position : {5, 24, 25, 31, 32 * 7 + 3}) {
+    auto& cell = cells[position % cells.size()];
+    for (const std::uint64_t bytes :
+         {std::uint64_t{0}, std::uint64_t{32}, std::uint64_t{33}, std::uint64_t{96},
+          std::uint64_t{97}, std::uint64_t{480}, std::uint64_t{481}, std::uint64_t{900},
+          kMaxPayloadBytes, ~std::uint64_t{0}}) {
+      cell.extent = bytes;
+      cell.correlation = ~bytes;
+      // All that 16 bits can say, in a mark of this position and of the one a lap before.
+      for (std::uint64_t bits = 0; bits < 2 * 0x10000; ++bits) {
+        const auto marked = position - (bits < 0x10000 ? 0 : cells.size());
+        cell.mark.store(mark_sequence(marked) | (bits & 0xffff), std::memory_order_relaxed);
+        Descriptor full;
+        Descriptor fast;
+        const bool is_message =
+            look_at(cells, position, full) == Look::record && full.kind == RecordKind::message;
+        const auto* first = look_at_message(cells, position, fast);
+        if (is_message) ++messages;
+        if (is_message != (first != nullptr)) ++wrong;
+        if (first == nullptr) continue;
+        if (first != &cell || fast.cells != full.cells || fast.kind != full.kind ||
+            fast.slab_class != full.slab_class || fast.bytes != full.bytes ||
+            fast.slab_index != full.slab_index || fast.correlation != full.correlation) {
+          ++wrong;
+        }
+      }
+    }
+  }
+  CHECK(wrong == 0);
+  CHECK(messages > 1000);
+}
+
 TEST_CASE("lane: what the following tests damage is a record while it is whole") {
   CHECK(look_after({}) == Look::record);
   CHECK(look_after({}, 31) == Look::record);

@@ -11,6 +11,7 @@
 #include "mews/base/atomic.hpp"
 #include "mews/base/function_ref.hpp"
 #include "mews/base/visible.hpp"
+#include "mews/detail/fork_stamp.hpp"
 #include "mews/detail/peer_context.hpp"
 #include "mews/detail/timeout.hpp"
 #include "mews/error.hpp"
@@ -134,12 +135,13 @@ class ChannelCore {
   // emptied the payload (`undo_send`).
   [[nodiscard]] bool loan_fast(Payload& payload, std::size_t bytes) noexcept;
   [[nodiscard]] bool may_send() const noexcept;
-  [[nodiscard]] bool stage_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept;
-  [[nodiscard]] bool stage_fast(Payload& payload, Envelope envelope) noexcept;
+  [[nodiscard]] bool push_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept;
+  [[nodiscard]] bool push_fast(Payload& payload, Envelope envelope) noexcept;
   [[nodiscard]] bool send_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept;
   [[nodiscard]] bool send_fast(Payload& payload, Envelope envelope) noexcept;
   [[nodiscard]] bool receive_fast(Message& message) noexcept;
-  [[nodiscard]] bool take_fast(const layout::Descriptor& record, Payload& payload) noexcept;
+  [[nodiscard]] bool take_fast(const layout::Cell& first, const layout::Descriptor& record,
+                               Payload& payload) noexcept;
   /// Wakes the thread or event loop that sleeps on `bell`, after a publication.
   void ring(const sync::Doorbell& bell) noexcept {
     // Relaxed: a note. Once `fence` has found the other end registered, that stays true.
@@ -161,6 +163,11 @@ class ChannelCore {
   [[gnu::cold]] MEWS_VISIBLE Result<void> send_slow(std::span<const std::byte> bytes,
                                                     Envelope envelope, Timeout timeout);
   [[nodiscard]] Tried check_may_send() const noexcept;
+  /// Sending is `why` from now on.
+  void fail_sending(ErrorCode why) noexcept {
+    send_failed_ = why;
+    producer_.end_fast_range();
+  }
   [[nodiscard]] Tried push(Payload& payload, Envelope envelope);
   [[nodiscard]] Tried push_inline(std::span<const std::byte> bytes, Envelope envelope);
   [[nodiscard]] Tried push_slab(Payload& payload, Envelope envelope);
@@ -183,6 +190,11 @@ class ChannelCore {
 
   // Receiving, inside the receive role.
   [[gnu::cold]] MEWS_VISIBLE void receive_slow(Result<Message>& out, Timeout timeout);
+  /// Receiving is `why` from now on.
+  void fail_receiving(ErrorCode why) noexcept {
+    receive_failed_ = why;
+    is_receive_plain_ = false;
+  }
   [[nodiscard]] Tried next(layout::Descriptor& record);
   [[nodiscard]] Tried take(Message& message);
   [[nodiscard]] Tried take_payload(const layout::Descriptor& record, Payload& payload);
@@ -200,6 +212,7 @@ class ChannelCore {
   [[nodiscard]] tl::unexpected<Error> failure(ErrorCode code) const;
 
   std::shared_ptr<PeerContext> context_;
+  ForkStamp fork_stamp_;  ///< as the context's, one load nearer
   PeerId other_;
   LaneId out_;
   LaneId in_;
@@ -215,15 +228,17 @@ class ChannelCore {
 
   alignas(64) sync::Role send_role_;
   ring::LaneProducer producer_;
-  std::optional<ErrorCode> send_failed_;  ///< closed here, or the other end's head is corrupt
+  /// Closed here, or the other end's head is corrupt. The producer has no fast range then.
+  std::optional<ErrorCode> send_failed_;
 
   alignas(64) sync::Role receive_role_;
   ring::LaneConsumer consumer_;
   /// Position of the record for which an armed event loop of the host waits; see `LookTimer`.
   static constexpr std::uint64_t kNoLoop = ~std::uint64_t{0};
   base::LocalAtomic<std::uint64_t> loop_position_{kNoLoop};
-  bool is_loop_armed_ = false;               ///< the receiver's own note of that
-  std::optional<ErrorCode> receive_failed_;  ///< closed there, or the lane is corrupt
+  bool is_receive_plain_ = true;             ///< neither armed nor failed
+  bool is_loop_armed_ = false;               ///< the receiver's own note of it
+  std::optional<ErrorCode> receive_failed_;  ///< closed there, or what was written is corrupt
 };
 
 }  // namespace mews::inline MEWS_LAYOUT::detail

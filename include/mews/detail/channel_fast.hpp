@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "mews/base/inline.hpp"
 #include "mews/detail/channel_core.hpp"
 
 /// The path of a message, in order: from the loan at one end to the drop at the other. This code is
@@ -22,8 +23,8 @@ namespace mews::inline MEWS_LAYOUT::detail {
 
 // ---- loan
 
-inline bool ChannelCore::loan_fast(Payload& payload, std::size_t bytes) noexcept {
-  if (!context_->is_own()) [[unlikely]]
+MEWS_HOT bool ChannelCore::loan_fast(Payload& payload, std::size_t bytes) noexcept {
+  if (!fork_stamp_.is_this_process()) [[unlikely]]
     return false;
   if (bytes <= layout::kMaxInlineBytes) {
     auto* const block = base::get_block();
@@ -32,35 +33,35 @@ inline bool ChannelCore::loan_fast(Payload& payload, std::size_t bytes) noexcept
     payload.become_inline(block, bytes);
     return true;
   }
-  if (!context_->claim_fast(payload.slab(), bytes)) [[unlikely]]
+  if (!context_->pool().try_claim_fast(payload.slab(), bytes)) [[unlikely]]
     return false;
-  context_->count_out();
-  payload.become_slab(*context_, bytes);
+  auto& context = *context_;
+  context.count_out();
+  payload.become_slab(context, bytes);
   return true;
 }
 
-inline void ChannelCore::loan(Result<Loan>& out, std::size_t bytes, Timeout timeout) {
+MEWS_HOT void ChannelCore::loan(Result<Loan>& out, std::size_t bytes, Timeout timeout) {
   if (!loan_fast(out->payload_, bytes)) [[unlikely]]
     loan_slow(out, bytes, timeout);
 }
 
 // ---- send: role, room in the lane, slab held -> in flight, record, publication, bell
 
-inline bool ChannelCore::may_send() const noexcept {
+MEWS_HOT bool ChannelCore::may_send() const noexcept {
   // Relaxed: an end that is missed here costs one record, which nobody receives. A slab is checked
   // again, in [E2].
-  return !send_failed_ && ended_.load(std::memory_order_relaxed) < 0 &&
-         !producer_.has_reader_left();
+  return ended_.load(std::memory_order_relaxed) < 0 && !producer_.has_reader_left();
 }
 
-inline bool ChannelCore::stage_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept {
+MEWS_HOT bool ChannelCore::push_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept {
   return may_send() &&
-         producer_.try_stage_fast(
+         producer_.try_push_fast(
              {.type = envelope.type, .correlation = envelope.correlation, .bytes = bytes.size()},
              bytes);
 }
 
-inline bool ChannelCore::stage_fast(Payload& payload, Envelope envelope) noexcept {
+MEWS_HOT bool ChannelCore::push_fast(Payload& payload, Envelope envelope) noexcept {
   auto& slab = payload.slab();
   // The room comes first: once the slab is in flight, staging must not fail.
   if (!may_send() || !producer_.has_room_fast()) return false;
@@ -71,51 +72,59 @@ inline bool ChannelCore::stage_fast(Payload& payload, Envelope envelope) noexcep
     undo_send(payload);
     return false;
   }
-  (void)producer_.try_stage_fast({.slab_class = static_cast<std::uint8_t>(slab.size_class.value()),
-                                  .type = envelope.type,
-                                  .correlation = envelope.correlation,
-                                  .bytes = payload.size(),
-                                  .slab_index = slab.first.value(),
-                                  .generation = layout::TruthWord::unpack(slab.word).generation},
-                                 {});
+  producer_.push_slab_fast({.slab_class = static_cast<std::uint8_t>(slab.size_class.value()),
+                            .type = envelope.type,
+                            .correlation = envelope.correlation,
+                            .bytes = payload.size(),
+                            .slab_index = slab.first.value(),
+                            .generation = layout::TruthWord::unpack(slab.word).generation});
   return true;
 }
 
-inline bool ChannelCore::send_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept {
-  if (bytes.size() > layout::kMaxInlineBytes || !context_->is_own()) [[unlikely]]
+MEWS_HOT bool ChannelCore::send_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept {
+  if (bytes.size() > layout::kMaxInlineBytes || !fork_stamp_.is_this_process()) [[unlikely]]
     return false;
-  const sync::RoleGuard role(send_role_);
-  if (!role || !stage_fast(bytes, envelope)) [[unlikely]]
+  auto* const role = send_role_.try_enter();
+  if (role == nullptr) return false;
+  // Each way out leaves by itself: a guard would join them, and what is refused is cold code.
+  if (!push_fast(bytes, envelope)) {
+    sync::Role::leave(*role);
     return false;
-  publish();
+  }
+  ring(out_data_);
+  sync::Role::leave(*role);
   return true;
 }
 
-inline bool ChannelCore::send_fast(Payload& payload, Envelope envelope) noexcept {
+MEWS_HOT bool ChannelCore::send_fast(Payload& payload, Envelope envelope) noexcept {
   if (payload.is_inline()) {
     if (!payload.is_valid() || !send_fast({payload.data(), payload.size()}, envelope)) return false;
     base::put_block(payload.data());
     payload.forget();
     return true;
   }
-  if (payload.core() != context_.get() || !context_->is_own()) [[unlikely]]
+  if (payload.core() != context_.get() || !fork_stamp_.is_this_process()) [[unlikely]]
     return false;
-  const sync::RoleGuard role(send_role_);
-  if (!role || !stage_fast(payload, envelope)) [[unlikely]]
+  auto* const role = send_role_.try_enter();
+  if (role == nullptr) return false;
+  if (!push_fast(payload, envelope)) {
+    sync::Role::leave(*role);
     return false;
-  publish();
+  }
+  ring(out_data_);
+  sync::Role::leave(*role);
   disown(payload);
   return true;
 }
 
-inline Result<void> ChannelCore::send(std::span<const std::byte> bytes, Envelope envelope,
-                                      Timeout timeout) {
+MEWS_HOT Result<void> ChannelCore::send(std::span<const std::byte> bytes, Envelope envelope,
+                                        Timeout timeout) {
   if (send_fast(bytes, envelope)) [[likely]]
     return {};
   return send_slow(bytes, envelope, timeout);
 }
 
-inline Result<void> ChannelCore::send(Loan& loan, Envelope envelope, Timeout timeout) {
+MEWS_HOT Result<void> ChannelCore::send(Loan& loan, Envelope envelope, Timeout timeout) {
   if (send_fast(loan.payload_, envelope)) [[likely]]
     return {};
   return send_slow(loan, envelope, timeout);
@@ -124,13 +133,15 @@ inline Result<void> ChannelCore::send(Loan& loan, Envelope envelope, Timeout tim
 // ---- receive: role, record, slab in flight -> held, on to the next record, cells given back
 
 // `record` is a private copy of the descriptor, already checked.
-inline bool ChannelCore::take_fast(const layout::Descriptor& record, Payload& payload) noexcept {
-  if (record.slab_class == layout::kNoClass) {
+MEWS_HOT bool ChannelCore::take_fast(const layout::Cell& first, const layout::Descriptor& record,
+                                     Payload& payload) noexcept {
+  if (record.slab_class == layout::kNoClass) [[likely]] {
     auto* const block = base::get_block();
     if (block == nullptr) [[unlikely]]
       return false;
-    consumer_.copy_inline(
-        record, std::span<std::byte, layout::kMaxInlineBytes>(block, layout::kMaxInlineBytes));
+    ring::LaneConsumer::copy_inline(
+        first, record.cells,
+        std::span<std::byte, layout::kMaxInlineBytes>(block, layout::kMaxInlineBytes));
     payload.become_inline(block, record.bytes);
     return true;
   }
@@ -139,26 +150,31 @@ inline bool ChannelCore::take_fast(const layout::Descriptor& record, Payload& pa
                                .generation = record.generation,
                                .bytes = record.bytes};
   if (!context_->pool().try_accept_fast(payload.slab(), handle, in_, other_)) return false;
-  context_->count_out();
-  payload.become_slab(*context_, record.bytes);
+  auto& context = *context_;
+  context.count_out();
+  payload.become_slab(context, record.bytes);
   return true;
 }
 
-inline bool ChannelCore::receive_fast(Message& message) noexcept {
-  if (!context_->is_own()) [[unlikely]]
+MEWS_HOT bool ChannelCore::receive_fast(Message& message) noexcept {
+  if (!fork_stamp_.is_this_process()) [[unlikely]]
     return false;
-  const sync::RoleGuard role(receive_role_);
-  if (!role || receive_failed_ || is_loop_armed_) [[unlikely]]
-    return false;
+  auto* const role = receive_role_.try_enter();
+  if (role == nullptr) return false;
   layout::Descriptor record;
-  if (!consumer_.look_fast(record) || !take_fast(record, message.payload_)) return false;
+  const auto* first = is_receive_plain_ ? consumer_.look_fast(record) : nullptr;
+  if (first == nullptr || !take_fast(*first, record, message.payload_)) {
+    sync::Role::leave(*role);
+    return false;
+  }
   message.envelope_ = {.type = record.type, .correlation = record.correlation};
-  consumer_.advance(record);
-  give_back_cells(ring::Look::record);
+  const auto position = consumer_.advance(record);
+  if (consumer_.release_cells(ring::Look::record, position)) ring(in_space_);
+  sync::Role::leave(*role);
   return true;
 }
 
-inline void ChannelCore::receive(Result<Message>& out, Timeout timeout) {
+MEWS_HOT void ChannelCore::receive(Result<Message>& out, Timeout timeout) {
   if (!receive_fast(*out)) [[unlikely]]
     receive_slow(out, timeout);
 }

@@ -76,13 +76,8 @@ class PeerContext final : private mem::FreedListener {
   /// Returns the name in a peer's entry, made printable.
   [[nodiscard]] std::string peer_name(PeerId peer) const;
 
-  /// Claims a slab if that needs neither a search, nor pages, nor a wait; otherwise returns false.
-  /// A caller that keeps the slab counts it (`count_out`).
-  [[nodiscard]] bool claim_fast(mem::Slab& slab, std::uint64_t bytes) noexcept {
-    return pool_.try_claim_fast(slab, bytes);
-  }
-  /// Claims a slab or run for `bytes`; blocks while one could become free. Errors of
-  /// `Channel::loan`.
+  /// Claims a slab or run for `bytes`; blocks while one could become free. A caller that keeps it
+  /// counts it (`count_out`). Errors of `Channel::loan`.
   [[nodiscard]] Result<void> claim(mem::Slab& slab, std::uint64_t bytes, Timeout timeout);
   /// Frees a slab or run, wakes the threads that wait for one, and counts it in. Does nothing in a
   /// forked child.

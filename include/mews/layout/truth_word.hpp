@@ -88,6 +88,27 @@ struct TruthWord {
   }
 };
 
+// The same on packed words: what a message needs, without taking them apart. Of a held word the
+// lane is 0.
+inline constexpr std::uint64_t kEighthsMask = TruthWord{.backed_eighths = 0xf}.pack();
+/// What a change of hands leaves as it is: generation and backing.
+inline constexpr std::uint64_t kKeptMask =
+    TruthWord{.backed_eighths = 0xf, .generation = ~0u}.pack();
+/// Whether `word` is one of these, with any number of eighths backed.
+[[nodiscard]] constexpr bool is_but_for_backing(std::uint64_t word, TruthWord of) noexcept {
+  return (word & ~kEighthsMask) == of.pack();
+}
+/// As `held_by`, of a word in flight.
+[[nodiscard]] constexpr std::uint64_t packed_held(std::uint64_t sent, std::uint16_t peer) noexcept {
+  return (sent & kKeptMask) | TruthWord{.phase = Phase::held, .holder = peer}.pack();
+}
+/// As `in_flight_on`.
+[[nodiscard]] constexpr std::uint64_t packed_in_flight(std::uint64_t held,
+                                                       std::uint16_t lane) noexcept {
+  constexpr auto kPhase = std::uint64_t{0x7};
+  return (held & ~kPhase) | TruthWord{.phase = Phase::in_flight, .lane = lane}.pack();
+}
+
 inline constexpr std::uint8_t kFullyBacked = 8;
 
 using AtomicTruthWord = base::Atomic<std::uint64_t>;
@@ -96,5 +117,11 @@ static_assert(sizeof(AtomicTruthWord) == 8 && AtomicTruthWord::is_always_lock_fr
 static_assert(kMaxPeers <= 1u << 12 && kMaxLanes <= 1u << 13);
 static_assert(TruthWord{}.pack() == 0);
 static_assert(TruthWord::unpack(0xfedcba9876543211).pack() == 0xfedcba9876543211);
+inline constexpr TruthWord kSampleHeld{
+    .phase = Phase::held, .holder = 0xabc, .backed_eighths = 5, .generation = 0xfedcba98};
+inline constexpr TruthWord kSampleSent = kSampleHeld.in_flight_on(0x1234);
+static_assert(packed_in_flight(kSampleHeld.pack(), 0x1234) == kSampleSent.pack());
+static_assert(packed_held(kSampleSent.pack(), 0xdef) == kSampleSent.held_by(0xdef).pack());
+static_assert(is_but_for_backing(kSampleSent.backed_by(8).pack(), kSampleSent.backed_by(0)));
 
 }  // namespace mews::inline MEWS_LAYOUT::layout

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "mews/base/atomic.hpp"
+#include "mews/base/inline.hpp"
 #include "mews/error.hpp"
 #include "mews/ids.hpp"
 #include "mews/layout/truth_word.hpp"
@@ -92,13 +93,13 @@ class SlabPool {
   // system call, tells nobody, and on false has changed nothing.
 
   /// Claims the next slab in turn of the smallest class that fits, if its pages have memory.
-  [[nodiscard]] bool try_claim_fast(Slab& slab, std::uint64_t bytes) noexcept {
+  [[nodiscard]] MEWS_HOT bool try_claim_fast(Slab& slab, std::uint64_t bytes) noexcept {
     const auto smallest = class_by_width_[static_cast<std::size_t>(std::bit_width(bytes - 1))];
     if (smallest == layout::kNoClass) return false;
     auto& home = homes_[smallest];
-    const auto turn = take_turn(home);
-    if (!turn || !is_backed(home.view, turn->index, bytes)) return false;
-    const auto taken = take_in_turn(home, *turn);
+    Turn turn;
+    if (!take_turn(home, turn) || !is_backed(home.view, turn.index, bytes)) return false;
+    const auto taken = take_in_turn(home, turn);
     if (!taken) return false;
     describe(slab, home.view, ClassId{smallest}, taken);
     return true;
@@ -123,12 +124,11 @@ class SlabPool {
   }
 
   /// held -> in_flight on `lane`, as `mark_in_flight`.
-  [[nodiscard]] bool try_mark_in_flight_fast(Slab& slab, LaneId lane) noexcept {
+  [[nodiscard]] MEWS_HOT bool try_mark_in_flight_fast(Slab& slab, LaneId lane) noexcept {
     if (slab.count != 1) return false;
-    const auto held = layout::TruthWord::unpack(slab.word);
-    if (held.phase != layout::Phase::held || held.holder != self_.value()) return false;
-    const auto sent = held.in_flight_on(static_cast<std::uint16_t>(lane.value())).pack();
     auto seen = slab.word;
+    if ((seen & ~layout::kKeptMask) != held_by_self()) return false;
+    const auto sent = layout::packed_in_flight(seen, static_cast<std::uint16_t>(lane.value()));
     // [P5], and ABA: as in `mark_in_flight`.
     if (!homes_[slab.size_class.value()].view.words[slab.first.value()].compare_exchange_strong(
             seen, sent, std::memory_order_seq_cst, std::memory_order_relaxed)) {
@@ -139,21 +139,25 @@ class SlabPool {
   }
 
   /// in_flight -> held, as `accept`.
-  [[nodiscard]] bool try_accept_fast(Slab& slab, const SlabHandle& handle, LaneId lane,
-                                     PeerId sender) noexcept {
-    if (slabs_named(arena_.geometry(), handle) != 1) return false;
+  [[nodiscard]] MEWS_HOT bool try_accept_fast(Slab& slab, const SlabHandle& handle, LaneId lane,
+                                              PeerId sender) noexcept {
+    if (handle.size_class >= homes_.size()) return false;
     const auto& view = homes_[handle.size_class].view;
-    // Relaxed: a guess for the exchange.
-    auto seen = view.words[handle.index].load(std::memory_order_relaxed);
-    const auto sent = layout::TruthWord::unpack(seen);
-    if (sent.phase != layout::Phase::in_flight || sent.generation != handle.generation ||
-        sent.lane != lane.value() || sent.holder != sender.value()) {
+    // As `slabs_named` is 1: a class that the arena has not has no slabs.
+    if (handle.index >= view.geometry.slab_count || handle.bytes > view.geometry.slab_bytes) {
       return false;
     }
+    const layout::TruthWord sent{.phase = layout::Phase::in_flight,
+                                 .holder = static_cast<std::uint16_t>(sender.value()),
+                                 .lane = static_cast<std::uint16_t>(lane.value()),
+                                 .generation = handle.generation};
+    // Relaxed: a guess for the exchange.
+    auto seen = view.words[handle.index].load(std::memory_order_relaxed);
+    if (!layout::is_but_for_backing(seen, sent)) return false;
     if (!can_read(view, handle.index, handle.bytes)) return false;
     // The reader's first line travels while the truth word does.
     __builtin_prefetch(view.slabs + std::uint64_t{handle.index} * view.geometry.slab_bytes);
-    const auto held = sent.held_by(static_cast<std::uint16_t>(self_.value())).pack();
+    const auto held = layout::packed_held(seen, static_cast<std::uint16_t>(self_.value()));
     // [P7], and ABA: as in `accept`.
     if (!view.words[handle.index].compare_exchange_strong(seen, held, std::memory_order_acquire,
                                                           std::memory_order_relaxed)) {
@@ -218,6 +222,13 @@ class SlabPool {
     ClassView view;  ///< never changes; here it saves a claim one look into the arena
   };
 
+  /// Returns the word of a slab that this peer holds, without generation and backing.
+  [[nodiscard]] std::uint64_t held_by_self() const noexcept {
+    return layout::TruthWord{.phase = layout::Phase::held,
+                             .holder = static_cast<std::uint16_t>(self_.value())}
+        .pack();
+  }
+
   /// A slab that this call has just claimed.
   struct Taken {
     std::uint64_t word = 0;  ///< 0: none
@@ -265,7 +276,7 @@ class SlabPool {
   }
 
   /// free -> held. Returns the new word, or 0 when the slab is not free.
-  [[nodiscard]] std::uint64_t take_free(layout::AtomicTruthWord& word) noexcept {
+  [[nodiscard]] MEWS_HOT std::uint64_t take_free(layout::AtomicTruthWord& word) noexcept {
     // Relaxed: only a guess for the exchange, which checks it.
     auto seen = word.load(std::memory_order_relaxed);
     const auto free = layout::TruthWord::unpack(seen);
@@ -285,11 +296,11 @@ class SlabPool {
     std::uint32_t next;
     std::uint32_t warm;
   };
-  /// Returns nothing when it is time to look past the warm slabs. Relaxed: see `Home`.
-  [[nodiscard]] std::optional<Turn> take_turn(Home& home) const noexcept {
+  /// Returns false when it is time to look past the warm slabs. Relaxed: see `Home`.
+  [[nodiscard]] MEWS_HOT bool take_turn(Home& home, Turn& turn) const noexcept {
     const auto& view = home.view;
     const auto chunk = home.chunk.load(std::memory_order_relaxed);
-    if (chunk == kNoChunk) return std::nullopt;
+    if (chunk == kNoChunk) return false;
     const auto turns = home.turns.load(std::memory_order_relaxed) + 1;
     home.turns.store(turns, std::memory_order_relaxed);
     const auto warm = home.warm.load(std::memory_order_relaxed);
@@ -297,11 +308,12 @@ class SlabPool {
     const auto index = (chunk << view.geometry.chunk_shift) + next;
     // Another thread's `warm` may be that of a larger chunk than this one, which is the last.
     if (turns % kGrowEvery == 0 || next >= warm || index >= view.geometry.slab_count) {
-      return std::nullopt;
+      return false;
     }
-    return Turn{.index = index, .next = next, .warm = warm};
+    turn = {.index = index, .next = next, .warm = warm};
+    return true;
   }
-  [[nodiscard]] Taken take_in_turn(Home& home, const Turn& turn) noexcept {
+  [[nodiscard]] MEWS_HOT Taken take_in_turn(Home& home, const Turn& turn) noexcept {
     const auto word = take_free(home.view.words[turn.index]);
     if (word != 0) {
       home.next.store(turn.next + 1 == turn.warm ? 0 : turn.next + 1, std::memory_order_relaxed);

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "mews/base/atomic.hpp"
+#include "mews/base/inline.hpp"
 #include "mews/layout/cell.hpp"
 #include "mews/layout/lane_state.hpp"
 
@@ -57,6 +58,39 @@ enum class Look : std::uint8_t {
   return fits ? Look::record : Look::corrupt;
 }
 
+/// The same for what nearly every record is: a message, whole and within the ring. Null, and
+/// nothing is filled in, for anything else, of which `look_at` says what it is. Otherwise the first
+/// of its cells, for its payload.
+[[nodiscard]] MEWS_HOT const layout::Cell* look_at_message(std::span<const layout::Cell> cells,
+                                                           std::uint64_t position,
+                                                           layout::Descriptor& out) {
+  const auto at = position & (cells.size() - 1);
+  const auto& cell = cells[at];
+  // [A1] acquire: as in `look_at`.
+  const auto mark = cell.mark.load(std::memory_order_acquire);
+  // Of this position's mark 16 bits are left: class, kind, cells. One comparison for the position
+  // and the kind.
+  const auto rest = mark - layout::mark_sequence(position);
+  constexpr auto kKind = std::uint64_t{static_cast<std::uint8_t>(layout::RecordKind::message)} << 4;
+  if ((rest & ~std::uint64_t{0xff0f}) != kKind) return nullptr;
+  const auto extent = cell.extent;
+  out.correlation = cell.correlation;
+  out.type = cell.type;
+  out.generation = cell.generation;
+  // As in `look_at`: from here on the copies alone.
+  base::compiler_fence();
+  out.cells = static_cast<std::uint32_t>(rest & 0xf);
+  out.kind = layout::RecordKind::message;
+  out.slab_class = static_cast<std::uint8_t>(rest >> 8);
+  out.bytes = extent & layout::kMaxPayloadBytes;
+  out.slab_index = static_cast<std::uint32_t>(extent >> 40);
+  if (out.slab_class != layout::kNoClass) return out.cells == 1 ? &cell : nullptr;
+  // One to eight cells, as the payload is that long.
+  const bool fits = out.bytes <= layout::kMaxInlineBytes &&
+                    layout::record_cells(out.bytes) == out.cells && out.cells <= cells.size() - at;
+  return fits ? &cell : nullptr;
+}
+
 /// The reading end of a lane; its counterpart, the table of words and the sources are in
 /// lane_producer.hpp.
 ///
@@ -69,7 +103,7 @@ class LaneConsumer {
  public:
   /// `cells` is the whole ring. The lane is fresh.
   LaneConsumer(layout::LaneState& state, std::span<layout::Cell> cells) noexcept
-      : state_(&state), cells_(cells) {}
+      : state_(&state), cells_(cells), quarter_(cells.size() / 4) {}
 
   /// Returns whether the next record is published. For spinning: it also prefetches as many lines
   /// as the last message had, so that they come together with the first and not one after the
@@ -86,9 +120,8 @@ class LaneConsumer {
   }
 
   /// Gives the next record, if it is a message; false when that needs the closer look of `look`.
-  [[nodiscard]] bool look_fast(layout::Descriptor& out) const {
-    return look_at(cells_, position_.load(std::memory_order_relaxed), out) == Look::record &&
-           out.kind == layout::RecordKind::message;
+  [[nodiscard]] MEWS_HOT const layout::Cell* look_fast(layout::Descriptor& out) const {
+    return look_at_message(cells_, position_.load(std::memory_order_relaxed), out);
   }
 
   /// Gives the next record that is not a filler. A second call before `advance` gives the same.
@@ -102,41 +135,55 @@ class LaneConsumer {
     return Look::corrupt;
   }
 
-  /// Returns the inline payload of the record that `look` has just given; valid until `advance`.
+  /// Returns the first cell of the record that `look` has just given; valid until `advance`.
+  [[nodiscard]] const layout::Cell& front() const noexcept {
+    return cell(position_.load(std::memory_order_relaxed));
+  }
+  /// Returns its inline payload.
   [[nodiscard]] std::span<const std::byte> inline_payload(
       const layout::Descriptor& record) const noexcept {
-    const auto position = position_.load(std::memory_order_relaxed);
-    return {cell(position).payload, static_cast<std::size_t>(record.bytes)};
+    return {front().payload, static_cast<std::size_t>(record.bytes)};
   }
 
   /// Copies that payload to `out`, which has room for the largest. In whole cells: the compiler
   /// knows their size, whereas a `memcpy` of any size is a call.
-  void copy_inline(const layout::Descriptor& record,
-                   std::span<std::byte, layout::kMaxInlineBytes> out) const noexcept {
-    const auto* from = cell(position_.load(std::memory_order_relaxed)).payload;
+  MEWS_HOT static void copy_inline(const layout::Cell& first, std::uint32_t cells,
+                                   std::span<std::byte, layout::kMaxInlineBytes> out) noexcept {
     constexpr std::size_t kInFirst = sizeof(layout::Cell::payload);
-    std::memcpy(out.data(), from, kInFirst);
-    const auto bytes = record.cells * layout::kCellBytes - layout::kDescriptorBytes;
-    for (std::size_t done = kInFirst; done < bytes; done += layout::kCellBytes) {
-      std::memcpy(out.data() + done, from + done, layout::kCellBytes);
+    auto* to = out.data();
+    const auto* from = first.payload;
+    std::memcpy(to, from, kInFirst);
+    to += kInFirst;
+    from += kInFirst;
+    if (cells == 1) return;
+    // The second one by itself: for 33 to 96 bytes there is no loop.
+    std::memcpy(to, from, layout::kCellBytes);
+    for (auto left = cells - 2; left != 0; --left) {
+      to += layout::kCellBytes;
+      from += layout::kCellBytes;
+      std::memcpy(to, from, layout::kCellBytes);
     }
   }
 
   /// Goes on to the next record: the caller is done with this one's cells.
-  void advance(const layout::Descriptor& record) noexcept {
+  MEWS_HOT std::uint64_t advance(const layout::Descriptor& record) noexcept {
+    const auto position = position_.load(std::memory_order_relaxed) + record.cells;
     // [R3] release: a reader of this position knows that the records before it were dealt with;
     // partner [A3].
-    position_.store(position_.load(std::memory_order_relaxed) + record.cells,
-                    std::memory_order_release);
+    position_.store(position, std::memory_order_release);
     if (record.kind == layout::RecordKind::message) last_cells_ = record.cells;
+    return position;
   }
 
   /// Gives the cells back to the producer, if they amount to a quarter of the ring or `last_look`
   /// found no record. Returns true when it did: then the caller must ring for a waiting producer.
-  [[nodiscard]] bool release_cells(Look last_look) {
-    const auto position = position_.load(std::memory_order_relaxed);
+  [[nodiscard]] MEWS_HOT bool release_cells(Look last_look) {
+    return release_cells(last_look, position_.load(std::memory_order_relaxed));
+  }
+  /// The same where the position is known.
+  [[nodiscard]] MEWS_HOT bool release_cells(Look last_look, std::uint64_t position) {
     const auto owed = position - released_;
-    if (owed == 0 || (last_look == Look::record && owed < cells_.size() / 4)) return false;
+    if (owed < (last_look == Look::record ? quarter_ : 1)) return false;
     // [R2] release: our reads of the cells before the producer's rewriting; partner [A2].
     state_->head.store(position, std::memory_order_release);
     released_ = position;
@@ -165,6 +212,7 @@ class LaneConsumer {
   std::span<layout::Cell> cells_;
   base::LocalAtomic<std::uint64_t> position_{0};
   std::uint64_t released_ = 0;
+  std::uint64_t quarter_;         ///< of the ring
   std::uint32_t last_cells_ = 1;  ///< of the last message
 };
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <span>
 
+#include "mews/base/inline.hpp"
 #include "mews/base/visible.hpp"
 #include "mews/layout/cell.hpp"
 #include "mews/layout/lane_state.hpp"
@@ -85,16 +86,40 @@ class LaneProducer {
   /// Writes a record with `payload` (at most kMaxInlineBytes) in it, and computes its cells from
   /// that. Not visible before `publish`. Returns false when it needs the closer look of
   /// `try_stage`: then nothing was written.
-  [[nodiscard]] bool try_stage_fast(const layout::Descriptor& descriptor,
-                                    std::span<const std::byte> payload) {
+  [[nodiscard]] MEWS_HOT bool try_stage_fast(const layout::Descriptor& descriptor,
+                                             std::span<const std::byte> payload) {
     const auto cells = layout::record_cells(payload.size());
-    if (position_ + cells > fast_until_ || !write(descriptor, payload, cells)) return false;
+    if (position_ + cells > fast_until_ || !write(cell(position_), descriptor, payload))
+      return false;
     stage(layout::make_mark(position_, cells, descriptor.kind, descriptor.slab_class), cells);
     return true;
   }
 
-  /// The same, wherever there is room for it. On `full` nothing of the record was written, but
-  /// fillers may be staged: publish them, since the reader may have to pass them to make room.
+  /// The same and `publish`, in one: for a single record. Nothing is staged then: each call that
+  /// stages publishes before its role ends.
+  [[nodiscard]] MEWS_HOT bool try_push_fast(const layout::Descriptor& descriptor,
+                                            std::span<const std::byte> payload) {
+    const auto cells = layout::record_cells(payload.size());
+    const auto position = position_;
+    auto& first = cell(position);
+    if (position + cells > fast_until_ || !write(first, descriptor, payload)) return false;
+    last_position_ = position;
+    // Within the fast range still, which nothing has to be done to leave.
+    position_ = position + cells;
+    publish(first, layout::make_mark(position, cells, descriptor.kind, descriptor.slab_class));
+    return true;
+  }
+  /// The same without a payload in it, once `has_room_fast` has said so.
+  MEWS_HOT void push_slab_fast(const layout::Descriptor& descriptor) {
+    auto& first = cell(position_);
+    (void)write(first, descriptor, {});
+    last_position_ = position_;
+    publish(first, layout::make_mark(position_++, 1, descriptor.kind, descriptor.slab_class));
+  }
+
+  /// As `try_stage_fast`, wherever there is room for it. On `full` nothing of the record was
+  /// written, but fillers may be staged: publish them, since the reader may have to pass them to
+  /// make room.
   [[nodiscard]] Push try_stage(const layout::Descriptor& descriptor,
                                std::span<const std::byte> payload, Room room) {
     return try_stage_fast(descriptor, payload) ? Push::done
@@ -118,6 +143,9 @@ class LaneProducer {
   [[nodiscard]] bool has_room(std::uint32_t cells, Room room) {
     return position_ + cells <= fast_until_ || find_place(cells, room).push != Push::full;
   }
+
+  /// From now on only `try_stage` writes.
+  void end_fast_range() noexcept { fast_until_ = 0; }
 
   /// Returns whether the reading end has said that nobody will read here any more.
   [[nodiscard]] bool has_reader_left() const noexcept {
@@ -164,13 +192,12 @@ class LaneProducer {
 
   // Writes everything but the mark, back to front: the line that the reader polls comes last. False
   // when a word of the payload would pass for a mark of the next lap.
-  [[nodiscard]] bool write(const layout::Descriptor& descriptor, std::span<const std::byte> payload,
-                           std::uint32_t cells) const {
-    auto& first = cell(position_);
+  [[nodiscard]] MEWS_HOT bool write(layout::Cell& first, const layout::Descriptor& descriptor,
+                                    std::span<const std::byte> payload) const {
     constexpr std::size_t kInFirst = sizeof(layout::Cell::payload);
-    if (payload.size() > kInFirst && !write_rest(payload.subspan(kInFirst))) {
+    if (payload.size() > kInFirst && !write_rest(first, payload.subspan(kInFirst))) {
       // Nor may these words pass for marks of this lap: only a filler may be published here.
-      clear_marks(cells);
+      clear_marks(layout::record_cells(payload.size()));
       return false;
     }
     if (!payload.empty()) {
@@ -185,10 +212,12 @@ class LaneProducer {
 
   // Writes each cell's first word on its own, so that it is the word that was checked even if the
   // user changes the payload meanwhile. Reading it back from the cell would wait for the copy.
-  [[nodiscard]] bool write_rest(std::span<const std::byte> rest) const {
-    auto* to = reinterpret_cast<std::byte*>(&cell(position_) + 1);
-    std::memcpy(to, rest.data(), rest.size());
+  [[nodiscard]] MEWS_HOT bool write_rest(layout::Cell& first,
+                                         std::span<const std::byte> rest) const {
+    // Before the copy, behind which the compiler would read the members once more.
     auto position = position_ + capacity_;
+    auto* to = reinterpret_cast<std::byte*>(&first + 1);
+    std::memcpy(to, rest.data(), rest.size());
     for (std::size_t at = 0; at < rest.size(); at += layout::kCellBytes) {
       std::uint64_t word = 0;
       if (rest.size() - at >= sizeof word) {
@@ -208,6 +237,11 @@ class LaneProducer {
       // Relaxed: no reader looks behind the position before a later mark is published.
       cell(position_ + i).mark.store(0, std::memory_order_relaxed);
     }
+  }
+
+  MEWS_HOT static void publish(layout::Cell& first, std::uint64_t mark) {
+    // [R1] release: the record, and the slab that it names, before its mark.
+    first.mark.store(mark, std::memory_order_release);
   }
 
   /// Stages the record written at the position, which leads the reader on by `length`.
