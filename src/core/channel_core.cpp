@@ -26,7 +26,9 @@ ChannelCore::ChannelCore(std::shared_ptr<PeerContext> context, PeerId plugin,
       producer_(context_->arena().lane(out_), context_->arena().cells(out_)),
       consumer_(context_->arena().lane(in_), context_->arena().cells(in_)) {}
 
-ChannelCore::~ChannelCore() = default;
+ChannelCore::~ChannelCore() {
+  context_->count_channel(slabs_received_ - slabs_sent_);
+}
 
 sync::Turn& ChannelCore::shared_turn() noexcept {
   return slow_->shared_turn;

@@ -45,7 +45,7 @@ ChannelCore::Tried ChannelCore::take_payload(const Descriptor& record, Payload& 
     if (failed == ErrorCode::peer_corrupt) fail_receiving(*failed);
     return refused(*failed);
   }
-  context_->count_out();
+  ++slabs_received_;
   payload.become_slab(*context_, record.bytes);
   return {};
 }

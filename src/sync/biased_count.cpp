@@ -39,8 +39,7 @@ bool BiasedCount::take_bias() noexcept {
 }
 
 bool BiasedCount::add_up() noexcept {
-  // Relaxed: nobody changes it after [B2].
-  const auto difference = own_.load(std::memory_order_relaxed) - 1 - kOpen;
+  const auto difference = own_ - 1 - kOpen;  // nobody changes it after [B2]
   // [S1] release, [S2] acquire: as in `drop_shared`.
   return shared_.fetch_add(difference, std::memory_order_acq_rel) + difference == 0;
 }

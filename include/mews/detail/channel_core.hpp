@@ -184,7 +184,7 @@ class ChannelCore {
   }
   /// Forgets a payload in a slab, which belongs to somebody else now.
   void disown(Payload& payload) noexcept {
-    context_->count_in();
+    ++slabs_sent_;
     payload.forget();
   }
 
@@ -230,6 +230,7 @@ class ChannelCore {
   ring::LaneProducer producer_;
   /// Closed here, or the other end's head is corrupt. The producer has no fast range then.
   std::optional<ErrorCode> send_failed_;
+  std::int64_t slabs_sent_ = 0;  ///< see `PeerContext::count_channel`
 
   alignas(64) sync::Role receive_role_;
   ring::LaneConsumer consumer_;
@@ -239,6 +240,7 @@ class ChannelCore {
   bool is_receive_plain_ = true;             ///< neither armed nor failed
   bool is_loop_armed_ = false;               ///< the receiver's own note of it
   std::optional<ErrorCode> receive_failed_;  ///< closed there, or what was written is corrupt
+  std::int64_t slabs_received_ = 0;
 };
 
 }  // namespace mews::inline MEWS_LAYOUT::detail

@@ -112,8 +112,8 @@ MEWS_HOT bool ChannelCore::send_fast(Payload& payload, Envelope envelope) noexce
     return false;
   }
   ring(out_data_);
-  sync::Role::leave(*role);
   disown(payload);
+  sync::Role::leave(*role);
   return true;
 }
 
@@ -150,9 +150,8 @@ MEWS_HOT bool ChannelCore::take_fast(const layout::Cell& first, const layout::De
                                .generation = record.generation,
                                .bytes = record.bytes};
   if (!context_->pool().try_accept_fast(payload.slab(), handle, in_, other_)) return false;
-  auto& context = *context_;
-  context.count_out();
-  payload.become_slab(context, record.bytes);
+  ++slabs_received_;
+  payload.become_slab(*context_, record.bytes);
   return true;
 }
 

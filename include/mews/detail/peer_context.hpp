@@ -7,6 +7,7 @@
 #include <string>
 
 #include "mews/base/atomic.hpp"
+#include "mews/base/inline.hpp"
 #include "mews/base/leak.hpp"
 #include "mews/base/visible.hpp"
 #include "mews/deadline.hpp"
@@ -97,6 +98,9 @@ class PeerContext final : private mem::FreedListener {
   /// Count the slabs of this process's loans and messages, and one for the session. The truth words
   /// cannot serve for this: the last drop destroys this object, and a peer may scribble on them.
   void count_out() noexcept { out_.add(); }
+  /// The slabs that a channel received, less those that it sent: counted inside its roles, where no
+  /// atomic operation is needed, and added once, while the channel still keeps this object.
+  void count_channel(std::int64_t difference) noexcept { out_.add(difference); }
   void count_in() noexcept {
     if (out_.drop()) [[unlikely]]
       destroy();

@@ -88,25 +88,43 @@ struct TruthWord {
   }
 };
 
-// The same on packed words: what a message needs, without taking them apart. Of a held word the
-// lane is 0.
+// The same on packed words, for each message: a mask where the fields would be taken apart and put
+// together again.
+inline constexpr std::uint64_t kPhaseMask = 0x7;
 inline constexpr std::uint64_t kEighthsMask = TruthWord{.backed_eighths = 0xf}.pack();
-/// What a change of hands leaves as it is: generation and backing.
+/// A change of hands keeps generation and backing.
 inline constexpr std::uint64_t kKeptMask =
     TruthWord{.backed_eighths = 0xf, .generation = ~0u}.pack();
-/// Whether `word` is one of these, with any number of eighths backed.
+
+/// Returns the word of a slab that `peer` holds, without generation and backing.
+[[nodiscard]] constexpr std::uint64_t packed_holder(std::uint16_t peer) noexcept {
+  return TruthWord{.phase = Phase::held, .holder = peer}.pack();
+}
+[[nodiscard]] constexpr Phase packed_phase(std::uint64_t word) noexcept {
+  return static_cast<Phase>(word & kPhaseMask);
+}
+/// Returns whether `word` is `of`, with any number of eighths backed.
 [[nodiscard]] constexpr bool is_but_for_backing(std::uint64_t word, TruthWord of) noexcept {
   return (word & ~kEighthsMask) == of.pack();
 }
-/// As `held_by`, of a word in flight.
-[[nodiscard]] constexpr std::uint64_t packed_held(std::uint64_t sent, std::uint16_t peer) noexcept {
-  return (sent & kKeptMask) | TruthWord{.phase = Phase::held, .holder = peer}.pack();
+/// As `held_by`, of a free word.
+[[nodiscard]] constexpr std::uint64_t packed_claim(std::uint64_t free,
+                                                   std::uint64_t holder) noexcept {
+  return ((free & kKeptMask) + TruthWord{.generation = 1}.pack()) | holder;
 }
-/// As `in_flight_on`.
+/// As `held_by`, of a word in flight.
+[[nodiscard]] constexpr std::uint64_t packed_held(std::uint64_t sent,
+                                                  std::uint64_t holder) noexcept {
+  return (sent & kKeptMask) | holder;
+}
+/// As `in_flight_on`, of a held word, whose lane is 0.
 [[nodiscard]] constexpr std::uint64_t packed_in_flight(std::uint64_t held,
                                                        std::uint16_t lane) noexcept {
-  constexpr auto kPhase = std::uint64_t{0x7};
-  return (held & ~kPhase) | TruthWord{.phase = Phase::in_flight, .lane = lane}.pack();
+  return (held & ~kPhaseMask) | TruthWord{.phase = Phase::in_flight, .lane = lane}.pack();
+}
+/// As `freed`.
+[[nodiscard]] constexpr std::uint64_t packed_free(std::uint64_t word) noexcept {
+  return word & kKeptMask;
 }
 
 inline constexpr std::uint8_t kFullyBacked = 8;
@@ -121,7 +139,14 @@ inline constexpr TruthWord kSampleHeld{
     .phase = Phase::held, .holder = 0xabc, .backed_eighths = 5, .generation = 0xfedcba98};
 inline constexpr TruthWord kSampleSent = kSampleHeld.in_flight_on(0x1234);
 static_assert(packed_in_flight(kSampleHeld.pack(), 0x1234) == kSampleSent.pack());
-static_assert(packed_held(kSampleSent.pack(), 0xdef) == kSampleSent.held_by(0xdef).pack());
+static_assert(packed_held(kSampleSent.pack(), packed_holder(0xdef)) ==
+              kSampleSent.held_by(0xdef).pack());
+static_assert(packed_free(kSampleSent.pack()) == kSampleSent.freed().pack());
+static_assert(packed_phase(kSampleSent.pack()) == Phase::in_flight);
+static_assert(packed_claim(kSampleSent.freed().pack(), packed_holder(0xdef)) ==
+              kSampleSent.freed().held_by(0xdef).pack());
+static_assert(packed_claim(TruthWord{.generation = ~0u}.pack(), packed_holder(1)) ==
+              TruthWord{.generation = ~0u}.held_by(1).pack());
 static_assert(is_but_for_backing(kSampleSent.backed_by(8).pack(), kSampleSent.backed_by(0)));
 
 }  // namespace mews::inline MEWS_LAYOUT::layout

@@ -106,17 +106,17 @@ class SlabPool {
   }
 
   /// held -> free. On true the caller must tell the threads that wait for a slab of the class.
-  [[nodiscard]] bool try_release_fast(const Slab& slab) noexcept {
+  [[nodiscard]] MEWS_HOT bool try_release_fast(const Slab& slab) noexcept {
     if (slab.count != 1) return false;
-    const auto held = layout::TruthWord::unpack(slab.word);
-    if (held.phase != layout::Phase::held) return false;
+    if (layout::packed_phase(slab.word) != layout::Phase::held) return false;
     const auto& view = homes_[slab.size_class.value()].view;
     auto seen = slab.word;
     // [P1] release: our accesses to the bytes before the next holder's, partner [P2]. seq_cst: its
     // partners are the waiter's fences ([S1] of the bell, [G1] of the gate): either the waiter sees
     // the free slab, or we see the waiter; likewise the hint, [P4]. ABA: the generation.
-    if (!view.words[slab.first.value()].compare_exchange_strong(
-            seen, held.freed().pack(), std::memory_order_seq_cst, std::memory_order_relaxed)) {
+    if (!view.words[slab.first.value()].compare_exchange_strong(seen, layout::packed_free(seen),
+                                                                std::memory_order_seq_cst,
+                                                                std::memory_order_relaxed)) {
       return false;
     }
     view.hint(slab.first.value());
@@ -127,7 +127,7 @@ class SlabPool {
   [[nodiscard]] MEWS_HOT bool try_mark_in_flight_fast(Slab& slab, LaneId lane) noexcept {
     if (slab.count != 1) return false;
     auto seen = slab.word;
-    if ((seen & ~layout::kKeptMask) != held_by_self()) return false;
+    if ((seen & ~layout::kKeptMask) != held_by_self_) return false;
     const auto sent = layout::packed_in_flight(seen, static_cast<std::uint16_t>(lane.value()));
     // [P5], and ABA: as in `mark_in_flight`.
     if (!homes_[slab.size_class.value()].view.words[slab.first.value()].compare_exchange_strong(
@@ -157,7 +157,7 @@ class SlabPool {
     if (!can_read(view, handle.index, handle.bytes)) return false;
     // The reader's first line travels while the truth word does.
     __builtin_prefetch(view.slabs + std::uint64_t{handle.index} * view.geometry.slab_bytes);
-    const auto held = layout::packed_held(seen, static_cast<std::uint16_t>(self_.value()));
+    const auto held = layout::packed_held(seen, held_by_self_);
     // [P7], and ABA: as in `accept`.
     if (!view.words[handle.index].compare_exchange_strong(seen, held, std::memory_order_acquire,
                                                           std::memory_order_relaxed)) {
@@ -222,13 +222,6 @@ class SlabPool {
     ClassView view;  ///< never changes; here it saves a claim one look into the arena
   };
 
-  /// Returns the word of a slab that this peer holds, without generation and backing.
-  [[nodiscard]] std::uint64_t held_by_self() const noexcept {
-    return layout::TruthWord{.phase = layout::Phase::held,
-                             .holder = static_cast<std::uint16_t>(self_.value())}
-        .pack();
-  }
-
   /// A slab that this call has just claimed.
   struct Taken {
     std::uint64_t word = 0;  ///< 0: none
@@ -271,17 +264,19 @@ class SlabPool {
   /// enough.
   [[nodiscard]] bool can_read(const ClassView& view, std::uint32_t index,
                               std::uint64_t bytes) const noexcept {
+    const auto known = view.backing[index].load(std::memory_order_relaxed);
+    if (known == kBackedSlab) [[likely]]
+      return true;
     if (arena_.can_lack_pages() && bytes > 0) return is_backed(view, index, bytes);
-    return view.backing[index].load(std::memory_order_relaxed) >= kOpenSlab;
+    return known >= kOpenSlab;
   }
 
   /// free -> held. Returns the new word, or 0 when the slab is not free.
   [[nodiscard]] MEWS_HOT std::uint64_t take_free(layout::AtomicTruthWord& word) noexcept {
     // Relaxed: only a guess for the exchange, which checks it.
     auto seen = word.load(std::memory_order_relaxed);
-    const auto free = layout::TruthWord::unpack(seen);
-    if (free.phase != layout::Phase::free) return 0;
-    const auto held = free.held_by(static_cast<std::uint16_t>(self_.value())).pack();
+    if (layout::packed_phase(seen) != layout::Phase::free) return 0;
+    const auto held = layout::packed_claim(seen, held_by_self_);
     // [P2] acquire: the last holder's accesses to the bytes before ours; partner [P1]. ABA: the
     // generation.
     return word.compare_exchange_strong(seen, held, std::memory_order_acquire,
@@ -351,6 +346,8 @@ class SlabPool {
 
   const Arena& arena_;
   const PeerId self_;
+  const std::uint64_t held_by_self_ =  ///< see `layout::packed_holder`
+      layout::packed_holder(static_cast<std::uint16_t>(self_.value()));
   FreedListener* const listener_;
   /// [i]: the smallest class that holds 2^i bytes; kNoClass: none does.
   std::array<std::uint8_t, 65> class_by_width_{};

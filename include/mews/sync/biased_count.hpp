@@ -46,6 +46,13 @@ class BiasedCount {
   /// object then, and does not touch it otherwise. Any thread, whichever added the reference.
   [[nodiscard]] bool drop() noexcept { return !try_change(-1) && drop_shared(); }
 
+  /// So many references more, or less: those that a caller has counted by itself. The count is not
+  /// closed meanwhile.
+  void add(std::int64_t difference) noexcept {
+    // Relaxed: as in `add_shared`.
+    shared_.fetch_add(difference, std::memory_order_relaxed);
+  }
+
   /// The owner's reference goes, once. True as for `drop`. Waits while the biased thread is in
   /// the middle of a change: some instructions of that thread.
   [[nodiscard]] MEWS_VISIBLE bool close() noexcept;
@@ -76,9 +83,8 @@ class BiasedCount {
     base::compiler_fence();
     // [O2] relaxed: nothing is read that the closing thread wrote.
     const bool is_biased = biased_.load(std::memory_order_relaxed) == self;
-    // Relaxed: nobody else changes it while this thread is busy.
     if (is_biased) [[likely]]
-      own_.store(own_.load(std::memory_order_relaxed) + difference, std::memory_order_relaxed);
+      own_ += difference;
     // [B1] release: `own_`, and each use of the object before it.
     busy_.store(false, std::memory_order_release);
     return is_biased;
@@ -89,7 +95,7 @@ class BiasedCount {
   /// The biased thread's token; null: nobody yet; the address of this word: nobody any more.
   alignas(64) base::LocalAtomic<const void*> biased_{nullptr};
   base::LocalAtomic<bool> busy_{false};
-  base::LocalAtomic<std::int64_t> own_{0};
+  std::int64_t own_ = 0;
   alignas(64) base::LocalAtomic<std::int64_t> shared_{kOpen + 1};
 };
 

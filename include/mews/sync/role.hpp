@@ -62,8 +62,10 @@ class Role {
       slot->busy.store(true, std::memory_order_relaxed);
       base::compiler_fence();
       // [B2] acquire: the role's state as it was when the bias was set; partners [V1], [V3].
-      if (current_.load(std::memory_order_acquire) == slot) [[likely]]
+      if (current_.load(std::memory_order_acquire) == slot) [[likely]] {
+        if (slot == nullptr) __builtin_unreachable();  // spares the caller its question
         return slot;
+      }
       leave(*slot);  // though nothing was done inside
     }
     return try_enter_unbiased();
