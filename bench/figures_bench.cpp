@@ -37,8 +37,21 @@ bench::Group spinning() {
                   bench::ring_ping_pong(), bench::lane_round_trip(64)),
           {{"64 B round trip, spinning", "cache-line ping-pong", 0, 1, Goal::at_most, 1.8},
            {"64 B round trip, spinning", "rings of 1024 lines", 0, 2},
-           {"the same by bare lanes", "cache-line ping-pong", 3, 1},
+           {"the same by bare lanes", "cache-line ping-pong", 3, 1, Goal::at_most, 1.3},
+           {"64 B round trip, spinning", "bare lanes", 0, 3, Goal::at_most, 1.15},
            {"rings of 1024 lines, no payload", "cache-line ping-pong", 2, 1}}};
+}
+
+bench::Group one_thread() {
+  return {in_turn(bench::channel_alone(64), bench::lane_alone(64)),
+          {{"64 B sent and received in one thread", "bare lane", 0, 1, Goal::at_most, 1.15}}};
+}
+
+bench::Group by_channel() {
+  return {in_turn(bench::channel_one_way(64), bench::channel_batch_stream(64),
+                  bench::lane_stream({.bytes = 64})),
+          {{"64 B one way by a channel", "bare lane", 0, 2, Goal::at_most, 1.15},
+           {"the same, batch visitor", "bare lane", 1, 2}}};
 }
 
 bench::Group sleeping() {
@@ -62,7 +75,7 @@ bench::Group slab(std::uint64_t bytes) {
   return {in_turn(bench::slab_alone(bytes), bench::malloc_free(bytes),
                   bench::channel_loan_alone(bytes)),
           {{"alloc + free, " + size + " KiB", "malloc + free", 0, 1, Goal::at_most, 1},
-           {"loan + drop, " + size + " KiB", "malloc + free", 2, 1}}};
+           {"loan + drop, " + size + " KiB", "alloc + free", 2, 0, Goal::at_most, 1.3}}};
 }
 
 bench::Group against_pipe() {
@@ -106,7 +119,9 @@ int main(int argc, char** argv) {
   std::vector<bench::Group> groups;
   groups.push_back(spinning());
   groups.push_back(sleeping());
+  groups.push_back(one_thread());
   groups.push_back(one_way());
+  groups.push_back(by_channel());
   for (const auto bytes : bench::class_bytes())
     groups.push_back(slab(bytes));
   groups.push_back(against_pipe());

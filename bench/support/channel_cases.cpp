@@ -128,6 +128,44 @@ CasePtr channel_batch_stream(std::size_t bytes) {
   return pair_case(here, there);
 }
 
+CasePtr channel_one_way(std::size_t bytes) {
+  auto pair = std::make_shared<SessionPair>(kSpin);
+  const auto here = [=, payload = std::vector<std::byte>(bytes),
+                     seed = std::uint64_t{0}](const Batch& batch) mutable {
+    auto& channel = pair->host_channel();
+    repeat(batch, [&] {
+      write_all(payload, ++seed);
+      must_succeed(channel.send(std::span<const std::byte>(payload)));
+    });
+  };
+  const auto there = [=, seed = std::uint64_t{0}](const Batch& batch) mutable {
+    auto& channel = pair->plugin_channel();
+    repeat(batch, [&] { receive_and_check(channel, bytes, Touch::all, ++seed); });
+  };
+  return pair_case(here, there);
+}
+
+CasePtr channel_alone(std::size_t bytes) {
+  struct Ends {
+    Session host = must(Session::create({}));
+    std::pair<Plugin, Session> partner = must(host.connect("partner"));
+  };
+  // Made where it is used: in this process, after others have been forked off.
+  auto ends = std::make_shared<std::unique_ptr<Ends>>();
+  return local_case([=, payload = std::vector<std::byte>(bytes),
+                     seed = std::uint64_t{0}](const Batch& batch) mutable {
+    if (!*ends) *ends = std::make_unique<Ends>();
+    auto& [plugin, session] = (*ends)->partner;
+    auto& here = plugin.channel();
+    auto& there = session.channel();
+    repeat(batch, [&] {
+      write_all(payload, ++seed);
+      must_succeed(here.send(std::span<const std::byte>(payload)));
+      receive_and_check(there, bytes, Touch::all, seed);
+    });
+  });
+}
+
 CasePtr channel_loan_alone(std::size_t bytes) {
   auto pair = std::make_shared<SessionPair>(kSpin);
   const auto here = [=](const Batch& batch) {

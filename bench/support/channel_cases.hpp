@@ -27,6 +27,12 @@ inline constexpr std::chrono::nanoseconds kSleep = std::chrono::nanoseconds(0);
 /// `send(span)` here, `receive_batch` there.
 [[nodiscard]] CasePtr channel_batch_stream(std::size_t bytes);
 
+/// `send(span)` here, `receive` there.
+[[nodiscard]] CasePtr channel_one_way(std::size_t bytes);
+
+/// `send(span)`, then `receive`, both in one thread.
+[[nodiscard]] CasePtr channel_alone(std::size_t bytes);
+
 /// A loan that is dropped unsent, its first word written.
 [[nodiscard]] CasePtr channel_loan_alone(std::size_t bytes);
 

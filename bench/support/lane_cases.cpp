@@ -44,6 +44,22 @@ CasePtr lane_stream(const StreamShape& shape) {
   return pair_case(here, there);
 }
 
+CasePtr lane_alone(std::size_t bytes) {
+  auto lane = make_shared_block<Lane>();
+  auto writer = std::make_shared<LaneWriter>(lane->state, lane->cells, Wake::never);
+  auto reader = std::make_shared<LaneReader>(lane->state, lane->cells, Wake::never);
+  return local_case([=, kept = lane, seed = std::uint64_t{0}](const Batch& batch) mutable {
+    Buffer buffer;
+    const auto payload = std::span(buffer).first(bytes);
+    repeat(batch, [&] {
+      write_all(payload, ++seed);
+      writer->stage(payload);
+      writer->publish();
+      reader->receive([&](std::span<const std::byte> received) { check_all(received, seed); });
+    });
+  });
+}
+
 CasePtr lane_round_trip(std::size_t bytes) {
   struct Both {
     Lane there;

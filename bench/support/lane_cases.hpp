@@ -24,6 +24,9 @@ struct StreamShape {
 /// One way through a lane; an operation is one batch.
 [[nodiscard]] CasePtr lane_stream(const StreamShape& shape);
 
+/// One thread: published, then received.
+[[nodiscard]] CasePtr lane_alone(std::size_t bytes);
+
 /// There and back over two lanes, no wake protocol.
 [[nodiscard]] CasePtr lane_round_trip(std::size_t bytes);
 
