@@ -19,12 +19,12 @@ namespace mews::inline MEWS_LAYOUT::sync {
 /// biased thread is not between two stores, and adds its part to the shared one. Where there is no
 /// asymmetric fence, nobody has a bias.
 ///
-/// word     writer             readers        publish / observe              protects
-/// biased_  first thread, then all            [O1] relaxed / [O2] relaxed    who may change `own_`
+/// word     writer             readers      publish / observe                protects
+/// biased_  first thread, then any thread   [O1] relaxed / [O2] relaxed      who may change `own_`
 ///          the closing one
-/// busy_    biased thread      closing one    [B1] release / [B2] acquire    `own_`
-/// own_     biased thread      closing one    before [B1] / after [B2]       nothing: a number
-/// shared_  all                all            [S1] release / [S2] acquire    the object's life
+/// busy_    biased thread      closing one  [B1] release / [B2] acquire      `own_`
+/// own_     biased thread      closing one  plain, before [B1] / after [B2]  nothing: a number
+/// shared_  any thread         any thread   [S1] release / [S2] acquire      the object's life
 ///
 /// Source: J. Choi, T. Shull, J. Torrellas, "Biased Reference Counting: Minimizing Atomic
 /// Operations in Garbage Collection", PACT 2018; here the bias is taken away by membarrier(2).
@@ -83,8 +83,11 @@ class BiasedCount {
     base::compiler_fence();
     // [O2] relaxed: nothing is read that the closing thread wrote.
     const bool is_biased = biased_.load(std::memory_order_relaxed) == self;
-    if (is_biased) [[likely]]
+    if (is_biased) [[likely]] {
+      // No atomic: the closing thread reads it after [B2] alone.
+      base::announce(base::Step::local_store, &own_, sizeof own_);
       own_ += difference;
+    }
     // [B1] release: `own_`, and each use of the object before it.
     busy_.store(false, std::memory_order_release);
     return is_biased;
