@@ -122,7 +122,8 @@ struct PluginOptions {
   /// Called after all memory of the process has been reclaimed; once more, with number -1 and the
   /// reason, if its restart then fails. On the watcher's thread, or with `Watcher::none` on the
   /// thread that calls `process_events`, or waits in `wait_exit`, `stop`, `renew` or `shutdown`.
-  /// Must not block or throw, and must not destroy the session or a plugin.
+  /// Must not block or throw, and must not destroy the session, a plugin, or the last of its
+  /// channels and senders.
   std::function<void(const PluginExit&)> on_exit = {};
 };
 

@@ -33,7 +33,7 @@ struct PluginProcess {
   pid_t pid = -1;
   os::UniqueFd watched;    ///< a pidfd, readable once it is gone; none within this process
   os::PluginWakeFds wake;  ///< the plugin's ends, until passed on: only the plugin may hold them
-  std::shared_ptr<ChannelCore> channel;  ///< null once the seat is vacant and no lease is left
+  std::shared_ptr<ChannelCore> channel;  ///< null once a seat was vacated without a lease
   unsigned leases = 0;                   ///< `ChannelLease`s that use the channel
   bool has_seat = false;
   bool is_recovered = false;  ///< its slabs are freed, its bells rung; the process may still run
@@ -274,7 +274,9 @@ class HostCore::SeatGuard {
   SeatGuard(const SeatGuard&) = delete;
   SeatGuard& operator=(const SeatGuard&) = delete;
   ~SeatGuard() {
-    if (process_ != nullptr) host_.vacate(*process_);
+    if (process_ == nullptr) return;
+    process_->is_dead = true;  // its handler may be waiting for the mutex
+    host_.vacate(*process_);
   }
   void keep() noexcept { process_ = nullptr; }
 

@@ -123,6 +123,7 @@ Result<void> HostCore::keep_child(const std::shared_ptr<PluginCore>& plugin,
   process->pid = child.pid;
   process->watched = std::move(child.pidfd);
   if (auto watching = watch_process(plugin, process); !watching) {
+    process->is_dead = true;  // its handler may be waiting for the mutex
     child.pidfd = std::move(process->watched);
     return watching;
   }

@@ -49,7 +49,8 @@ void on_host_death(PeerContext& context, ChannelCore& channel, ErrorCode why) {
 
 // Once for each process: several descriptors may report its end.
 void HostCore::recover(PluginProcess& process, const std::string& how) {
-  if (process.is_recovered) return;
+  // A seat that was given up has nothing to recover, and may be another process's by now.
+  if (process.is_recovered || !process.has_seat) return;
   process.is_recovered = true;
   reactor_->remove(process.hang_up_id);
   recover_plugin(*session_, *process.channel, process.epoch, how);

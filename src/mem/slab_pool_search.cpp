@@ -95,7 +95,9 @@ SlabPool::Taken SlabPool::claim_in_chunk(const ClassView& view, Home& home, std:
   const auto size = slabs_in_chunk(view, chunk);
   const auto warm = std::min(home.warm.load(std::memory_order_relaxed), size);
   const auto next = std::min(home.next.load(std::memory_order_relaxed), warm);
-  const bool is_growing = home.turns.load(std::memory_order_relaxed) % kGrowEvery == 0;
+  const auto turns = home.turns.load(std::memory_order_relaxed) + 1;
+  home.turns.store(turns, std::memory_order_relaxed);
+  const bool is_growing = turns % kGrowEvery == 0;
   const auto colder = [&] { return scan(view, begin + warm, begin + size); };
   Taken slab;
   if (is_growing) slab = colder();

@@ -14,19 +14,22 @@ constexpr std::chrono::microseconds kPause{50};
 
 }  // namespace
 
-void BiasedCount::add_shared() noexcept {
+bool BiasedCount::gets_bias() noexcept {
   const void* nobody = nullptr;
   // [O1] relaxed: whose the bias is says nothing of anything else. ABA: it is never null again.
-  if (os::has_light_fence() &&
-      biased_.compare_exchange_strong(nobody, base::thread_token(), std::memory_order_relaxed,
-                                      std::memory_order_relaxed)) {
-    return add();
-  }
+  return os::has_light_fence() &&
+         biased_.compare_exchange_strong(nobody, base::thread_token(), std::memory_order_relaxed,
+                                         std::memory_order_relaxed);
+}
+
+void BiasedCount::add_shared() noexcept {
+  if (gets_bias() && try_change(1)) return;
   // Relaxed: the caller's own reference, or the owner's, keeps the object.
   shared_.fetch_add(1, std::memory_order_relaxed);
 }
 
 bool BiasedCount::drop_shared() noexcept {
+  if (gets_bias() && try_change(-1)) return false;
   // [S1] release: this thread's use of the object; [S2] acquire: all others', before its end.
   return shared_.fetch_sub(1, std::memory_order_acq_rel) == 1;
 }

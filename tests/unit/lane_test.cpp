@@ -65,7 +65,7 @@ TEST_CASE("lane: a record of every inline size arrives as it was sent") {
     const auto view = lane.consumer.inline_payload(got);
     REQUIRE(std::equal(view.begin(), view.end(), payload.begin(), payload.end()));
     std::array<std::byte, kMaxInlineBytes> copy;
-    mews::ring::LaneConsumer::copy_inline(lane.consumer.front(), got.cells, copy);
+    mews::ring::LaneConsumer::copy_inline(lane.consumer.front(), got.bytes, copy);
     REQUIRE(std::equal(payload.begin(), payload.end(), copy.begin()));
     lane.consumer.advance(got);
     static_cast<void>(lane.consumer.release_cells(lane.consumer.look(got)));

@@ -5,9 +5,10 @@
 #include "mews/detail/channel_core.hpp"
 
 /// The path of a message, in order: from the loan at one end to the drop at the other. This code is
-/// compiled into the program. Each function makes one attempt, without a clock, a system call or a
-/// text. If the attempt fails, it has changed nothing; the `_slow` twin is called with the same
-/// arguments and does the rest: a second look, a wait, an error.
+/// compiled into the program. Each function makes one attempt, without a clock, a wait or a
+/// text, and makes a system call only to wake a sleeper. If the attempt fails, it has changed
+/// nothing; the `_slow` twin is called with the same arguments and does the rest: a second look, a
+/// wait, an error.
 ///
 /// A payload of up to 480 bytes lies in a block of private memory before and after the transfer,
 /// and in the lane's cells in between. A larger one lies in a slab; its truth word names its owner:
@@ -140,7 +141,7 @@ MEWS_HOT bool ChannelCore::take_fast(const layout::Cell& first, const layout::De
     if (block == nullptr) [[unlikely]]
       return false;
     ring::LaneConsumer::copy_inline(
-        first, record.cells,
+        first, record.bytes,
         std::span<std::byte, layout::kMaxInlineBytes>(block, layout::kMaxInlineBytes));
     payload.become_inline(block, record.bytes);
     return true;

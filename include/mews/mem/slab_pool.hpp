@@ -297,14 +297,14 @@ class SlabPool {
     const auto chunk = home.chunk.load(std::memory_order_relaxed);
     if (chunk == kNoChunk) return false;
     const auto turns = home.turns.load(std::memory_order_relaxed) + 1;
-    home.turns.store(turns, std::memory_order_relaxed);
     const auto warm = home.warm.load(std::memory_order_relaxed);
     const auto next = home.next.load(std::memory_order_relaxed);
     const auto index = (chunk << view.geometry.chunk_shift) + next;
     // Another thread's `warm` may be that of a larger chunk than this one, which is the last.
     if (turns % kGrowEvery == 0 || next >= warm || index >= view.geometry.slab_count) {
-      return false;
+      return false;  // nothing has changed: the next look finds the same
     }
+    home.turns.store(turns, std::memory_order_relaxed);
     turn = {.index = index, .next = next, .warm = warm};
     return true;
   }

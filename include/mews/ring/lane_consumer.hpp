@@ -58,8 +58,8 @@ enum class Look : std::uint8_t {
   return fits ? Look::record : Look::corrupt;
 }
 
-/// The same for what nearly every record is: a message, whole and within the ring. Null, and
-/// nothing is filled in, for anything else, of which `look_at` says what it is. Otherwise the first
+/// The same for what nearly every record is: a message, whole and within the ring. Null for
+/// anything else, of which `look_at` says what it is; `out` means nothing then. Otherwise the first
 /// of its cells, for its payload.
 [[nodiscard]] MEWS_HOT const layout::Cell* look_at_message(std::span<const layout::Cell> cells,
                                                            std::uint64_t position,
@@ -119,7 +119,7 @@ class LaneConsumer {
     return false;
   }
 
-  /// Gives the next record, if it is a message; false when that needs the closer look of `look`.
+  /// Gives the next record, if it is a message; null when that needs the closer look of `look`.
   [[nodiscard]] MEWS_HOT const layout::Cell* look_fast(layout::Descriptor& out) const {
     return look_at_message(cells_, position_.load(std::memory_order_relaxed), out);
   }
@@ -145,24 +145,18 @@ class LaneConsumer {
     return {front().payload, static_cast<std::size_t>(record.bytes)};
   }
 
-  /// Copies that payload to `out`, which has room for the largest. In whole cells: the compiler
-  /// knows their size, whereas a `memcpy` of any size is a call.
-  MEWS_HOT static void copy_inline(const layout::Cell& first, std::uint32_t cells,
+  /// Copies the inline payload, of `bytes`, of the record that begins with `first` to `out`, which
+  /// has room for the largest. In pieces of 32 bytes: the compiler knows their size, whereas a
+  /// `memcpy` of any size is a call. No further: behind the payload lie bytes of an earlier lap,
+  /// which a reader on the writer's own processor would have to wait for.
+  MEWS_HOT static void copy_inline(const layout::Cell& first, std::uint64_t bytes,
                                    std::span<std::byte, layout::kMaxInlineBytes> out) noexcept {
-    constexpr std::size_t kInFirst = sizeof(layout::Cell::payload);
-    auto* to = out.data();
-    const auto* from = first.payload;
-    std::memcpy(to, from, kInFirst);
-    to += kInFirst;
-    from += kInFirst;
-    if (cells == 1) return;
-    // The second one by itself: for 33 to 96 bytes there is no loop.
-    std::memcpy(to, from, layout::kCellBytes);
-    for (auto left = cells - 2; left != 0; --left) {
-      to += layout::kCellBytes;
-      from += layout::kCellBytes;
-      std::memcpy(to, from, layout::kCellBytes);
-    }
+    constexpr std::size_t kPiece = sizeof(layout::Cell::payload);
+    static_assert(layout::kMaxInlineBytes % kPiece == 0);
+    const auto* const from = first.payload;
+    std::memcpy(out.data(), from, kPiece);
+    for (std::size_t at = kPiece; at < bytes; at += kPiece)
+      std::memcpy(out.data() + at, from + at, kPiece);
   }
 
   /// Goes on to the next record: the caller is done with this one's cells.

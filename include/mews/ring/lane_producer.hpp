@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -96,7 +97,7 @@ class LaneProducer {
   }
 
   /// The same and `publish`, in one: for a single record. Nothing is staged then: each call that
-  /// stages publishes before its role ends.
+  /// stages publishes before its role ends, or ends the fast range.
   [[nodiscard]] MEWS_HOT bool try_push_fast(const layout::Descriptor& descriptor,
                                             std::span<const std::byte> payload) {
     const auto cells = layout::record_cells(payload.size());
@@ -210,23 +211,33 @@ class LaneProducer {
     return true;
   }
 
-  // Writes each cell's first word on its own, so that it is the word that was checked even if the
-  // user changes the payload meanwhile. Reading it back from the cell would wait for the copy.
+  // Reads each cell's first word once, so that the word written is the one that was checked, even
+  // if the user changes the payload meanwhile. Writes it with the next one, in one store: a reader
+  // on this processor that loads 16 bytes gets them from there, and need not wait for the cache.
   [[nodiscard]] MEWS_HOT bool write_rest(layout::Cell& first,
                                          std::span<const std::byte> rest) const {
     // Before the copy, behind which the compiler would read the members once more.
     auto position = position_ + capacity_;
     auto* to = reinterpret_cast<std::byte*>(&first + 1);
-    std::memcpy(to, rest.data(), rest.size());
-    for (std::size_t at = 0; at < rest.size(); at += layout::kCellBytes) {
-      std::uint64_t word = 0;
-      if (rest.size() - at >= sizeof word) {
-        std::memcpy(&word, rest.data() + at, sizeof word);
+    const auto* from = rest.data();
+    for (auto left = rest.size();;) {
+      std::array<std::uint64_t, 2> head{};
+      constexpr auto kHead = sizeof head;
+      if (left >= kHead) {
+        std::memcpy(head.data(), from, kHead);
       } else {
-        std::memcpy(&word, rest.data() + at, rest.size() - at);
+        std::memcpy(head.data(), from, left);
       }
-      if (layout::is_mark_of(word, ++position)) return false;
-      std::memcpy(to + at, &word, sizeof word);
+      if (layout::is_mark_of(head[0], ++position)) return false;
+      std::memcpy(to, head.data(), kHead);
+      if (left <= layout::kCellBytes) {
+        if (left > kHead) std::memcpy(to + kHead, from + kHead, left - kHead);
+        break;
+      }
+      std::memcpy(to + kHead, from + kHead, layout::kCellBytes - kHead);
+      to += layout::kCellBytes;
+      from += layout::kCellBytes;
+      left -= layout::kCellBytes;
     }
     return true;
   }

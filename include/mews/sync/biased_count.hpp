@@ -13,7 +13,7 @@ namespace mews::inline MEWS_LAYOUT::sync {
 /// reference left ends the object.
 ///
 /// A locked operation per reference would cost as much as the slab that it counts. So the count is
-/// in two parts: one thread, the first that counts, changes a word of its own by plain stores; all
+/// in two parts: one thread, the first to count, changes a word of its own by plain stores; all
 /// others change a shared word by locked operations. Only the sum means anything, and only once the
 /// count is closed: the closing thread takes the bias away, runs a `heavy_fence`, waits until the
 /// biased thread is not between two stores, and adds its part to the shared one. Where there is no
@@ -85,13 +85,15 @@ class BiasedCount {
     const bool is_biased = biased_.load(std::memory_order_relaxed) == self;
     if (is_biased) [[likely]] {
       // No atomic: the closing thread reads it after [B2] alone.
-      base::announce(base::Step::local_store, &own_, sizeof own_);
+      base::announce(base::Step::load, &own_, sizeof own_);
       own_ += difference;
     }
     // [B1] release: `own_`, and each use of the object before it.
     busy_.store(false, std::memory_order_release);
     return is_biased;
   }
+  /// True when the bias is this thread's from now on: nobody had it yet.
+  [[nodiscard]] bool gets_bias() noexcept;
   [[gnu::cold]] MEWS_VISIBLE void add_shared() noexcept;
   [[gnu::cold]] MEWS_VISIBLE bool drop_shared() noexcept;
 
