@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <new>
 #include <thread>
 
 #include "ends.hpp"
@@ -19,11 +21,13 @@ namespace {
 
 using namespace process_test;
 
-enum class Stage { before, process_watched, failed };
+enum class Stage { before, process_watched, handler_waits, failed };
 std::atomic<Stage> stage{Stage::before};
 std::atomic<pid_t> joiner{0};
+thread_local bool is_main = false;
 
 int run(const std::string& address) {
+  is_main = true;
   auto host = must(mews::Session::create(small_arena()));
   must(host.listen(address));
   joiner = ::fork();
@@ -42,12 +46,27 @@ int run(const std::string& address) {
 
 }  // namespace
 
-// Takes the place of the system's in this program.
+// These take the place of the system's in this program. The first allocation after the process is
+// watched comes before the wake stream is: the handler gets the time to come as far as the mutex.
+void* operator new(std::size_t bytes) {
+  if (is_main && stage == Stage::process_watched) {
+    stage = Stage::handler_waits;
+    std::this_thread::sleep_for(100ms);
+  }
+  if (auto* const memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
 extern "C" int epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept {
   const bool is_add = operation == EPOLL_CTL_ADD && joiner > 0;
-  if (is_add && stage == Stage::process_watched) {
+  if (is_add && stage == Stage::handler_waits) {
     stage = Stage::failed;
-    std::this_thread::sleep_for(100ms);  // for the handler to come as far as the mutex
     errno = ENOSPC;
     return -1;
   }
