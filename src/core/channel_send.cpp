@@ -98,7 +98,7 @@ Result<void> ChannelCore::send_one(std::uint32_t cells, Timeout timeout, Push&& 
                  [&](const Until& until) { return wait_for_room(until, cells); });
 }
 
-Result<void> ChannelCore::send_slow(Loan& loan, Envelope envelope, Timeout timeout) {
+Result<void> ChannelCore::send_slow(Loan& loan, const Envelope& envelope, Timeout timeout) {
   if (!context_->is_own()) return fail(ErrorCode::wrong_process);
   auto& payload = loan.payload_;
   if (!payload.is_valid()) {
@@ -113,7 +113,7 @@ Result<void> ChannelCore::send_slow(Loan& loan, Envelope envelope, Timeout timeo
   return send_one(cells, timeout, [&] { return push(payload, envelope); });
 }
 
-Result<void> ChannelCore::send_slow(std::span<const std::byte> bytes, Envelope envelope,
+Result<void> ChannelCore::send_slow(std::span<const std::byte> bytes, const Envelope& envelope,
                                     Timeout timeout) {
   if (bytes.size() <= layout::kMaxInlineBytes) {
     return send_one(layout::record_cells(bytes.size()), timeout,

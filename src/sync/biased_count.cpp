@@ -42,8 +42,7 @@ bool BiasedCount::take_bias() noexcept {
 }
 
 bool BiasedCount::add_up() noexcept {
-  base::announce(base::Step::load, &own_, sizeof own_);
-  const auto difference = own_ - 1 - kOpen;  // nobody changes it after [B2]
+  const auto difference = own_.get() - 1 - kOpen;  // nobody changes it after [B2]
   // [S1] release, [S2] acquire: as in `drop_shared`.
   return shared_.fetch_add(difference, std::memory_order_acq_rel) + difference == 0;
 }

@@ -32,7 +32,7 @@ constexpr std::size_t kSlabBytes = 1024;
 
 bool exchange_inline(mews::Channel& here, mews::Channel& there, long times) {
   const std::byte bytes[64] = {};
-  for (long i = 0; i < times; ++i) {
+  for (; times > 0; --times) {
     if (!here.send(bytes)) return false;
     const auto message = there.receive();
     if (!message || message->size() != sizeof bytes) return false;
@@ -41,7 +41,7 @@ bool exchange_inline(mews::Channel& here, mews::Channel& there, long times) {
 }
 
 bool exchange_slab(mews::Channel& here, mews::Channel& there, long times) {
-  for (long i = 0; i < times; ++i) {
+  for (; times > 0; --times) {
     auto loan = here.loan(kSlabBytes);
     if (!loan) return false;
     if (!here.send(std::move(*loan))) return false;

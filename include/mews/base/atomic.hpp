@@ -96,6 +96,17 @@ using Atomic = SteppedAtomic<T, Step::store, Step::exchange>;
 template <class T>
 using LocalAtomic = SteppedAtomic<T, Step::local_store, Step::local_exchange>;
 
+/// See below; here a local word, so that the checker sees whether the other words order it.
+template <class T>
+class Ordered {
+ public:
+  [[nodiscard]] T get() const { return word_.load(std::memory_order_relaxed); }
+  void add(T difference) { word_.store(get() + difference, std::memory_order_relaxed); }
+
+ private:
+  LocalAtomic<T> word_{};
+};
+
 #else
 
 inline void announce(Step, const volatile void*, std::size_t) noexcept {}
@@ -104,6 +115,18 @@ template <class T>
 using Atomic = std::atomic<T>;
 template <class T>
 using LocalAtomic = std::atomic<T>;
+
+/// A number that other words order: one thread uses it at a time. Plain, so that the compiler
+/// changes it in place.
+template <class T>
+class Ordered {
+ public:
+  [[nodiscard]] T get() const noexcept { return value_; }
+  void add(T difference) noexcept { value_ += difference; }
+
+ private:
+  T value_{};
+};
 
 #endif
 

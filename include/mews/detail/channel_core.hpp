@@ -159,9 +159,10 @@ class ChannelCore {
   [[nodiscard]] sync::RingFence fence() noexcept;
 
   // Sending, inside the send role.
-  [[gnu::cold]] MEWS_VISIBLE Result<void> send_slow(Loan& loan, Envelope envelope, Timeout timeout);
+  [[gnu::cold]] MEWS_VISIBLE Result<void> send_slow(Loan& loan, const Envelope& envelope,
+                                                    Timeout timeout);
   [[gnu::cold]] MEWS_VISIBLE Result<void> send_slow(std::span<const std::byte> bytes,
-                                                    Envelope envelope, Timeout timeout);
+                                                    const Envelope& envelope, Timeout timeout);
   [[nodiscard]] Tried check_may_send() const noexcept;
   /// Sending is `why` from now on.
   void fail_sending(ErrorCode why) noexcept {

@@ -301,7 +301,8 @@ class SlabPool {
     const auto next = home.next.load(std::memory_order_relaxed);
     const auto index = (chunk << view.geometry.chunk_shift) + next;
     // Another thread's `warm` may be that of a larger chunk than this one, which is the last.
-    if (turns % kGrowEvery == 0 || next >= warm || index >= view.geometry.slab_count) {
+    const bool is_growing = turns % kGrowEvery == 0 && warm < 1u << view.geometry.chunk_shift;
+    if (is_growing || next >= warm || index >= view.geometry.slab_count) {
       return false;  // nothing has changed: the next look finds the same
     }
     home.turns.store(turns, std::memory_order_relaxed);

@@ -83,11 +83,8 @@ class BiasedCount {
     base::compiler_fence();
     // [O2] relaxed: nothing is read that the closing thread wrote.
     const bool is_biased = biased_.load(std::memory_order_relaxed) == self;
-    if (is_biased) [[likely]] {
-      // No atomic: the closing thread reads it after [B2] alone.
-      base::announce(base::Step::load, &own_, sizeof own_);
-      own_ += difference;
-    }
+    if (is_biased) [[likely]]
+      own_.add(difference);
     // [B1] release: `own_`, and each use of the object before it.
     busy_.store(false, std::memory_order_release);
     return is_biased;
@@ -100,7 +97,7 @@ class BiasedCount {
   /// The biased thread's token; null: nobody yet; the address of this word: nobody any more.
   alignas(64) base::LocalAtomic<const void*> biased_{nullptr};
   base::LocalAtomic<bool> busy_{false};
-  std::int64_t own_ = 0;
+  base::Ordered<std::int64_t> own_;
   alignas(64) base::LocalAtomic<std::int64_t> shared_{kOpen + 1};
 };
 
