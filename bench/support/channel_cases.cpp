@@ -37,6 +37,18 @@ void receive_and_check(Channel& channel, std::size_t bytes, Touch touch, std::ui
   check(touch, message->bytes(), seed);
 }
 
+/// Sends a payload of `bytes` for each operation.
+Body sender(std::shared_ptr<SessionPair> pair, std::size_t bytes) {
+  return [pair = std::move(pair), payload = std::vector<std::byte>(bytes),
+          seed = std::uint64_t{0}](const Batch& batch) mutable {
+    auto& channel = pair->host_channel();
+    repeat(batch, [&] {
+      write_all(payload, ++seed);
+      must_succeed(channel.send(std::span<const std::byte>(payload)));
+    });
+  };
+}
+
 }  // namespace
 
 CasePtr channel_round_trip(std::size_t bytes, Nanoseconds spin_limit) {
@@ -110,14 +122,6 @@ CasePtr channel_stream(std::size_t bytes, Touch touch) {
 
 CasePtr channel_batch_stream(std::size_t bytes) {
   auto pair = std::make_shared<SessionPair>(kSpin);
-  const auto here = [=, payload = std::vector<std::byte>(bytes),
-                     seed = std::uint64_t{0}](const Batch& batch) mutable {
-    auto& channel = pair->host_channel();
-    repeat(batch, [&] {
-      write_all(payload, ++seed);
-      must_succeed(channel.send(std::span<const std::byte>(payload)));
-    });
-  };
   const auto there = [=, seed = std::uint64_t{0}](const Batch& batch) mutable {
     auto& channel = pair->plugin_channel();
     for (auto left = batch.operations; left > 0;) {
@@ -125,24 +129,16 @@ CasePtr channel_batch_stream(std::size_t bytes) {
           [&](const MessageView& message) { check_all(message.bytes, ++seed); }, left));
     }
   };
-  return pair_case(here, there);
+  return pair_case(sender(pair, bytes), there);
 }
 
 CasePtr channel_one_way(std::size_t bytes) {
   auto pair = std::make_shared<SessionPair>(kSpin);
-  const auto here = [=, payload = std::vector<std::byte>(bytes),
-                     seed = std::uint64_t{0}](const Batch& batch) mutable {
-    auto& channel = pair->host_channel();
-    repeat(batch, [&] {
-      write_all(payload, ++seed);
-      must_succeed(channel.send(std::span<const std::byte>(payload)));
-    });
-  };
   const auto there = [=, seed = std::uint64_t{0}](const Batch& batch) mutable {
     auto& channel = pair->plugin_channel();
     repeat(batch, [&] { receive_and_check(channel, bytes, Touch::all, ++seed); });
   };
-  return pair_case(here, there);
+  return pair_case(sender(pair, bytes), there);
 }
 
 CasePtr channel_alone(std::size_t bytes) {
