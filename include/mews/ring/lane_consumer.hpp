@@ -85,9 +85,10 @@ enum class Look : std::uint8_t {
   out.bytes = extent & layout::kMaxPayloadBytes;
   out.slab_index = static_cast<std::uint32_t>(extent >> 40);
   if (out.slab_class != layout::kNoClass) return out.cells == 1 ? &cell : nullptr;
-  // One to eight cells, as the payload is that long.
-  const bool fits = out.bytes <= layout::kMaxInlineBytes &&
-                    layout::record_cells(out.bytes) == out.cells && out.cells <= cells.size() - at;
+  // One to eight cells, as the payload is that long. One branch for both.
+  const auto cells_for_bytes = layout::record_cells(out.bytes);
+  const bool is_of_length = (out.bytes <= layout::kMaxInlineBytes) & (cells_for_bytes == out.cells);
+  const bool fits = is_of_length && out.cells <= cells.size() - at;
   return fits ? &cell : nullptr;
 }
 
