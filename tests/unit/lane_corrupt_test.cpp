@@ -63,7 +63,7 @@ TEST_CASE("lane: the fast look takes each message that the full look takes, and 
   std::uint64_t wrong = 0;
   // In the middle of the ring, where the longest record just fits, where it does not, in a later
   // lap.
-  for (const std::uint64_t position : {5, 24, 25, 31, 32 * 7 + 3}) {
+  for (const std::uint64_t position : {5u, 24u, 25u, 31u, 32u * 7 + 3}) {
     auto& cell = cells[position % cells.size()];
     for (const std::uint64_t bytes :
          {std::uint64_t{0}, std::uint64_t{32}, std::uint64_t{33}, std::uint64_t{96},
