@@ -155,10 +155,7 @@ std::vector<mem::SlabHandle> ChannelCore::published() const {
   ring::walk_published(context_->arena().cells(in_), consumer_.position(),
                        [&](const layout::Descriptor& record) {
                          if (record.slab_class == layout::kNoClass) return;
-                         handles.push_back({.size_class = record.slab_class,
-                                            .index = record.slab_index,
-                                            .generation = record.generation,
-                                            .bytes = record.bytes});
+                         handles.push_back(mem::handle_of(record));
                        });
   return handles;
 }

@@ -37,11 +37,8 @@ ChannelCore::Tried ChannelCore::take_payload(const Descriptor& record, Payload& 
   if (take_fast(consumer_.front(), record, payload)) return {};
   // Out of memory: the record stays, and the next call tries again.
   if (record.slab_class == layout::kNoClass) return refused(ErrorCode::out_of_memory);
-  const mem::SlabHandle handle{.size_class = record.slab_class,
-                               .index = record.slab_index,
-                               .generation = record.generation,
-                               .bytes = record.bytes};
-  if (const auto failed = context_->pool().accept(payload.slab(), handle, in_, other_)) {
+  if (const auto failed =
+          context_->pool().accept(payload.slab(), mem::handle_of(record), in_, other_)) {
     if (failed == ErrorCode::peer_corrupt) fail_receiving(*failed);
     return refused(*failed);
   }

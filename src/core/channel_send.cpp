@@ -51,14 +51,8 @@ ChannelCore::Tried ChannelCore::push_slab(Payload& payload, Envelope envelope) {
   // The room comes first: once the slab is in flight, staging must not fail.
   if (!producer_.has_room(1, ring::Room::ordinary)) return refused(ErrorCode::would_block);
   if (auto marked = mark_in_flight(payload); !marked) return marked;
-  const auto& slab = payload.slab();
-  const Descriptor descriptor{.slab_class = static_cast<std::uint8_t>(slab.size_class.value()),
-                              .type = envelope.type,
-                              .correlation = envelope.correlation,
-                              .bytes = payload.size(),
-                              .slab_index = slab.first.value(),
-                              .generation = layout::TruthWord::unpack(slab.word).generation};
-  if (producer_.try_stage(descriptor, {}, ring::Room::ordinary) != ring::Push::done) {
+  if (producer_.try_stage(descriptor_of(payload, envelope), {}, ring::Room::ordinary) !=
+      ring::Push::done) {
     undo_send(payload);
     fail_sending(ErrorCode::peer_corrupt);
     return refused(ErrorCode::peer_corrupt);

@@ -131,6 +131,9 @@ class HostCore : public std::enable_shared_from_this<HostCore> {
   // Recovery (recovery.cpp); mutex held.
   void recover(PluginProcess& process, const std::string& how);
   void vacate(PluginProcess& process) noexcept;
+  /// The process never took its seat. A handler of its death may be waiting for the mutex, and
+  /// does nothing then.
+  void abandon(PluginProcess& process) noexcept;
 
   // Processes that the host did not start (host_join.cpp).
   [[nodiscard]] Result<void> open_door(const std::string& address);
@@ -274,9 +277,7 @@ class HostCore::SeatGuard {
   SeatGuard(const SeatGuard&) = delete;
   SeatGuard& operator=(const SeatGuard&) = delete;
   ~SeatGuard() {
-    if (process_ == nullptr) return;
-    process_->is_dead = true;  // its handler may be waiting for the mutex
-    host_.vacate(*process_);
+    if (process_ != nullptr) host_.abandon(*process_);
   }
   void keep() noexcept { process_ = nullptr; }
 

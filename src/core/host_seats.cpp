@@ -124,8 +124,7 @@ bool HostCore::withdraw(const std::shared_ptr<PluginCore>& plugin) noexcept {
   }
   reactor_->remove(process.watch_id);
   reactor_->remove(process.hang_up_id);
-  vacate(process);
-  process.is_dead = true;  // its handler may be about to run, and must do nothing
+  abandon(process);
   std::erase(plugins_, plugin);
   return true;
 }

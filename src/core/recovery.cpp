@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "recovery.hpp"
 
+#include <span>
+
 #include "host_core.hpp"
 #include "mews/mem/reclaim.hpp"
 
@@ -8,6 +10,19 @@ namespace mews::inline MEWS_LAYOUT::detail {
 
 using layout::PeerState;
 using layout::SeatWord;
+
+namespace {
+
+void reclaim_slabs(PeerContext& context, PeerId plugin,
+                   std::span<const mem::SlabHandle> published) noexcept {
+  mem::reclaim(context.arena(), {.peer = plugin,
+                                 .from_it = lane_to_host(channel_of(plugin)),
+                                 .to_it = lane_to_plugin(channel_of(plugin)),
+                                 .published = published});
+  context.ring_all_freed();
+}
+
+}  // namespace
 
 // Order matters: first `end`, so that nobody sends to the plugin any more; then its slabs are
 // freed; then the waiters for slabs look again.
@@ -22,24 +37,15 @@ void recover_plugin(PeerContext& context, ChannelCore& channel, std::uint32_t ep
   const bool has_left = before == left.pack();
   channel.end(has_left ? ErrorCode::closed : ErrorCode::peer_died, how);
   const auto published = channel.published();
-  mem::reclaim(arena, {.peer = plugin,
-                       .from_it = lane_to_host(channel_of(plugin)),
-                       .to_it = lane_to_plugin(channel_of(plugin)),
-                       .published = published});
-  context.ring_all_freed();
+  reclaim_slabs(context, plugin, published);
 }
 
 void vacate_seat(PeerContext& context, PeerId plugin, std::uint32_t epoch) noexcept {
-  const auto& arena = context.arena();
-  mem::reclaim(arena, {.peer = plugin,
-                       .from_it = lane_to_host(channel_of(plugin)),
-                       .to_it = lane_to_plugin(channel_of(plugin)),
-                       .published = {}});
-  context.ring_all_freed();
+  reclaim_slabs(context, plugin, {});
   // Release: a reader that finds the seat vacant finds all its slabs freed. That is for other
   // readers of the arena: the host itself goes by `seats_`, under its mutex.
-  arena.peer(plugin).seat.store(SeatWord{PeerState::vacant, epoch}.pack(),
-                                std::memory_order_release);
+  context.arena().peer(plugin).seat.store(SeatWord{PeerState::vacant, epoch}.pack(),
+                                          std::memory_order_release);
 }
 
 void on_host_death(PeerContext& context, ChannelCore& channel, ErrorCode why) {
@@ -85,6 +91,11 @@ void HostCore::vacate(PluginProcess& process) noexcept {
   if (process.leases == 0) process.channel.reset();
   vacate_seat(*session_, process.peer, process.epoch);
   seats_[process.peer.value()].is_taken = false;
+}
+
+void HostCore::abandon(PluginProcess& process) noexcept {
+  process.is_dead = true;
+  vacate(process);
 }
 
 }  // namespace mews::inline MEWS_LAYOUT::detail

@@ -109,12 +109,8 @@ std::string receive_slabs(const Arena& arena, const Flow& flow) {
     const auto look = consumer.look(record);
     if (look == Look::corrupt) return "the lane is corrupt";
     if (look == Look::record) {
-      const auto slab = mews_test::try_accept(pool,
-                                              {.size_class = record.slab_class,
-                                               .index = record.slab_index,
-                                               .generation = record.generation,
-                                               .bytes = record.bytes},
-                                              flow.lane, flow.sender);
+      const auto slab =
+          mews_test::try_accept(pool, mews::mem::handle_of(record), flow.lane, flow.sender);
       if (!slab) return "message " + std::to_string(i) + ": its slab is refused";
       if (record.correlation != i) return "messages are out of order";
       if (auto complaint = SlabUser::check(*slab, {flow.seed, i}); !complaint.empty()) {

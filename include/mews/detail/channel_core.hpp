@@ -137,6 +137,11 @@ class ChannelCore {
   [[nodiscard]] bool may_send() const noexcept;
   [[nodiscard]] bool push_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept;
   [[nodiscard]] bool push_fast(Payload& payload, Envelope envelope) noexcept;
+  template <class Sent>
+  [[nodiscard]] bool push_in_role(Sent& sent, Envelope envelope) noexcept;
+  /// Describes a payload in a slab.
+  [[nodiscard]] static layout::Descriptor descriptor_of(Payload& payload,
+                                                        Envelope envelope) noexcept;
   [[nodiscard]] bool send_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept;
   [[nodiscard]] bool send_fast(Payload& payload, Envelope envelope) noexcept;
   [[nodiscard]] bool receive_fast(Message& message) noexcept;

@@ -62,6 +62,17 @@ MEWS_HOT bool ChannelCore::push_fast(std::span<const std::byte> bytes, Envelope 
              bytes);
 }
 
+MEWS_HOT layout::Descriptor ChannelCore::descriptor_of(Payload& payload,
+                                                       Envelope envelope) noexcept {
+  const auto& slab = payload.slab();
+  return {.slab_class = static_cast<std::uint8_t>(slab.size_class.value()),
+          .type = envelope.type,
+          .correlation = envelope.correlation,
+          .bytes = payload.size(),
+          .slab_index = slab.first.value(),
+          .generation = layout::TruthWord::unpack(slab.word).generation};
+}
+
 MEWS_HOT bool ChannelCore::push_fast(Payload& payload, Envelope envelope) noexcept {
   auto& slab = payload.slab();
   // The room comes first: once the slab is in flight, staging must not fail.
@@ -73,28 +84,29 @@ MEWS_HOT bool ChannelCore::push_fast(Payload& payload, Envelope envelope) noexce
     undo_send(payload);
     return false;
   }
-  producer_.push_slab_fast({.slab_class = static_cast<std::uint8_t>(slab.size_class.value()),
-                            .type = envelope.type,
-                            .correlation = envelope.correlation,
-                            .bytes = payload.size(),
-                            .slab_index = slab.first.value(),
-                            .generation = layout::TruthWord::unpack(slab.word).generation});
+  producer_.push_slab_fast(descriptor_of(payload, envelope));
+  disown(payload);
   return true;
 }
 
-MEWS_HOT bool ChannelCore::send_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept {
-  if (bytes.size() > layout::kMaxInlineBytes || !fork_stamp_.is_this_process()) [[unlikely]]
-    return false;
+// Each way out leaves by itself: a guard would join them, and what is refused is cold code.
+template <class Sent>
+MEWS_HOT bool ChannelCore::push_in_role(Sent& sent, Envelope envelope) noexcept {
   auto* const role = send_role_.try_enter();
   if (role == nullptr) return false;
-  // Each way out leaves by itself: a guard would join them, and what is refused is cold code.
-  if (!push_fast(bytes, envelope)) {
+  if (!push_fast(sent, envelope)) {
     sync::Role::leave(*role);
     return false;
   }
   ring(out_data_);
   sync::Role::leave(*role);
   return true;
+}
+
+MEWS_HOT bool ChannelCore::send_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept {
+  if (bytes.size() > layout::kMaxInlineBytes || !fork_stamp_.is_this_process()) [[unlikely]]
+    return false;
+  return push_in_role(bytes, envelope);
 }
 
 MEWS_HOT bool ChannelCore::send_fast(Payload& payload, Envelope envelope) noexcept {
@@ -106,16 +118,7 @@ MEWS_HOT bool ChannelCore::send_fast(Payload& payload, Envelope envelope) noexce
   }
   if (payload.core() != context_.get() || !fork_stamp_.is_this_process()) [[unlikely]]
     return false;
-  auto* const role = send_role_.try_enter();
-  if (role == nullptr) return false;
-  if (!push_fast(payload, envelope)) {
-    sync::Role::leave(*role);
-    return false;
-  }
-  ring(out_data_);
-  disown(payload);
-  sync::Role::leave(*role);
-  return true;
+  return push_in_role(payload, envelope);
 }
 
 MEWS_HOT Result<void> ChannelCore::send(std::span<const std::byte> bytes, Envelope envelope,
@@ -146,11 +149,9 @@ MEWS_HOT bool ChannelCore::take_fast(const layout::Cell& first, const layout::De
     payload.become_inline(block, record.bytes);
     return true;
   }
-  const mem::SlabHandle handle{.size_class = record.slab_class,
-                               .index = record.slab_index,
-                               .generation = record.generation,
-                               .bytes = record.bytes};
-  if (!context_->pool().try_accept_fast(payload.slab(), handle, in_, other_)) return false;
+  if (!context_->pool().try_accept_fast(payload.slab(), mem::handle_of(record), in_, other_)) {
+    return false;
+  }
   ++slabs_received_;
   payload.become_slab(*context_, record.bytes);
   return true;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "mews/ids.hpp"
+#include "mews/layout/cell.hpp"
 
 namespace mews::inline MEWS_LAYOUT::mem {
 
@@ -25,5 +26,11 @@ struct SlabHandle {
   std::uint32_t generation;
   std::uint64_t bytes;
 };
+[[nodiscard]] constexpr SlabHandle handle_of(const layout::Descriptor& record) noexcept {
+  return {.size_class = record.slab_class,
+          .index = record.slab_index,
+          .generation = record.generation,
+          .bytes = record.bytes};
+}
 
 }  // namespace mews::inline MEWS_LAYOUT::mem

@@ -19,6 +19,18 @@ enum class Look : std::uint8_t {
   corrupt,  ///< no correct producer writes such a record
 };
 
+/// Copies the fields of a record that the mark has not. The copies alone are used from then on: the
+/// compiler must not read the cell a second time.
+MEWS_HOT void copy_fields(const layout::Cell& cell, layout::Descriptor& out) {
+  const auto extent = cell.extent;
+  out.correlation = cell.correlation;
+  out.type = cell.type;
+  out.generation = cell.generation;
+  base::compiler_fence();
+  out.bytes = extent & layout::kMaxPayloadBytes;
+  out.slab_index = static_cast<std::uint32_t>(extent >> 40);
+}
+
 /// Copies and checks the record that starts at `position`: cells, kind, and that it lies within
 /// the ring. Nothing of it is read a second time, so a producer that scribbles meanwhile can only
 /// make it wrong, not unsafe. `mem::SlabPool::accept` checks the payload handle.
@@ -36,14 +48,7 @@ enum class Look : std::uint8_t {
   if (out.cells == 0 || out.cells > layout::kMaxRecordCells || out.cells > to_end) {
     return Look::corrupt;
   }
-  const auto extent = cell.extent;
-  out.correlation = cell.correlation;
-  out.type = cell.type;
-  out.generation = cell.generation;
-  // From here on the copies alone: the compiler must not read the cell a second time.
-  base::compiler_fence();
-  out.bytes = extent & layout::kMaxPayloadBytes;
-  out.slab_index = static_cast<std::uint32_t>(extent >> 40);
+  copy_fields(cell, out);
   if (out.kind == layout::RecordKind::filler) {
     if (out.cells != 1 || out.bytes == 0 || out.bytes > to_end) return Look::corrupt;
     out.cells = static_cast<std::uint32_t>(out.bytes);
@@ -73,17 +78,10 @@ enum class Look : std::uint8_t {
   const auto rest = mark - layout::mark_sequence(position);
   constexpr auto kKind = std::uint64_t{static_cast<std::uint8_t>(layout::RecordKind::message)} << 4;
   if ((rest & ~std::uint64_t{0xff0f}) != kKind) return nullptr;
-  const auto extent = cell.extent;
-  out.correlation = cell.correlation;
-  out.type = cell.type;
-  out.generation = cell.generation;
-  // As in `look_at`: from here on the copies alone.
-  base::compiler_fence();
+  copy_fields(cell, out);
   out.cells = static_cast<std::uint32_t>(rest & 0xf);
   out.kind = layout::RecordKind::message;
   out.slab_class = static_cast<std::uint8_t>(rest >> 8);
-  out.bytes = extent & layout::kMaxPayloadBytes;
-  out.slab_index = static_cast<std::uint32_t>(extent >> 40);
   if (out.slab_class != layout::kNoClass) return out.cells == 1 ? &cell : nullptr;
   // One to eight cells, as the payload is that long. One branch for both.
   const auto cells_for_bytes = layout::record_cells(out.bytes);
