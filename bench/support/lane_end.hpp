@@ -44,7 +44,7 @@ class LaneWaiter {
       return;
     }
     while (!spin_.spin(is_ready, forever)) {
-      const auto ticket = own_.arm(sync::Sleeper::futex);
+      const auto ticket = own_.arm(sync::Sleeper::futex, sync::ArmFence::heavy);
       if (is_ready()) return;
       own_.sleep(ticket, forever);
     }

@@ -178,7 +178,14 @@ class Channel {
   /// once a second at most, with nothing to receive.
   [[nodiscard]] int event_fd() const noexcept;
   /// Arms `event_fd`. Returns false when there is something to receive already (or the end): then
-  /// receive first. The receiving thread calls it before each poll. `concurrent_use`.
+  /// receive first. The receiving thread calls it before each poll; for a channel that is armed
+  /// still it costs a look. Never blocks, but now and then lets other threads have the processor if
+  /// they want it (not with a `spin_limit` of zero). `concurrent_use`, `os_error` (membarrier has
+  /// been forbidden to this process since it joined).
+  ///
+  /// With many channels, receive from all of them in rounds while anything comes; after a round, or
+  /// some microseconds of rounds, without a message arm them all, and poll. A plugin that finds its
+  /// channel armed makes a system call for its message, so arm only before a sleep.
   [[nodiscard]] Result<bool> arm_event();
 
  private:

@@ -19,11 +19,11 @@ ChannelCore::ChannelCore(std::shared_ptr<PeerContext> context, PeerId plugin,
       in_(context_->self() == kHostPeer ? lane_to_host(channel_of(plugin))
                                         : lane_to_plugin(channel_of(plugin))),
       out_data_(context_->arena().lane(out_).data_bell),
-      out_space_(context_->arena().lane(out_).space_bell),
-      in_data_(context_->arena().lane(in_).data_bell),
+      out_space_(sync::Doorbell(context_->arena().lane(out_).space_bell)),
+      in_data_(sync::Doorbell(context_->arena().lane(in_).data_bell)),
       in_space_(context_->arena().lane(in_).space_bell),
-      slow_(std::make_unique<Slow>(std::move(wake), context_->spin_limit())),
-      producer_(context_->arena().lane(out_), context_->arena().cells(out_)),
+      slow_(std::make_unique<Slow>(std::move(wake), *context_)),
+      producer_(context_->arena().lane(out_), context_->arena().cells(out_), context_->window()),
       consumer_(context_->arena().lane(in_), context_->arena().cells(in_)) {}
 
 ChannelCore::~ChannelCore() {
@@ -120,8 +120,8 @@ void ChannelCore::end(ErrorCode why, std::string how) noexcept {
     // waiters' looks after arming [E4].
     ended_.store(static_cast<int>(why), std::memory_order_seq_cst);
   });
-  (void)in_data_.ring_always();
-  (void)out_space_.ring_always();
+  (void)in_data_.bell().ring_always();
+  (void)out_space_.bell().ring_always();
   // Even if the bell shows no event loop: the other end may have died after it cleared the event
   // loop's bit and before it signalled.
   slow_->wake->signal_own();

@@ -8,12 +8,17 @@
 // The path of a message in: role, record, slab in flight -> held, on to the next record, cells
 // given back. A descriptor is copied once, checked, then used.
 namespace mews::inline MEWS_LAYOUT::detail {
+namespace {
+
+constexpr auto kLoop = sync::Sleeper::event_loop;
+constexpr std::uint32_t kMostNeedlessArms = 16;
+
+}  // namespace
 
 using layout::Descriptor;
 
 ChannelCore::Tried ChannelCore::next(Descriptor& record) {
   if (receive_failed_) return refused(*receive_failed_);
-  if (is_loop_armed_) disarm_loop();
   // [E3] acquire: before the look, which then finds each record published before the end; partner
   // [E1].
   const bool has_ended = ended_.load(std::memory_order_acquire) >= 0;
@@ -22,6 +27,7 @@ ChannelCore::Tried ChannelCore::next(Descriptor& record) {
     give_back_cells(look);
     return refused(has_ended ? *ended() : ErrorCode::would_block);
   }
+  if (is_loop_armed_) disarm_loop();
   if (look == ring::Look::corrupt) {
     fail_receiving(ErrorCode::peer_corrupt);
   } else if (record.kind == layout::RecordKind::close) {
@@ -43,6 +49,7 @@ ChannelCore::Tried ChannelCore::take_payload(const Descriptor& record, Payload& 
     return refused(*failed);
   }
   ++slabs_received_;
+  consumer_.note_slab(record.bytes);
   payload.become_slab(*context_, record.bytes);
   return {};
 }
@@ -85,10 +92,15 @@ bool ChannelCore::has_something() const noexcept {
 
 Result<void> ChannelCore::wait_for_record(const Until& until) {
   const auto began = Deadline::Clock::now();
-  if (slow_->receive_spin.spin([this] { return has_something(); }, until.deadline)) return {};
+  auto& spin = slow_->receive_spin;
+  in_data_.tend(consumer_.position());
+  if (spin.spin([this] { return has_something(); }, until.deadline)) return {};
   for (;;) {
-    const auto ticket = in_data_.arm(sync::Sleeper::futex);
-    if (has_something()) return {};
+    const auto ticket = in_data_.arm(sync::Sleeper::futex, consumer_.position());
+    if (has_something()) {
+      spin.learn(Deadline::Clock::now() - began);
+      return {};
+    }
     if (until.is_cancelled()) return fail(ErrorCode::cancelled);
     if (until.deadline.has_passed()) {
       return fail(ErrorCode::timed_out, detail_text([&] {
@@ -97,14 +109,13 @@ Result<void> ChannelCore::wait_for_record(const Until& until) {
                                        context_->absence_text(other_));
                   }));
     }
-    slow_->receive_spin.set_limit(context_->spin_limit());
     in_data_.sleep(ticket, context_->next_look(until.deadline));
   }
 }
 
 template <class Attempt>
 Result<void> ChannelCore::receive_by(Timeout timeout, Attempt&& attempt) {
-  return in_role({receive_role_, in_data_}, timeout, attempt,
+  return in_role({receive_role_, in_data_.bell()}, timeout, attempt,
                  [this](const Until& until) { return wait_for_record(until); });
 }
 
@@ -121,31 +132,56 @@ Result<std::size_t> ChannelCore::receive_batch(Visit visit, std::size_t limit, T
   return count;
 }
 
+// A loop that watches many channels arms all of them before it sleeps, and is woken by one or two.
+// So to arm one that is armed still costs no more than a look.
 Result<bool> ChannelCore::arm_event() {
   if (!context_->is_own()) return fail(ErrorCode::wrong_process);
   const sync::RoleGuard role(receive_role_);
   if (!role) return fail(ErrorCode::concurrent_use);
-  slow_->wake->drain();
-  (void)in_data_.arm(sync::Sleeper::event_loop);
-  // `Doorbell::sleep` bounds its sleeps then. It cannot bound an event loop's.
-  if (os::is_light_fence_broken()) {
-    return fail(ErrorCode::os_error, "membarrier has been forbidden, so an event could be missed");
+  context_->take_turn();
+  if (!is_still_armed()) {
+    // Before arming, and the look follows: what this swallows is found there.
+    if (may_be_signalled_) slow_->wake->drain();
+    (void)in_data_.arm(kLoop, consumer_.position());
+    // `Doorbell::sleep` bounds its sleeps then. It cannot bound an event loop's.
+    if (os::is_light_fence_broken()) {
+      return fail(ErrorCode::os_error,
+                  "membarrier has been forbidden, so an event could be missed");
+    }
+    note_armed();
   }
-  if (has_something() || receive_failed_ || ended()) return false;
+  if (!has_something() && !receive_failed_ && !ended()) return true;
+  disarm_loop();
+  return false;
+}
+
+// A ringer clears the bell first and signals later: its signal may come when the bell is armed
+// anew, and wakes the loop for nothing, again and again. So now and then the bell counts as not
+// armed.
+bool ChannelCore::is_still_armed() noexcept {
+  if (!is_loop_armed_ || !in_data_.bell().is_still_armed(kLoop)) return false;
+  if (++needless_arms_ < kMostNeedlessArms) return true;
+  needless_arms_ = 0;
+  may_be_signalled_ = true;
+  return false;
+}
+
+void ChannelCore::note_armed() {
+  is_loop_armed_ = true;
+  is_receive_plain_ = false;
+  may_be_signalled_ = true;
   if (auto* timer = context_->look_timer()) {
-    is_loop_armed_ = true;
-    is_receive_plain_ = false;
     // [P1] seq_cst: before `start` asks whether the timer runs [L1]; partner [P2].
     loop_position_.store(consumer_.position(), std::memory_order_seq_cst);
     timer->start();
   }
-  return true;
 }
 
 // The loop is awake, because it receives.
 void ChannelCore::disarm_loop() noexcept {
   is_loop_armed_ = false;
   is_receive_plain_ = !receive_failed_;
+  if (in_data_.bell().disarm(kLoop)) may_be_signalled_ = false;
   // Relaxed: at worst the loop is signalled once too often.
   loop_position_.store(kNoLoop, std::memory_order_relaxed);
 }

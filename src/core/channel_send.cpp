@@ -49,10 +49,9 @@ ChannelCore::Tried ChannelCore::push_inline(std::span<const std::byte> bytes, En
 ChannelCore::Tried ChannelCore::push_slab(Payload& payload, Envelope envelope) {
   if (auto may_send = check_may_send(); !may_send) return may_send;
   // The room comes first: once the slab is in flight, staging must not fail.
-  if (!producer_.has_room(1, ring::Room::ordinary)) return refused(ErrorCode::would_block);
+  if (!producer_.has_slab_room(payload.size())) return refused(ErrorCode::would_block);
   if (auto marked = mark_in_flight(payload); !marked) return marked;
-  if (producer_.try_stage(descriptor_of(payload, envelope), {}, ring::Room::ordinary) !=
-      ring::Push::done) {
+  if (producer_.try_stage_slab(descriptor_of(payload, envelope)) != ring::Push::done) {
     undo_send(payload);
     fail_sending(ErrorCode::peer_corrupt);
     return refused(ErrorCode::peer_corrupt);
@@ -81,15 +80,15 @@ void ChannelCore::undo_send(Payload& payload) noexcept {
 }
 
 template <class Push>
-Result<void> ChannelCore::send_one(std::uint32_t cells, Timeout timeout, Push&& push) {
+Result<void> ChannelCore::send_one(const Need& need, Timeout timeout, Push&& push) {
   const auto attempt = [&] {
     auto pushed = push();
     // Also on failure: a filler alone may be staged, and the reader must pass it to make room.
     if (producer_.has_staged()) publish();
     return pushed;
   };
-  return in_role({send_role_, out_space_}, timeout, attempt,
-                 [&](const Until& until) { return wait_for_room(until, cells); });
+  return in_role({send_role_, out_space_.bell()}, timeout, attempt,
+                 [&](const Until& until) { return wait_for_room(until, need); });
 }
 
 Result<void> ChannelCore::send_slow(Loan& loan, const Envelope& envelope, Timeout timeout) {
@@ -103,14 +102,15 @@ Result<void> ChannelCore::send_slow(Loan& loan, const Envelope& envelope, Timeou
   if (!payload.is_inline() && payload.core() != context_.get()) {
     return fail(ErrorCode::invalid_argument, "the loan belongs to another session");
   }
-  const auto cells = payload.is_inline() ? layout::record_cells(payload.size()) : 1;
-  return send_one(cells, timeout, [&] { return push(payload, envelope); });
+  const auto need =
+      payload.is_inline() ? Need::inlined(payload.size()) : Need{.slab_bytes = payload.size()};
+  return send_one(need, timeout, [&] { return push(payload, envelope); });
 }
 
 Result<void> ChannelCore::send_slow(std::span<const std::byte> bytes, const Envelope& envelope,
                                     Timeout timeout) {
   if (bytes.size() <= layout::kMaxInlineBytes) {
-    return send_one(layout::record_cells(bytes.size()), timeout,
+    return send_one(Need::inlined(bytes.size()), timeout,
                     [&] { return push_inline(bytes, envelope); });
   }
   // One deadline for both waits.
@@ -156,40 +156,54 @@ Result<void> ChannelCore::close() {
   return {};
 }
 
-Result<void> ChannelCore::wait_for_room(const Until& until, std::uint32_t cells) {
+bool ChannelCore::has_room(const Need& need) {
+  return need.slab_bytes ? producer_.has_slab_room(*need.slab_bytes)
+                         : producer_.has_room(need.cells, ring::Room::ordinary);
+}
+
+Result<void> ChannelCore::wait_for_room(const Until& until, const Need& need) {
   // [E4] relaxed: an end that is missed here is asked for again after arming; partner [E1].
   const auto is_ready = [&] {
-    return producer_.has_room(cells, ring::Room::ordinary) || producer_.has_reader_left() ||
+    return has_room(need) || producer_.has_reader_left() ||
            ended_.load(std::memory_order_relaxed) >= 0;
   };
   const auto began = Deadline::Clock::now();
   const auto& head = context_->arena().lane(out_).head;
   // Relaxed: for a text.
   const auto head_before = head.load(std::memory_order_relaxed);
-  if (slow_->send_spin.spin(is_ready, until.deadline)) return {};
+  auto& spin = slow_->send_spin;
+  out_space_.tend(producer_.position());
+  if (spin.spin(is_ready, until.deadline)) return {};
   for (;;) {
-    const auto ticket = out_space_.arm(sync::Sleeper::futex);
-    if (is_ready() || ended()) return {};
+    const auto ticket = out_space_.arm(sync::Sleeper::futex, producer_.position());
+    if (is_ready() || ended()) {
+      spin.learn(Deadline::Clock::now() - began);
+      return {};
+    }
     if (until.is_cancelled()) return fail(ErrorCode::cancelled);
     if (until.deadline.has_passed()) {
       return fail(ErrorCode::timed_out, detail_text([&] {
-                    return full_text(head_before, Deadline::Clock::now() - began);
+                    return full_text(need, head_before, Deadline::Clock::now() - began);
                   }));
     }
-    slow_->send_spin.set_limit(context_->spin_limit());
     out_space_.sleep(ticket, context_->next_look(until.deadline));
   }
 }
 
-std::string ChannelCore::full_text(std::uint64_t head_before,
-                                   Deadline::Clock::duration waited) const {
+std::string ChannelCore::full_text(const Need& need, std::uint64_t head_before,
+                                   Deadline::Clock::duration waited) {
   const auto& self = *context_;
   // Relaxed: for a text.
   const auto head = self.arena().lane(out_).head.load(std::memory_order_relaxed);
   const auto name = self.peer_name(other_);
-  return fmt::format("lane {}->{} full for {}: {} of {} cells; {} {}{}",
-                     self.peer_name(self.self()), name, duration_text(waited),
-                     producer_.used_cells(), producer_.capacity_cells(), name,
+  const auto& window = producer_.window();
+  const bool has_cells = producer_.has_room(need.cells, ring::Room::ordinary);
+  const auto used =
+      has_cells ? fmt::format("its window of slabs is used up, {} of {}", size_text(window.used()),
+                              size_text(window.limit()))
+                : fmt::format("{} of {} cells", producer_.used_cells(), producer_.capacity_cells());
+  return fmt::format("lane {}->{} full for {}: {}; {} {}{}", self.peer_name(self.self()), name,
+                     duration_text(waited), used, name,
                      head == head_before ? "has not read since" : "reads, but too slowly",
                      self.absence_text(other_));
 }

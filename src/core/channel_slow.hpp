@@ -15,8 +15,10 @@
 namespace mews::inline MEWS_LAYOUT::detail {
 
 struct ChannelCore::Slow {
-  Slow(std::shared_ptr<os::WakeEnd> wake_end, std::chrono::nanoseconds spin_limit)
-      : wake(std::move(wake_end)), send_spin(spin_limit), receive_spin(spin_limit) {}
+  Slow(std::shared_ptr<os::WakeEnd> wake_end, const PeerContext& context)
+      : wake(std::move(wake_end)),
+        send_spin(context.spin_limit(), context.turns()),
+        receive_spin(context.spin_limit(), context.turns()) {}
 
   std::shared_ptr<os::WakeEnd> wake;  ///< for event loops
   sync::SpinBudget send_spin;

@@ -9,7 +9,6 @@
 #include "look_timer.hpp"
 #include "mews/loan.hpp"
 #include "mews/mem/census.hpp"
-#include "mews/sync/spin.hpp"
 #include "texts.hpp"
 #include "wake_on_stop.hpp"
 
@@ -50,7 +49,7 @@ PeerContext::PeerContext(std::shared_ptr<const mem::Arena> arena, PeerId self,
     : arena_(std::move(arena)),
       self_(self),
       local_(local),
-      cpus_(sync::usable_cpus()),
+      loop_yielder_(turns()),
       pool_(*arena_, self, this),
       fallback_classes_(arena_->geometry().fallback_classes),
       freed_bells_(arena_->pool().freed_bell) {}
@@ -82,15 +81,6 @@ void PeerContext::set_look_timer(std::unique_ptr<LookTimer> timer) noexcept {
 
 Deadline PeerContext::next_look(Deadline deadline) const noexcept {
   return self_ == kHostPeer ? deadline.within(longest_sleep) : deadline;
-}
-
-std::chrono::nanoseconds PeerContext::spin_limit() const noexcept {
-  if (cpus_ < 2) return std::chrono::nanoseconds::zero();
-  unsigned running = 0;
-  for (std::uint32_t i = 0; i < arena_->seats_used() && running <= cpus_; ++i) {
-    if (is_attached(PeerId{i})) ++running;
-  }
-  return running > cpus_ ? local_.spin_limit / 10 : local_.spin_limit;
 }
 
 bool PeerContext::is_attached(PeerId peer) const noexcept {
@@ -161,7 +151,7 @@ Result<void> PeerContext::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, co
     return std::nullopt;
   };
   const auto sleep = [&](Deadline deadline) {
-    const auto ticket = bell.arm(sync::Sleeper::futex);
+    const auto ticket = bell.arm(sync::Sleeper::futex, sync::ArmFence::full);
     found = attempt();
     if (!found) bell.sleep(ticket, deadline.within(longest_sleep));
   };

@@ -67,6 +67,14 @@ bool LaneProducer::refresh_head() {
   return true;
 }
 
+// A wrong head is reported when the record is staged.
+bool LaneProducer::has_open_window(std::uint64_t bytes) {
+  if (window_.is_open(bytes)) return true;
+  (void)refresh_head();
+  window_.credit(seen_head_);
+  return window_.is_open(bytes);
+}
+
 // Returns the oldest cell that must not be overwritten. Once this lap has gone past the end of the
 // lap before, that one's unread records lie only in cells that this lap has skipped, so the start
 // of this lap is the limit.

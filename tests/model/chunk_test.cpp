@@ -151,7 +151,7 @@ class ComingHome final : public Homes {
   [[nodiscard]] std::optional<mem::Slab> claim_blocking(int peer) {
     for (;;) {
       if (auto slab = tiny_.claim(peer)) return slab;
-      const auto ticket = freed().arm(sync::Sleeper::futex);
+      const auto ticket = freed().arm(sync::Sleeper::futex, sync::ArmFence::heavy);
       if (auto slab = tiny_.claim(peer)) return slab;
       freed().sleep(ticket, forever);
     }

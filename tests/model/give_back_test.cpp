@@ -29,7 +29,7 @@ class Ringer final : public mem::FreedListener {
   const sync::Doorbell bell(tiny.arena().pool().freed_bell[0]);
   for (;;) {
     if (const auto slab = mews_test::try_claim(pool, bytes)) return *slab;
-    const auto ticket = bell.arm(sync::Sleeper::futex);
+    const auto ticket = bell.arm(sync::Sleeper::futex, sync::ArmFence::heavy);
     if (const auto slab = mews_test::try_claim(pool, bytes)) return *slab;
     bell.sleep(ticket, forever);
   }

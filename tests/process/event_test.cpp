@@ -127,6 +127,40 @@ TEST_CASE("event: arming says no while there is something to receive or an end t
   CHECK_FALSE(must(plugin.channel().arm_event()));
 }
 
+TEST_CASE("event: arming again what is armed still says the same, and misses no message") {
+  Site site(Where::two_processes, {"echo"});
+  const Poller poller(Loop::epoll, site.channel().event_fd());
+  const auto count = mews_test::scaled(500);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    // As a host does that watches many channels: this one is quiet meanwhile.
+    for (auto rounds = mixed(i) % 40; rounds > 0; --rounds) {
+      REQUIRE(must(site.channel().arm_event()));
+      REQUIRE(outcome(site.channel().try_receive()) == "would_block");
+    }
+    REQUIRE(must(site.channel().arm_event()));
+    must(site.channel().send(bytes_of("x"), {.type = kForward, .correlation = i}));
+    REQUIRE(poller.wait());
+    // It may be readable for an earlier signal.
+    while (outcome(site.channel().try_receive()) == "would_block") {
+      if (must(site.channel().arm_event())) REQUIRE(poller.wait());
+    }
+  }
+}
+
+TEST_CASE("event: a message that is found by the look after arming makes no signal due") {
+  auto host = must(mews::Session::create());
+  auto [plugin, guest] = must(host.connect("other"));
+  for (int i = 0; i < 100; ++i) {
+    must(guest.channel().send(bytes_of("x")));
+    REQUIRE_FALSE(must(plugin.channel().arm_event()));
+    must(plugin.channel().receive(kPatience));
+  }
+  // It is not armed, so the sender signals nothing.
+  must(guest.channel().send(bytes_of("x")));
+  pollfd entry{.fd = plugin.channel().event_fd(), .events = POLLIN, .revents = 0};
+  CHECK(::poll(&entry, 1, 0) == 0);
+}
+
 TEST_CASE("event: an armed event loop sees a killed plugin") {
   Site site(Where::two_processes, {"mute"});
   must(site.channel().receive(kPatience));

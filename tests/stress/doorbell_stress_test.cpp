@@ -51,7 +51,7 @@ bool wait_for(Side& side, std::uint64_t goal, std::uint64_t looks) {
   for (std::uint64_t i = 0; i < looks && !is_there(); ++i)
     mews::sync::cpu_relax();
   while (!is_there()) {
-    const auto ticket = bell.arm(mews::sync::Sleeper::futex);
+    const auto ticket = bell.arm(mews::sync::Sleeper::futex, mews::sync::ArmFence::heavy);
     if (is_there()) return true;
     if (bell.sleep(ticket, kLost) == FutexWait::timed_out) return false;
   }

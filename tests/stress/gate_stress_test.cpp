@@ -27,7 +27,7 @@ class Counter {
     bool found = false;
     const auto attempt = [&] { return std::exchange(found, false) || try_accept(); };
     const auto sleep = [&](Deadline until) {
-      const auto ticket = bell_.arm(mews::sync::Sleeper::futex);
+      const auto ticket = bell_.arm(mews::sync::Sleeper::futex, mews::sync::ArmFence::heavy);
       found = try_accept();
       if (!found) bell_.sleep(ticket, until);
     };

@@ -61,8 +61,8 @@ TEST_CASE("broken fence: what holds when membarrier is forbidden later", "[.forb
   // Nobody rings: without a bound this would sleep for ever.
   mews::base::Atomic<std::uint32_t> word{0};
   const mews::sync::Doorbell bell(word);
-  CHECK(bell.sleep(bell.arm(mews::sync::Sleeper::futex), mews::forever) ==
-        mews::os::FutexWait::timed_out);
+  CHECK(bell.sleep(bell.arm(mews::sync::Sleeper::futex, mews::sync::ArmFence::heavy),
+                   mews::forever) == mews::os::FutexWait::timed_out);
   program.finish();
 }
 

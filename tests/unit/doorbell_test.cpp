@@ -19,6 +19,7 @@
 namespace {
 
 using mews::os::FutexWait;
+using mews::sync::ArmFence;
 using mews::sync::Doorbell;
 using mews::sync::RingFence;
 using mews::sync::Sleeper;
@@ -34,7 +35,7 @@ class Asleep {
  public:
   explicit Asleep(const Doorbell& bell)
       : thread_([this, &bell] {
-          const auto ticket = bell.arm(Sleeper::futex);
+          const auto ticket = bell.arm(Sleeper::futex, ArmFence::heavy);
           id_ = ::gettid();
           result_ = bell.sleep(ticket, kPatience);
         }) {
@@ -139,7 +140,7 @@ TEST_CASE("doorbell: ringing where nobody waits changes nothing") {
 TEST_CASE("doorbell: a ring after arming keeps the sleeper from sleeping") {
   for (const auto fence : kFences) {
     Bell b;
-    const auto ticket = b.bell.arm(Sleeper::futex);
+    const auto ticket = b.bell.arm(Sleeper::futex, ArmFence::heavy);
     CHECK(ticket == b.value());
     CHECK_FALSE(b.bell.ring(fence));
     CHECK(b.bell.sleep(ticket, kPatience) == FutexWait::changed);
@@ -148,7 +149,7 @@ TEST_CASE("doorbell: a ring after arming keeps the sleeper from sleeping") {
 
 TEST_CASE("doorbell: a ring disarms the bell, so that the next one costs nothing") {
   Bell b;
-  static_cast<void>(b.bell.arm(Sleeper::futex));
+  static_cast<void>(b.bell.arm(Sleeper::futex, ArmFence::heavy));
   CHECK_FALSE(b.bell.ring(RingFence::full));
   const auto after = b.value();
   CHECK_FALSE(b.bell.ring(RingFence::full));
@@ -157,15 +158,15 @@ TEST_CASE("doorbell: a ring disarms the bell, so that the next one costs nothing
 
 TEST_CASE("doorbell: the ringer is told once that an event loop is to be signalled") {
   Bell b;
-  static_cast<void>(b.bell.arm(Sleeper::event_loop));
+  static_cast<void>(b.bell.arm(Sleeper::event_loop, ArmFence::heavy));
   CHECK(b.bell.ring(RingFence::full));
   CHECK_FALSE(b.bell.ring(RingFence::full));
 }
 
 TEST_CASE("doorbell: a futex sleeper and an event loop may wait at the same bell") {
   Bell b;
-  const auto first = b.bell.arm(Sleeper::futex);
-  const auto second = b.bell.arm(Sleeper::event_loop);
+  const auto first = b.bell.arm(Sleeper::futex, ArmFence::heavy);
+  const auto second = b.bell.arm(Sleeper::event_loop, ArmFence::heavy);
   CHECK(b.bell.sleep(first, kPatience) == FutexWait::changed);
   CHECK(b.bell.ring(RingFence::full));
   CHECK(b.bell.sleep(second, kPatience) == FutexWait::changed);
@@ -173,15 +174,15 @@ TEST_CASE("doorbell: a futex sleeper and an event loop may wait at the same bell
 
 TEST_CASE("doorbell: arming again after a ring gives another ticket") {
   Bell b;
-  const auto first = b.bell.arm(Sleeper::futex);
-  CHECK(b.bell.arm(Sleeper::futex) == first);
+  const auto first = b.bell.arm(Sleeper::futex, ArmFence::heavy);
+  CHECK(b.bell.arm(Sleeper::futex, ArmFence::heavy) == first);
   static_cast<void>(b.bell.ring(RingFence::full));
-  CHECK(b.bell.arm(Sleeper::futex) != first);
+  CHECK(b.bell.arm(Sleeper::futex, ArmFence::heavy) != first);
 }
 
 TEST_CASE("doorbell: a bell that was not rung lets the deadline pass") {
   Bell b;
-  const auto ticket = b.bell.arm(Sleeper::futex);
+  const auto ticket = b.bell.arm(Sleeper::futex, ArmFence::heavy);
   CHECK(b.bell.sleep(ticket, std::chrono::milliseconds(0)) == FutexWait::timed_out);
   CHECK(b.bell.sleep(ticket, std::chrono::milliseconds(1)) == FutexWait::timed_out);
 }
@@ -221,14 +222,14 @@ TEST_CASE("doorbell: ringing always changes the word, and tells of an event loop
   const auto before = b.value();
   CHECK_FALSE(b.bell.ring_always());
   CHECK(b.value() != before);
-  static_cast<void>(b.bell.arm(Sleeper::event_loop));
+  static_cast<void>(b.bell.arm(Sleeper::event_loop, ArmFence::heavy));
   CHECK(b.bell.ring_always());
 }
 
 TEST_CASE("doorbell: the sequence may run over without touching the armed bits") {
   Bell b;
-  b.word.store(~std::uint32_t{3}, std::memory_order_relaxed);
-  const auto ticket = b.bell.arm(Sleeper::futex);
+  b.word.store(~std::uint32_t{7}, std::memory_order_relaxed);
+  const auto ticket = b.bell.arm(Sleeper::futex, ArmFence::heavy);
   CHECK_FALSE(b.bell.ring(RingFence::full));
   CHECK(b.value() == 0);
   CHECK(b.bell.sleep(ticket, kPatience) == FutexWait::changed);
@@ -239,7 +240,7 @@ TEST_CASE("doorbell: one ring wakes so many and no more, and the bell stays arme
   Crowd crowd(b, static_cast<int>(mews_test::scaled(2'000)));
   REQUIRE(crowd.size() > 3 * Doorbell::kMostWoken);
   crowd.wait_until_asleep();
-  static_cast<void>(b.bell.arm(Sleeper::futex));
+  static_cast<void>(b.bell.arm(Sleeper::futex, ArmFence::heavy));
   for (int rings = 1; rings <= 3; ++rings) {
     CHECK_FALSE(b.bell.ring(RingFence::full));
     // Who is woken does not come back.
@@ -258,7 +259,7 @@ TEST_CASE("doorbell: an honest sleeper behind a crowd is woken after as many rin
   std::atomic<bool> is_awake{false};
   std::thread honest([&] {
     for (;;) {
-      const auto ticket = b.bell.arm(Sleeper::futex);
+      const auto ticket = b.bell.arm(Sleeper::futex, ArmFence::heavy);
       if (is_published) break;
       (void)b.bell.sleep(ticket, mews::forever);
     }
@@ -278,10 +279,52 @@ TEST_CASE("doorbell: few sleepers are all woken by one ring, which disarms the b
   Bell b;
   Crowd crowd(b, Doorbell::kMostWoken - 1);
   crowd.wait_until_asleep();
-  static_cast<void>(b.bell.arm(Sleeper::futex));
+  static_cast<void>(b.bell.arm(Sleeper::futex, ArmFence::heavy));
   CHECK_FALSE(b.bell.ring(RingFence::full));
   CHECK(crowd.asleep() == 0);
   const auto after = b.value();
   CHECK_FALSE(b.bell.ring(RingFence::full));
   CHECK(b.value() == after);
+}
+
+TEST_CASE("doorbell: that somebody sleeps often outlives arming and ringing, and wakes nobody") {
+  Bell b;
+  static_cast<void>(b.bell.arm_often(Sleeper::futex));
+  CHECK(b.bell.is_armed(RingFence::light));
+  CHECK_FALSE(b.bell.ring(RingFence::light));
+  for (const auto fence : kFences) {
+    CHECK_FALSE(b.bell.is_armed(fence));
+    CHECK(b.bell.may_need_ring());
+    const auto before = b.value();
+    CHECK_FALSE(b.bell.ring(fence));
+    CHECK(b.value() == before);
+  }
+  static_cast<void>(b.bell.ring_always());
+  CHECK(b.bell.may_need_ring());
+  b.bell.say_seldom();
+  CHECK_FALSE(b.bell.may_need_ring());
+}
+
+TEST_CASE("doorbell: a ring between arming and sleep counts where somebody sleeps often, too") {
+  Bell b;
+  static_cast<void>(b.bell.arm_often(Sleeper::futex));
+  static_cast<void>(b.bell.ring(RingFence::light));
+  const auto ticket = b.bell.arm(Sleeper::futex, ArmFence::full);
+  static_cast<void>(b.bell.ring(RingFence::light));
+  CHECK(b.bell.sleep(ticket, mews::forever) == FutexWait::changed);
+}
+
+TEST_CASE("doorbell: disarming tells whether a ring has come, and leaves other sleepers armed") {
+  Bell b;
+  static_cast<void>(b.bell.arm(Sleeper::event_loop, ArmFence::heavy));
+  static_cast<void>(b.bell.arm(Sleeper::futex, ArmFence::heavy));
+  CHECK(b.bell.is_still_armed(Sleeper::event_loop));
+  CHECK(b.bell.disarm(Sleeper::event_loop));
+  CHECK_FALSE(b.bell.is_still_armed(Sleeper::event_loop));
+  CHECK_FALSE(b.bell.disarm(Sleeper::event_loop));
+  CHECK(b.bell.is_armed(RingFence::full));
+  CHECK_FALSE(b.bell.ring(RingFence::full));
+  static_cast<void>(b.bell.arm(Sleeper::event_loop, ArmFence::heavy));
+  CHECK(b.bell.ring(RingFence::full));
+  CHECK_FALSE(b.bell.disarm(Sleeper::event_loop));
 }

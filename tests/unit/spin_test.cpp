@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
+#include "mews/sync/spin.hpp"
+
 #include <chrono>
 #include <cstdint>
 
 #include "../support/catch.hpp"
-#include "mews/sync/spin.hpp"
+#include "fake_system.hpp"
 
 namespace {
 
 using namespace std::chrono_literals;
 using mews::sync::SpinBudget;
+using mews_test::FakeSystem;
 
 /// Ready at the `at`th look; counts the looks.
 struct Condition {
@@ -18,55 +21,67 @@ struct Condition {
 };
 
 constexpr auto kNever = ~std::uint64_t{0};
+constexpr auto kLimit = 64us;
+/// Not even the look at the clock after a yield would be seen.
+constexpr auto kNobody = -1us;
 
-/// Each reading is a microsecond later than the one before.
-struct TickingClock {
-  static mews::Deadline::Clock::time_point now() {
-    ticks += 1us;
-    return mews::Deadline::Clock::time_point(ticks);
+using Budget = mews::sync::BasicSpinBudget<FakeSystem>;
+
+/// A waiter that is alone on its processor.
+class Lonely {
+ public:
+  Lonely() {
+    FakeSystem::reset();
+    FakeSystem::yield_takes = kNobody;
+    for (int i = 0; i < 5; ++i)
+      (void)spin_in_vain();
+    for (int i = 0; i < 10; ++i)
+      spin_.learn(0us);
   }
-  static inline std::chrono::microseconds ticks{0};
+  /// How long a spin in vain takes by the clock.
+  std::chrono::microseconds spin_in_vain() {
+    Condition never{kNever};
+    const auto began = FakeSystem::clock;
+    REQUIRE_FALSE(spin_.spin(never, mews::forever));
+    return std::chrono::duration_cast<std::chrono::microseconds>(FakeSystem::clock - began);
+  }
+  [[nodiscard]] Budget& spin() { return spin_; }
+  /// The longest of a whole round of spins, one of which tries the whole limit, and how many of
+  /// them took longer than `least`.
+  int longer_than(std::chrono::microseconds least) {
+    int count = 0;
+    for (int i = 0; i < 64; ++i)
+      count += spin_in_vain() > least ? 1 : 0;
+    return count;
+  }
+
+ private:
+  Budget spin_{kLimit};
 };
-using TickingBudget = mews::sync::BasicSpinBudget<TickingClock>;
-
-/// How long a spin in vain takes: by the clock's readings, one for each 32 looks. The first begins.
-std::chrono::microseconds spin_in_vain(TickingBudget& spin) {
-  Condition never{kNever};
-  REQUIRE_FALSE(spin.spin(never, mews::forever));
-  REQUIRE(never.looks % 32 == 0);
-  return std::chrono::microseconds(never.looks / 32 - 1);
-}
-
-bool spin_with_success(TickingBudget& spin) {
-  return spin.spin(Condition{1}, mews::forever);
-}
 
 }  // namespace
 
-TEST_CASE("spin: without a budget it looks exactly once") {
-  SpinBudget spin(0ns);
-  Condition never{kNever};
-  CHECK_FALSE(spin.spin(never, mews::forever));
-  CHECK(never.looks == 1);
+TEST_CASE("spin: without a budget it looks exactly once, and yields never") {
+  FakeSystem::reset();
+  Budget spin(0ns);
+  for (int i = 0; i < 10'000; ++i) {
+    Condition never{kNever};
+    CHECK_FALSE(spin.spin(never, mews::forever));
+    REQUIRE(never.looks == 1);
+  }
   Condition at_once{1};
   CHECK(spin.spin(at_once, mews::forever));
   CHECK(at_once.looks == 1);
+  CHECK(FakeSystem::yields == 0);
 }
 
 TEST_CASE("spin: it ends at the look that finds the condition true") {
-  for (const std::uint64_t at : {1U, 2U, 31U, 32U, 33U, 100U}) {
+  for (const std::uint64_t at : {1U, 2U, 31U, 32U, 33U}) {
     SpinBudget spin(std::chrono::hours(1));
     Condition condition{at};
     CHECK(spin.spin(condition, mews::forever));
     CHECK(condition.looks == at);
   }
-}
-
-TEST_CASE("spin: it gives up when its budget is used up") {
-  SpinBudget spin(1us);
-  Condition never{kNever};
-  CHECK_FALSE(spin.spin(never, mews::forever));
-  CHECK(never.looks >= 32);
 }
 
 TEST_CASE("spin: it gives up when the deadline passes, whatever the budget is") {
@@ -76,55 +91,92 @@ TEST_CASE("spin: it gives up when the deadline passes, whatever the budget is") 
   CHECK(never.looks >= 1);
 }
 
-TEST_CASE("spin: each failure halves the budget, down to a sixteenth of the limit") {
-  TickingBudget spin(64us);
-  for (const auto budget : {64us, 32us, 16us, 8us, 4us, 4us, 4us})
-    CHECK(spin_in_vain(spin) == budget);
+TEST_CASE("spin: alone, a waiter spins for the limit") {
+  Lonely lonely;
+  const auto took = lonely.spin_in_vain();
+  CHECK(took >= kLimit);
+  CHECK(took < kLimit + 4us);
 }
 
-TEST_CASE("spin: each success doubles the budget, up to the limit") {
-  TickingBudget spin(64us);
-  for (int i = 0; i < 10; ++i)
-    static_cast<void>(spin_in_vain(spin));
-  // A failure, to see the budget, costs a half of it; two successes make up for it and double it.
-  REQUIRE(spin_with_success(spin));
-  for (const auto budget : {8us, 16us, 32us, 64us, 64us, 64us}) {
-    CHECK(spin_in_vain(spin) == budget);
-    REQUIRE(spin_with_success(spin));
-    REQUIRE(spin_with_success(spin));
+TEST_CASE("spin: long waits halve the budget, down to a single look without the clock") {
+  Lonely lonely;
+  for (int i = 0; i < 20; ++i)
+    lonely.spin().learn(200us);
+  CHECK(lonely.longer_than(0us) == 1);
+}
+
+TEST_CASE("spin: the whole limit is tried now and then, even after long waits alone") {
+  Lonely lonely;
+  for (int i = 0; i < 20; ++i)
+    lonely.spin().learn(200us);
+  CHECK(lonely.longer_than(kLimit - 1us) == 1);
+}
+
+TEST_CASE("spin: waits that sleep though they need not have bring the budget back") {
+  Lonely lonely;
+  for (int i = 0; i < 20; ++i)
+    lonely.spin().learn(200us);
+  // Shorter than the limit but for the wake-up.
+  for (int i = 0; i < 20; ++i)
+    lonely.spin().learn(90us);
+  CHECK(lonely.longer_than(kLimit - 1us) == 64);
+}
+
+TEST_CASE("spin: a wait that is half as long again as the limit is a long one") {
+  Lonely lonely;
+  lonely.spin().learn(97us);
+  CHECK(lonely.spin_in_vain() < kLimit);
+}
+
+TEST_CASE("spin: alone, it yields more and more seldom") {
+  Lonely lonely;
+  const int before = FakeSystem::yields;
+  (void)lonely.spin_in_vain();
+  // At 0, 1, 4, ... microseconds, and perhaps once in turn.
+  CHECK(FakeSystem::yields - before >= 4);
+  CHECK(FakeSystem::yields - before <= 8);
+}
+
+TEST_CASE("spin: with other waiters it yields once, looks again, and gives up") {
+  FakeSystem::reset();
+  FakeSystem::yield_takes = 30us;
+  Budget spin(kLimit);
+  for (int i = 0; i < 7; ++i) {  // the eighth would take a turn
+    Condition never{kNever};
+    CHECK_FALSE(spin.spin(never, mews::forever));
+    CHECK(FakeSystem::yields == i + 1);
+    CHECK(never.looks == 96);
+  }
+  // What comes during the yield is found.
+  Condition after{90};
+  CHECK(spin.spin(after, mews::forever));
+}
+
+TEST_CASE("spin: with one that computes it looks briefly and yields no more") {
+  FakeSystem::reset();
+  FakeSystem::yield_takes = 4ms;
+  Budget spin(kLimit);
+  for (int i = 0; i < 20; ++i) {
+    Condition never{kNever};
+    const auto began = FakeSystem::clock;
+    CHECK_FALSE(spin.spin(never, mews::forever));
+    CHECK(FakeSystem::yields == 1);
+    if (i > 0) CHECK(FakeSystem::clock - began < 8us);
   }
 }
 
-TEST_CASE("spin: a success within the budget that has come down is a success") {
-  TickingBudget spin(64us);
-  for (int i = 0; i < 10; ++i)
-    static_cast<void>(spin_in_vain(spin));
-  // At the end of the third microsecond of the four there are.
-  CHECK(spin.spin(Condition{4 * 32}, mews::forever));
-  CHECK(spin_in_vain(spin) == 8us);
-}
-
-TEST_CASE("spin: a lower limit holds at once, and what was learnt beneath it stays") {
-  TickingBudget spin(64us);
-  spin.set_limit(16us);
-  CHECK(spin_in_vain(spin) == 16us);
-  CHECK(spin_in_vain(spin) == 8us);
-  spin.set_limit(64us);
-  CHECK(spin_in_vain(spin) == 4us);
-}
-
-TEST_CASE("spin: a limit set later is obeyed") {
-  SpinBudget spin(std::chrono::hours(1));
-  spin.set_limit(0ns);
-  Condition never{kNever};
-  CHECK_FALSE(spin.spin(never, mews::forever));
-  CHECK(never.looks == 1);
-  spin.set_limit(1us);
-  Condition again{kNever};
-  CHECK_FALSE(spin.spin(again, mews::forever));
-  CHECK(again.looks >= 32);
-}
-
-TEST_CASE("spin: at least one processor is usable") {
-  CHECK(mews::sync::usable_cpus() >= 1);
+TEST_CASE("spin: what is learnt in company is not held against the budget") {
+  FakeSystem::reset();
+  FakeSystem::yield_takes = 30us;
+  Budget spin(kLimit);
+  for (int i = 0; i < 20; ++i) {
+    (void)spin.spin(Condition{kNever}, mews::forever);
+    spin.learn(10ms);
+  }
+  FakeSystem::yield_takes = kNobody;
+  for (int i = 0; i < 8; ++i)
+    (void)spin.spin(Condition{kNever}, mews::forever);
+  const auto began = FakeSystem::clock;
+  (void)spin.spin(Condition{kNever}, mews::forever);
+  CHECK(FakeSystem::clock - began >= kLimit);
 }

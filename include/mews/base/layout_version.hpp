@@ -3,7 +3,7 @@
 
 /// The version of the arena's layout, and of what the headers compile into a program. It changes
 /// with every change of either.
-#define MEWS_LAYOUT_VERSION 3
+#define MEWS_LAYOUT_VERSION 4
 
 /// The inline namespace that all names of the library are in: `mews::Session` is
 /// `mews::layout_3::Session` for the linker, so a program and a library of two versions do not

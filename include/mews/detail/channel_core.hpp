@@ -21,6 +21,7 @@
 #include "mews/options.hpp"
 #include "mews/ring/lane_consumer.hpp"
 #include "mews/ring/lane_producer.hpp"
+#include "mews/sync/bell_waiter.hpp"
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/role.hpp"
 
@@ -150,8 +151,7 @@ class ChannelCore {
   /// Wakes the thread or event loop that sleeps on `bell`, after a publication.
   void ring(const sync::Doorbell& bell) noexcept {
     // Relaxed: a note. Once `fence` has found the other end registered, that stays true.
-    if (is_light_.load(std::memory_order_relaxed) && !bell.is_armed(sync::RingFence::light))
-        [[likely]] {
+    if (is_light_.load(std::memory_order_relaxed) && !bell.may_need_ring()) [[likely]] {
       return;
     }
     ring_slow(bell);
@@ -179,11 +179,20 @@ class ChannelCore {
   [[nodiscard]] Tried push_slab(Payload& payload, Envelope envelope);
   [[nodiscard]] Tried mark_in_flight(Payload& payload);
   [[gnu::cold]] MEWS_VISIBLE void undo_send(Payload& payload) noexcept;
+  /// What a record needs of the lane.
+  struct Need {
+    std::uint32_t cells = 1;
+    std::optional<std::uint64_t> slab_bytes = {};
+    [[nodiscard]] static Need inlined(std::size_t bytes) noexcept {
+      return {.cells = layout::record_cells(bytes)};
+    }
+  };
+  [[nodiscard]] bool has_room(const Need& need);
   template <class Push>
-  Result<void> send_one(std::uint32_t cells, Timeout timeout, Push&& push);
-  [[nodiscard]] Result<void> wait_for_room(const Until& until, std::uint32_t cells);
-  [[nodiscard]] std::string full_text(std::uint64_t head_before,
-                                      Deadline::Clock::duration waited) const;
+  Result<void> send_one(const Need& need, Timeout timeout, Push&& push);
+  [[nodiscard]] Result<void> wait_for_room(const Until& until, const Need& need);
+  [[nodiscard]] std::string full_text(const Need& need, std::uint64_t head_before,
+                                      Deadline::Clock::duration waited);
   void publish() noexcept {
     producer_.publish();
     ring(out_data_);
@@ -210,6 +219,8 @@ class ChannelCore {
   void give_back_cells(ring::Look last_look) noexcept {
     if (consumer_.release_cells(last_look)) ring(in_space_);
   }
+  [[nodiscard]] bool is_still_armed() noexcept;
+  void note_armed();
   void disarm_loop() noexcept;
   template <class Attempt>
   Result<void> receive_by(Timeout timeout, Attempt&& attempt);
@@ -222,10 +233,10 @@ class ChannelCore {
   PeerId other_;
   LaneId out_;
   LaneId in_;
-  sync::Doorbell out_data_;   ///< we ring: records are there
-  sync::Doorbell out_space_;  ///< we sleep: cells become free
-  sync::Doorbell in_data_;    ///< we sleep: records are there
-  sync::Doorbell in_space_;   ///< we ring: cells have become free
+  sync::Doorbell out_data_;     ///< we ring: records are there
+  sync::BellWaiter out_space_;  ///< we sleep: cells become free. In the send role
+  sync::BellWaiter in_data_;    ///< we sleep: records are there. In the receive role
+  sync::Doorbell in_space_;     ///< we ring: cells have become free
   base::LocalAtomic<int> ended_{-1};
   base::LocalAtomic<bool> is_light_{false};
   /// Members that only the slow twins use.
@@ -245,6 +256,8 @@ class ChannelCore {
   base::LocalAtomic<std::uint64_t> loop_position_{kNoLoop};
   bool is_receive_plain_ = true;             ///< neither armed nor failed
   bool is_loop_armed_ = false;               ///< the receiver's own note of it
+  bool may_be_signalled_ = false;            ///< the event loop's descriptor may be readable
+  std::uint32_t needless_arms_ = 0;          ///< of a bell that was armed still
   std::optional<ErrorCode> receive_failed_;  ///< closed there, or what was written is corrupt
   std::int64_t slabs_received_ = 0;
 };

@@ -17,9 +17,11 @@
 #include "mews/mem/arena.hpp"
 #include "mews/mem/slab_pool.hpp"
 #include "mews/options.hpp"
+#include "mews/ring/slab_window.hpp"
 #include "mews/sync/biased_count.hpp"
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/gate.hpp"
+#include "mews/sync/yielder.hpp"
 
 namespace mews::inline MEWS_LAYOUT::os {
 class WakeEnd;
@@ -66,9 +68,17 @@ class PeerContext final : private mem::FreedListener {
   [[nodiscard]] LookTimer* look_timer() const noexcept { return look_timer_.get(); }
   /// Returns the latest end of one sleep, for a thread that waits for a record or for room.
   [[nodiscard]] Deadline next_look(Deadline deadline) const noexcept;
-  /// Returns how long a waiter of this process may spin before it sleeps. Shorter when more
-  /// processes are attached than CPUs are usable.
-  [[nodiscard]] std::chrono::nanoseconds spin_limit() const noexcept;
+  /// Returns how long a waiter of this process may spin before it sleeps.
+  [[nodiscard]] std::chrono::nanoseconds spin_limit() const noexcept { return local_.spin_limit; }
+  [[nodiscard]] layout::CpuTurns* turns() const noexcept { return &arena_->pool().turns; }
+  /// Returns what a channel may have on its way in slabs, each way out.
+  [[nodiscard]] ring::WindowLimits window() const noexcept {
+    return {.bytes = local_.window_bytes, .slabs = local_.window_slabs};
+  }
+  /// Before an event loop sleeps: lets others run, if it is this process's turn.
+  void take_turn() {
+    if (spin_limit() > std::chrono::nanoseconds::zero()) loop_yielder_.take_turn();
+  }
   /// Returns whether a process is in that peer's seat, according to its entry.
   [[nodiscard]] bool is_attached(PeerId peer) const noexcept;
   /// Returns a text to add to an error about an idle peer: that it has not attached yet. Empty if
@@ -159,7 +169,7 @@ class PeerContext final : private mem::FreedListener {
   LocalOptions local_;
   ForkStamp fork_stamp_;
   std::unique_ptr<LookTimer> look_timer_;
-  unsigned cpus_;
+  sync::Yielder loop_yielder_;
   mem::SlabPool pool_;
   std::uint32_t fallback_classes_;
   base::Atomic<std::uint32_t>* freed_bells_;  ///< one for each class

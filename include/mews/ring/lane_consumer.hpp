@@ -10,6 +10,7 @@
 #include "mews/base/inline.hpp"
 #include "mews/layout/cell.hpp"
 #include "mews/layout/lane_state.hpp"
+#include "mews/ring/slab_window.hpp"
 
 namespace mews::inline MEWS_LAYOUT::ring {
 
@@ -183,6 +184,12 @@ class LaneConsumer {
     return true;
   }
 
+  /// A slab with `bytes` was taken: the cells are given back the sooner, as its sender may wait for
+  /// room in its window (`SlabWindow`), of which it is to have a quarter back at a time.
+  MEWS_HOT void note_slab(std::uint64_t bytes) noexcept {
+    if (bytes >= SlabWindow::kSmallBytes) released_ -= bytes * quarter_ / kBytesPerRelease;
+  }
+
   /// Returns whether a record starts at `position`, one of this consumer's. Any thread.
   [[nodiscard]] bool is_published(std::uint64_t position) const noexcept {
     // Relaxed: it says only that it is worth looking.
@@ -197,6 +204,8 @@ class LaneConsumer {
   }
 
  private:
+  static constexpr std::uint64_t kBytesPerRelease = WindowLimits{}.bytes / 4;
+
   [[nodiscard]] const layout::Cell& cell(std::uint64_t position) const noexcept {
     return cells_[position & (cells_.size() - 1)];
   }
@@ -204,7 +213,7 @@ class LaneConsumer {
   layout::LaneState* state_;
   std::span<layout::Cell> cells_;
   base::LocalAtomic<std::uint64_t> position_{0};
-  std::uint64_t released_ = 0;
+  std::uint64_t released_ = 0;    ///< head, less what `note_slab` adds to the cells owed
   std::uint64_t quarter_;         ///< of the ring
   std::uint32_t last_cells_ = 1;  ///< of the last message
 };

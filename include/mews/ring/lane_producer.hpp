@@ -13,6 +13,7 @@
 #include "mews/base/visible.hpp"
 #include "mews/layout/cell.hpp"
 #include "mews/layout/lane_state.hpp"
+#include "mews/ring/slab_window.hpp"
 
 namespace mews::inline MEWS_LAYOUT::ring {
 
@@ -69,7 +70,8 @@ enum class Push : std::uint8_t {
 class LaneProducer {
  public:
   /// `cells` is the whole ring (a power of two). The lane is fresh, or nobody reads it.
-  LaneProducer(layout::LaneState& state, std::span<layout::Cell> cells) noexcept
+  LaneProducer(layout::LaneState& state, std::span<layout::Cell> cells,
+               const WindowLimits& limits = {}) noexcept
       : state_(&state),
         cells_(cells.data()),
         capacity_(cells.size()),
@@ -77,7 +79,8 @@ class LaneProducer {
         older_end_(capacity_),
         older_passed_(capacity_),
         passed_(capacity_),
-        lap_end_(short_lap_) {
+        lap_end_(short_lap_),
+        window_(limits) {
     update_fast_limit();
   }
   // A second producer of the same lane would write over the first one's records.
@@ -110,12 +113,13 @@ class LaneProducer {
     publish(first, layout::make_mark(position, cells, descriptor.kind, descriptor.slab_class));
     return true;
   }
-  /// The same without a payload in it, once `has_room_fast` has said so.
+  /// The same without a payload in it, once `has_slab_room_fast` has said so.
   MEWS_HOT void push_slab_fast(const layout::Descriptor& descriptor) {
     auto& first = cell(position_);
     (void)write(first, descriptor, {});
     last_position_ = position_;
     publish(first, layout::make_mark(position_++, 1, descriptor.kind, descriptor.slab_class));
+    window_.charge(descriptor.bytes, position_);
   }
 
   /// As `try_stage_fast`, wherever there is room for it. On `full` nothing of the record was
@@ -138,8 +142,22 @@ class LaneProducer {
 
   [[nodiscard]] bool has_staged() const noexcept { return staged_mark_ != 0; }
 
-  /// Returns whether a record of one cell surely fits, without a look at the consumer's head.
-  [[nodiscard]] bool has_room_fast() const noexcept { return position_ < fast_until_; }
+  /// Returns whether a slab with `bytes` may surely be sent, without a look at the consumer's head.
+  [[nodiscard]] bool has_slab_room_fast(std::uint64_t bytes) const noexcept {
+    return position_ < fast_until_ && window_.is_open(bytes);
+  }
+  /// Returns whether it may be sent now: there is room for a record, and the window is open.
+  [[nodiscard]] bool has_slab_room(std::uint64_t bytes) {
+    return has_room(1, Room::ordinary) && has_open_window(bytes);
+  }
+  /// As `try_stage`, for a record without a payload in it that names a slab, once `has_slab_room`
+  /// has said so.
+  [[nodiscard]] Push try_stage_slab(const layout::Descriptor& descriptor) {
+    const auto push = try_stage(descriptor, {}, Room::ordinary);
+    if (push == Push::done) window_.charge(descriptor.bytes, position_);
+    return push;
+  }
+  [[nodiscard]] const SlabWindow& window() const noexcept { return window_; }
   /// Returns whether a record of `cells` would fit now; looks at the consumer's head.
   [[nodiscard]] bool has_room(std::uint32_t cells, Room room) {
     return position_ + cells <= fast_until_ || find_place(cells, room).push != Push::full;
@@ -161,6 +179,8 @@ class LaneProducer {
     const auto used = position_ - seen_head_;
     return seen_head_ < position_ - at ? used - (capacity_ - older_end_) : used;
   }
+  /// Returns the cells written so far, fillers included.
+  [[nodiscard]] std::uint64_t position() const noexcept { return position_; }
   [[nodiscard]] std::uint64_t capacity_cells() const noexcept { return capacity_; }
 
  private:
@@ -186,6 +206,7 @@ class LaneProducer {
   [[nodiscard]] Push make_way(std::uint32_t cells, Room room);
   [[nodiscard]] Push reserve(std::uint64_t needed);
   [[nodiscard]] bool refresh_head();
+  [[nodiscard]] bool has_open_window(std::uint64_t bytes);
   [[nodiscard]] std::uint64_t free_from() const noexcept;
   void update_fast_limit() noexcept;
   void stage_filler(std::uint64_t skip);
@@ -286,6 +307,7 @@ class LaneProducer {
   // And of this one:
   std::uint64_t passed_;   ///< from the start to its first skip so far
   std::uint64_t lap_end_;  ///< its end, if everything has been read by then
+  SlabWindow window_;
 };
 
 }  // namespace mews::inline MEWS_LAYOUT::ring
