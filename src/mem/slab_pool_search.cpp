@@ -51,7 +51,8 @@ Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadl
     const auto last = std::min(*smallest + geometry.fallback_classes, geometry.class_count - 1);
     for (auto i = *smallest; i <= last && slab.count == 0; ++i) {
       Taken taken;
-      if (Turn turn; i != *smallest && take_turn(homes_[i], turn)) {
+      if (Turn turn; i != *smallest && take_turn(homes_[i], turn) &&
+                     is_backed(homes_[i].view, turn.index, bytes)) {
         taken = take_in_turn(homes_[i], turn);
       }
       if (!taken) taken = claim_elsewhere(ClassId{i}, bytes);
@@ -190,15 +191,22 @@ SlabPool::Taken SlabPool::sweep(const ClassView& view) {
   return slab;
 }
 
-// The large classes: the lowest free slab.
+// The large classes: the lowest free slab, as long as it is near. A flow that has many on their way
+// would read all their words, which the receiver writes, to find the one that it has just freed. In
+// such a flow that is the one after the last claim: so for some claims slabs take turns.
 SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, Home& home) {
+  constexpr std::uint32_t kNear = 4;
+  constexpr std::uint32_t kTurns = 32;
   const auto slab = scan(view, 0, view.geometry.slab_count);
-  if (slab) {
-    // From now on the lowest slab of all is the next in turn, and is asked first.
-    home.warm.store(1, std::memory_order_relaxed);
-    home.chunk.store(0, std::memory_order_relaxed);
-    home.left.store(kNoLook, std::memory_order_relaxed);
-  }
+  if (!slab) return slab;
+  const bool is_near = slab.index < kNear;
+  const auto after = slab.index + 1 == view.geometry.slab_count ? 0 : slab.index + 1;
+  // From now on the lowest slab of all is the next in turn, and is asked first; or the one behind
+  // this one is, if it has pages.
+  home.warm.store(is_near ? 1 : view.geometry.slab_count, std::memory_order_relaxed);
+  home.next.store(is_near ? 0 : after, std::memory_order_relaxed);
+  home.left.store(is_near ? kNoLook : kTurns, std::memory_order_relaxed);
+  home.chunk.store(0, std::memory_order_relaxed);
   return slab;
 }
 

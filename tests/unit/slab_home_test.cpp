@@ -154,6 +154,27 @@ TEST_CASE("slab home: large classes use the lowest free slab again") {
   CHECK(claim_one(pool, k4MiB).value().first.value() == 4);
 }
 
+TEST_CASE("slab home: with many large slabs on their way the one freed first is claimed next") {
+  // With and without one that has no pages yet, which stays so.
+  for (const std::uint32_t slabs : {11U, 10U}) {
+    const auto arena = make_arena({.classes = {{std::uint64_t{4} << 20, slabs}}});
+    constexpr ClassId kLarge{0};
+    SlabPool pool(arena, PeerId{1});
+    auto held = claim(pool, kLarge, 10);
+    for (std::uint32_t i = 0; i < 200; ++i) {
+      CHECK(pool.release(held[i % 10]));
+      held[i % 10] = claim_one(pool, kLarge).value();
+      CHECK(held[i % 10].first.value() == i % 10);
+    }
+    if (slabs > 10) CHECK(truth(arena, kLarge, 10).generation == 0);
+    for (const auto& slab : held)
+      CHECK(pool.release(slab));
+    // Back to the lowest one, after so many turns.
+    static_cast<void>(flow(pool, kLarge, 40));
+    CHECK(distinct(flow(pool, kLarge, 100)) == 1);
+  }
+}
+
 TEST_CASE("slab home: pages got ahead of need do not count for a slab that another peer holds") {
   // It may be about to give them back.
   const auto arena = make_arena();

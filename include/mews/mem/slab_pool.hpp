@@ -32,7 +32,8 @@ namespace mews::inline MEWS_LAYOUT::mem {
 /// Order of search: the current chunk in turn; other home chunks; chunks that nobody owns; a fresh
 /// chunk (new memory last, so the arena stays small); single slabs of other peers' chunks that the
 /// hint bitmap names; a sweep over all truth words. Only then is the class exhausted. Larger
-/// classes have no homes: the lowest free slab is the warmest.
+/// classes have no homes: the lowest free slab is the warmest, unless many are on their way; then
+/// slabs with pages take turns for a while.
 ///
 /// The slabs of the current chunk that take turns are its *warm* ones. More of them cost pages:
 /// half a nanosecond a byte, once. They save the wait for lines that the receiver's cache still
