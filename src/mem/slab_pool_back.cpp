@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "mews/mem/slab_pool.hpp"
@@ -11,9 +12,8 @@
 namespace mews::inline MEWS_LAYOUT::mem {
 namespace {
 
-/// Notes that at least so many eighths have memory. Orders and ABA: see `Backing`.
-void learn(Backing& backing, std::uint8_t eighths) noexcept {
-  const auto learnt = static_cast<std::uint8_t>(kOpenSlab + eighths);
+/// Notes at least so much memory. Orders and ABA: see `Backing`.
+void learn(Backing& backing, std::uint8_t learnt) noexcept {
   auto known = backing.load(std::memory_order_relaxed);
   while (known < learnt && !backing.compare_exchange_weak(known, learnt, std::memory_order_relaxed,
                                                           std::memory_order_relaxed)) {
@@ -91,7 +91,12 @@ Result<std::uint8_t> SlabPool::back_one(ClassId id, SlabIndex index, const Wante
     if (auto opened = arena_.open_slabs(id, index, 1); !opened)
       return tl::unexpected(std::move(opened.error()));
   }
-  const auto known = static_cast<std::uint8_t>(backing.load(std::memory_order_relaxed) - kOpenSlab);
+  const auto state = backing.load(std::memory_order_relaxed);
+  if (state >= kAheadSlab) {
+    learn(backing, kBackedSlab);
+    return layout::kFullyBacked;
+  }
+  const auto known = static_cast<std::uint8_t>(state - kOpenSlab);
   if (known >= wanted.eighths) return known;
   const auto eighth = view.geometry.slab_bytes / 8;
   const auto got = arena_.commit(
@@ -100,8 +105,45 @@ Result<std::uint8_t> SlabPool::back_one(ClassId id, SlabIndex index, const Wante
       wanted.deadline);
   if (!got) return tl::unexpected(got.error());
   const auto eighths = static_cast<std::uint8_t>(known + *got / eighth);
-  learn(backing, eighths);
+  learn(backing, eighths == layout::kFullyBacked ? kBackedSlab
+                                                 : static_cast<std::uint8_t>(kOpenSlab + eighths));
   return eighths;
+}
+
+// For slabs of one chunk that nobody needs yet, with few calls to the system. Pages come without a
+// change to what is in them, so it does not matter who holds a slab meanwhile; those that came stay
+// if the rest fails. Returns false then.
+//
+// Pages can go again while their slab is held: by a claim that got only some of them. So what came
+// counts only for a slab that was free all the time, by its word before and after. Relaxed: a call
+// to the system lies between these looks, and one between another's claim and its look whether
+// there are pages already; each is a full barrier. Either we see that claim, or it sees our pages.
+bool SlabPool::back_ahead(ClassId id, SlabIndex first, std::uint32_t count) {
+  constexpr std::uint32_t kAtOnce = 64;
+  const auto& view = homes_[id.value()].view;
+  if (view.backing[first.value()].load(std::memory_order_relaxed) < kOpenSlab &&
+      !arena_.open_slabs(id, first, 1)) {
+    return false;
+  }
+  std::array<std::uint64_t, kAtOnce> before{};
+  for (std::uint32_t done = 0; done < count; done += kAtOnce) {
+    const auto begin = first.value() + done;
+    const auto slabs = std::min(count - done, kAtOnce);
+    for (std::uint32_t i = 0; i < slabs; ++i)
+      before[i] = view.words[begin + i].load(std::memory_order_relaxed);
+    const auto bytes = view.geometry.slab_bytes * slabs;
+    const auto got =
+        arena_.commit(id, SlabIndex{begin},
+                      {.from = 0, .to = bytes, .on_failure = Arena::OnFailure::keep}, forever);
+    if (!got) return false;
+    for (std::uint32_t i = 0; i < slabs; ++i) {
+      if (layout::packed_phase(before[i]) == layout::Phase::free &&
+          view.words[begin + i].load(std::memory_order_relaxed) == before[i]) {
+        learn(view.backing[begin + i], kAheadSlab);
+      }
+    }
+  }
+  return true;
 }
 
 // For the figures. A larger number of an earlier holder stays.

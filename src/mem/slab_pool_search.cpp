@@ -13,11 +13,6 @@ std::uint32_t bitmap_words(std::uint32_t bits) noexcept {
   return (bits + 63) / 64;
 }
 
-std::uint32_t slabs_in_chunk(const ClassView& view, std::uint32_t chunk) noexcept {
-  const auto begin = chunk << view.geometry.chunk_shift;
-  return std::min(view.geometry.chunk_slabs, view.geometry.slab_count - begin);
-}
-
 /// Calls `visit(chunk)` for each set bit of a bitmap until it returns something.
 template <class Bits, class Visit>
 auto first_of(std::uint32_t words, Bits&& bits, Visit&& visit) -> decltype(visit(0u)) {
@@ -56,10 +51,11 @@ Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadl
     const auto last = std::min(*smallest + geometry.fallback_classes, geometry.class_count - 1);
     for (auto i = *smallest; i <= last && slab.count == 0; ++i) {
       Taken taken;
-      if (Turn turn; i != *smallest && take_turn(homes_[i], turn)) {
+      if (Turn turn; i != *smallest && take_turn(homes_[i], turn) &&
+                     is_backed(homes_[i].view, turn.index, bytes)) {
         taken = take_in_turn(homes_[i], turn);
       }
-      if (!taken) taken = claim_elsewhere(ClassId{i});
+      if (!taken) taken = claim_elsewhere(ClassId{i}, bytes);
       if (taken) describe(slab, homes_[i].view, ClassId{i}, taken);
     }
   } else {
@@ -88,39 +84,29 @@ SlabPool::Taken SlabPool::scan(const ClassView& view, std::uint32_t begin, std::
   return {};
 }
 
-// Around the warm slabs once, then on to colder ones of the same chunk; now and then a colder one
-// first, which is warm from then on. Relaxed: see `Home`.
-SlabPool::Taken SlabPool::claim_in_chunk(const ClassView& view, Home& home, std::uint32_t chunk) {
+// Around the warm slabs once, then on to colder ones of the same chunk. Relaxed: see `Home`.
+SlabPool::Taken SlabPool::claim_in_chunk(ClassId id, std::uint32_t chunk, std::uint64_t bytes) {
+  auto& home = homes_[id.value()];
+  const auto& view = home.view;
+  if (home.left.load(std::memory_order_relaxed) == 0) look_at_flow(id, chunk, bytes);
   const auto begin = chunk << view.geometry.chunk_shift;
-  const auto size = slabs_in_chunk(view, chunk);
-  const auto warm = std::min(home.warm.load(std::memory_order_relaxed), size);
+  const auto warm = std::min(home.warm.load(std::memory_order_relaxed), view.slabs_in_chunk(chunk));
   const auto next = std::min(home.next.load(std::memory_order_relaxed), warm);
-  const auto turns = home.turns.load(std::memory_order_relaxed) + 1;
-  home.turns.store(turns, std::memory_order_relaxed);
-  const bool is_growing = turns % kGrowEvery == 0;
-  const auto colder = [&] { return scan(view, begin + warm, begin + size); };
-  Taken slab;
-  if (is_growing) slab = colder();
-  if (!slab) slab = scan(view, begin + next, begin + warm);
+  auto slab = scan(view, begin + next, begin + warm);
   if (!slab) slab = scan(view, begin, begin + next);
-  if (!slab) slab = colder();
-  if (!slab) return slab;
+  if (!slab) return claim_colder(id, chunk, warm);
   const auto taken = slab.index - begin + 1;
-  if (taken > warm) {
-    home.warm.store(taken, std::memory_order_relaxed);
-  } else {
-    home.next.store(taken == warm ? 0 : taken, std::memory_order_relaxed);
-  }
+  home.next.store(taken == warm ? 0 : taken, std::memory_order_relaxed);
   return slab;
 }
 
-SlabPool::Taken SlabPool::claim_elsewhere(ClassId id) {
+SlabPool::Taken SlabPool::claim_elsewhere(ClassId id, std::uint64_t bytes) {
   const auto& view = arena_.view(id);
   auto& home = homes_[id.value()];
   if (view.geometry.chunk_slabs == 1) return claim_lowest(view, home);
   const auto current = home.chunk.load(std::memory_order_relaxed);
   if (current != kNoChunk) {
-    if (const auto slab = claim_in_chunk(view, home, current)) return slab;
+    if (const auto slab = claim_in_chunk(id, current, bytes)) return slab;
   }
   // Each turn finds a slab, clears a hint or adopts a chunk. The limit is for a peer that sets
   // hints for ever.
@@ -130,13 +116,13 @@ SlabPool::Taken SlabPool::claim_elsewhere(ClassId id) {
     home.next.store(0, std::memory_order_relaxed);
     home.warm.store(0, std::memory_order_relaxed);
     home.chunk.store(*chunk, std::memory_order_relaxed);
-    if (auto slab = claim_in_chunk(view, home, *chunk)) return slab;
+    if (auto slab = claim_in_chunk(id, *chunk, bytes)) return slab;
     auto& hints = view.hints[*chunk / 64];
     // [P4] seq_cst, then a fence and a second look; partners [P1], [P3]. Either this look sees a
     // slab freed meanwhile, or the peer that freed it sets the hint anew.
     hints.fetch_and(~(std::uint64_t{1} << (*chunk % 64)), std::memory_order_seq_cst);
     base::full_fence();
-    if (auto slab = claim_in_chunk(view, home, *chunk)) {
+    if (auto slab = claim_in_chunk(id, *chunk, bytes)) {
       view.hint(slab.index);
       return slab;
     }
@@ -192,7 +178,7 @@ SlabPool::Taken SlabPool::steal(const ClassView& view) {
   return first_of(words, hinted, [&](std::uint32_t chunk) -> Taken {
     if (chunk >= view.geometry.chunk_count) return {};
     const auto begin = chunk << view.geometry.chunk_shift;
-    return scan(view, begin, begin + slabs_in_chunk(view, chunk));
+    return scan(view, begin, begin + view.slabs_in_chunk(chunk));
   });
 }
 
@@ -205,14 +191,22 @@ SlabPool::Taken SlabPool::sweep(const ClassView& view) {
   return slab;
 }
 
-// The large classes: the lowest free slab.
+// The large classes: the lowest free slab, as long as it is near. A flow that has many on their way
+// would read all their words, which the receiver writes, to find the one that it has just freed. In
+// such a flow that is the one after the last claim: so for some claims slabs take turns.
 SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, Home& home) {
+  constexpr std::uint32_t kNear = 4;
+  constexpr std::uint32_t kTurns = 32;
   const auto slab = scan(view, 0, view.geometry.slab_count);
-  if (slab) {
-    // From now on the lowest slab of all is the next in turn, and is asked first.
-    home.warm.store(1, std::memory_order_relaxed);
-    home.chunk.store(0, std::memory_order_relaxed);
-  }
+  if (!slab) return slab;
+  const bool is_near = slab.index < kNear;
+  const auto after = slab.index + 1 == view.geometry.slab_count ? 0 : slab.index + 1;
+  // From now on the lowest slab of all is the next in turn, and is asked first; or the one behind
+  // this one is, if it has pages.
+  home.warm.store(is_near ? 1 : view.geometry.slab_count, std::memory_order_relaxed);
+  home.next.store(is_near ? 0 : after, std::memory_order_relaxed);
+  home.left.store(is_near ? kNoLook : kTurns, std::memory_order_relaxed);
+  home.chunk.store(0, std::memory_order_relaxed);
   return slab;
 }
 

@@ -7,9 +7,7 @@ cmake_minimum_required(VERSION 3.25)
 set(limit_inline 200)
 set(limit_slab 450)
 set(times_inline 20000)
-# Past the point where the slabs that take turns are as many as they will be: each 32nd claim adds
-# one, up to the 4096 of a chunk.
-set(times_slab 140000)
+set(times_slab 20000)
 set(times ${times_${kind}})
 
 function(count messages result)

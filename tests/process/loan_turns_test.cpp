@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <cstring>
 #include <set>
 
 #include "../support/catch.hpp"
@@ -10,15 +11,19 @@ using namespace process_test;
 
 }  // namespace
 
-TEST_CASE("loan: a busy flow turns through more and more slabs, a quiet one keeps to a few") {
+TEST_CASE("loan: an exchange of small messages keeps to a slab, bulk turns through its chunk") {
   auto host = must(mews::Session::create(small_arena()));
   auto [plugin, session] = must(host.connect("partner"));
-  std::set<const std::byte*> quiet;
-  std::set<const std::byte*> busy;
-  for (int i = 0; i < 400; ++i) {
-    const auto loan = must(plugin.channel().loan(1000));
-    (i < 16 ? quiet : busy).insert(loan.bytes().data());
+  std::set<const std::byte*> small;
+  for (int i = 0; i < 10'000; ++i)
+    small.insert(must(plugin.channel().loan(1000)).bytes().data());
+  CHECK(small.size() == 1);
+
+  std::set<const std::byte*> bulk;
+  for (int i = 0; i < 100'000 && bulk.size() < 8; ++i) {
+    auto loan = must(plugin.channel().loan(65536));
+    std::memset(loan.bytes().data(), i, 65536);
+    bulk.insert(loan.bytes().data());
   }
-  CHECK(quiet.size() <= 2);
-  CHECK(busy.size() >= 6);
+  CHECK(bulk.size() == 8);
 }

@@ -25,7 +25,8 @@ constexpr LaneId kLane{0};
 
 /// An arena on a file system that its slabs fill, as two processes have it.
 struct FullDisk {
-  mews::layout::Geometry geometry = plan({.classes = {{65536, 64}, {kMiB, 8}}}).geometry;
+  mews::layout::Geometry geometry =
+      plan({.classes = {{4096, 512}, {65536, 64}, {kMiB, 8}}}).geometry;
   std::optional<Arena> one;
   std::optional<Arena> two;
 
@@ -39,7 +40,7 @@ struct FullDisk {
   }
   /// Every word says that all of its slab has memory behind it.
   void scribble_backed() const {
-    for (std::uint32_t c = 0; c < 2; ++c) {
+    for (std::uint32_t c = 0; c < 3; ++c) {
       const auto& view = one->view(mews::ClassId{c});
       for (std::uint32_t i = 0; i < view.geometry.slab_count; ++i) {
         view.words[i].fetch_or(std::uint64_t{mews::layout::kFullyBacked} << 28,
@@ -68,9 +69,28 @@ TEST_CASE("backing: a full file system is an error at the claim, whatever the tr
     held.push_back(*slab);
   }
   CHECK((held.size() > 4 && held.size() < 16));
-  CHECK(audit(*disk.one).classes[0].held == held.size());
+  CHECK(audit(*disk.one).classes[1].held == held.size());
   for (const auto& slab : held)
     CHECK(pool.release(slab));
+}
+
+TEST_CASE(
+    "backing: a claim that gets pages for others, too, does without where there are no more") {
+  const FullDisk disk;
+  if (!disk.one) SKIP("no tmpfs may be mounted here");
+  SlabPool pool(*disk.one, PeerId{1});
+  std::vector<Slab> held;
+  while (const auto slab = try_claim(pool, 4096)) {
+    std::memset(slab->data, 1, 4096);  // SIGBUS, if there were no pages
+    held.push_back(*slab);
+  }
+  const auto before = held.size();
+  CHECK(before > 64);
+  // Every page that the file system has is of use.
+  CHECK(try_claim(pool, 4096).error().code() == ErrorCode::out_of_memory);
+  CHECK(disk.one->file().resident_bytes().value() == kMiB);
+  REQUIRE(pool.release(held.back()));
+  CHECK(try_claim(pool, 4096));
 }
 
 TEST_CASE("backing: pages that one process had no room for are given back, the others' stay") {
@@ -99,16 +119,16 @@ TEST_CASE("backing: a full file system is an error at the receiver, and the reco
                        .lane = 0,
                        .backed_eighths = mews::layout::kFullyBacked,
                        .generation = 7};
-  auto& shared = disk.one->view(mews::ClassId{1}).words[3];
+  auto& shared = disk.one->view(mews::ClassId{2}).words[3];
   shared.store(word.pack(), std::memory_order_relaxed);
   const mews::mem::SlabHandle claim{
-      .size_class = 1, .index = 3, .generation = 7, .bytes = kMiB / 2};
+      .size_class = 2, .index = 3, .generation = 7, .bytes = kMiB / 2};
   Slab slab;
   CHECK(receiver.accept(slab, claim, kLane, PeerId{1}) == ErrorCode::out_of_memory);
   CHECK(shared.load(std::memory_order_relaxed) == word.pack());
 
   // With room again the same record is received.
-  const auto& row = disk.geometry.classes[0];
+  const auto& row = disk.geometry.classes[1];
   REQUIRE(::fallocate(disk.one->file().fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                       static_cast<off_t>(row.slabs_offset),
                       static_cast<off_t>(row.slab_count * row.slab_bytes)) == 0);

@@ -22,15 +22,18 @@
 namespace mews::inline MEWS_LAYOUT::mem {
 
 /// This process's own knowledge of the memory behind a slab, in private memory, so that no peer can
-/// change it: 0 = the slab is not accessible yet; 1 + n = it is, and n eighths of it have memory.
-/// That never stops being true: pages are given back only by a claim that found none.
+/// change it: 0 = the slab is not accessible yet; 1 + n = it is, and n eighths of it have memory,
+/// below 8; `kAheadSlab` = all of it has, which its truth word does not say yet; `kBackedSlab` =
+/// all of it has. That never stops being true: pages are given back only by a claim that found
+/// none.
 ///
 /// Relaxed in every use: a reader of a value needs nothing else from its writer, as the kernel has
 /// changed the mapping for all threads before the value says so. ABA: values only grow. A plain
 /// `std::atomic`: no other process can see it.
 using Backing = std::atomic<std::uint8_t>;
 inline constexpr std::uint8_t kOpenSlab = 1;
-inline constexpr std::uint8_t kBackedSlab = kOpenSlab + layout::kFullyBacked;
+inline constexpr std::uint8_t kAheadSlab = kOpenSlab + layout::kFullyBacked;
+inline constexpr std::uint8_t kBackedSlab = kAheadSlab + 1;
 
 /// One size class as this process sees it. Orders of the truth words and hints: see `SlabPool`.
 struct ClassView {
@@ -41,6 +44,9 @@ struct ClassView {
   Backing* backing = nullptr;                     ///< private; slab_count of them
   std::byte* slabs = nullptr;
 
+  [[nodiscard]] std::uint32_t slabs_in_chunk(std::uint32_t chunk) const noexcept {
+    return std::min(geometry.chunk_slabs, geometry.slab_count - (chunk << geometry.chunk_shift));
+  }
   /// Notes that the chunk of `slab` may have a free slab. Classes without chunks need no hints.
   void hint(std::uint32_t slab) const noexcept {
     if (geometry.chunk_slabs == 1) return;

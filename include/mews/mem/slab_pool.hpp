@@ -32,7 +32,27 @@ namespace mews::inline MEWS_LAYOUT::mem {
 /// Order of search: the current chunk in turn; other home chunks; chunks that nobody owns; a fresh
 /// chunk (new memory last, so the arena stays small); single slabs of other peers' chunks that the
 /// hint bitmap names; a sweep over all truth words. Only then is the class exhausted. Larger
-/// classes have no homes: the lowest free slab is the warmest.
+/// classes have no homes: the lowest free slab is the warmest, unless many are on their way; then
+/// slabs with pages take turns for a while.
+///
+/// The slabs of the current chunk that take turns are its *warm* ones. More of them cost pages:
+/// half a nanosecond a byte, once. They save the wait for lines that the receiver's cache still
+/// has: a tenth of a nanosecond for each byte that is written, until the turn goes through about 4
+/// MiB (measured for 16 KiB and above; `layout/geometry_plan.cpp`). So there are two reasons to
+/// grow:
+///
+/// - need: all warm slabs are in use. Small slabs then double, as one call to the system costs as
+///   much as their pages. So a quiet peer keeps to what it has on its way at once, a page at least;
+///   and a claim in an exchange meets no page without memory once it has come around.
+/// - bulk: looked at now and then, the flow is one that would profit. It has had slabs of 16 KiB
+///   and more at a rate at which the wait matters, for so long that the wait has cost as much as
+///   the pages will, and at one at which a process can write. So growing at worst doubles the cost,
+///   a peer that is idle most of the time never grows, and neither does a flow of large slabs of
+///   which only headers are written. Each step is three times the warm slabs: a few late messages
+///   at the start of a flow, rather than one in 32.
+///
+/// Measured from the first message on, in one run each: 1 KiB echoes had 1 in 100 above 5 us, which
+/// is now 1.5; 16 KiB 25, now 4; 256 KiB with headers alone 1 in 1000 above 250, now 13.
 ///
 /// word         writer              readers     publish / observe               protects
 /// truth word   see truth_word.hpp  every peer  [P1] seq_cst, any -> free /     slab bytes
@@ -208,18 +228,20 @@ class SlabPool {
 
  private:
   static constexpr std::uint32_t kNoChunk = ~0u;
-  /// Every so many claims one more slab of the current chunk joins the warm ones: a busy flow soon
-  /// turns through the whole chunk, a quiet one keeps to a few warm slabs.
-  static constexpr std::uint32_t kGrowEvery = 32;
+  /// For `Home::left`: the warm slabs are enough for ever.
+  static constexpr std::uint32_t kNoLook = ~0u;
 
   // Of this process alone. Relaxed throughout: every value is a hint and is checked when used.
   struct Home {
     alignas(64) base::LocalAtomic<std::uint32_t> chunk{kNoChunk};
     base::LocalAtomic<std::uint32_t> next{0};  ///< slab of the chunk to look at first
     base::LocalAtomic<std::uint32_t> warm{0};  ///< slabs of the chunk that take turns
-    base::LocalAtomic<std::uint32_t> turns{0};
+    base::LocalAtomic<std::uint32_t> left{0};  ///< claims before the next look at the flow
     std::unique_ptr<base::LocalAtomic<std::uint64_t>[]> own;  ///< one bit per chunk: ours
     ClassView view;  ///< never changes; here it saves a claim one look into the arena
+    base::LocalAtomic<std::uint32_t> between_looks{0};  ///< claims
+    base::LocalAtomic<std::uint32_t> bulk_looks{0};     ///< in a row, that found bulk
+    base::LocalAtomic<std::int64_t> looked_at_ns{0};
   };
 
   /// A slab that this call has just claimed.
@@ -253,12 +275,13 @@ class SlabPool {
     const auto shift = static_cast<unsigned>(std::countr_zero(slab_bytes)) - 3;
     return static_cast<std::uint8_t>(((bytes - 1) >> shift) + 1);
   }
-  /// Returns whether this process knows of memory behind the first `bytes` of a slab.
+  /// Returns whether this process knows of memory behind the first `bytes` of a slab, and has seen
+  /// to its truth word.
   [[nodiscard]] static bool is_backed(const ClassView& view, std::uint32_t index,
                                       std::uint64_t bytes) noexcept {
     const auto known = view.backing[index].load(std::memory_order_relaxed);
-    return known == kBackedSlab ||
-           known >= kOpenSlab + eighths_for(bytes, view.geometry.slab_bytes);
+    if (known == kBackedSlab) return true;
+    return known != kAheadSlab && known >= kOpenSlab + eighths_for(bytes, view.geometry.slab_bytes);
   }
   /// Returns whether it can read them: where no access can fail for want of a page, an open slab is
   /// enough.
@@ -267,7 +290,9 @@ class SlabPool {
     const auto known = view.backing[index].load(std::memory_order_relaxed);
     if (known == kBackedSlab) [[likely]]
       return true;
-    if (arena_.can_lack_pages() && bytes > 0) return is_backed(view, index, bytes);
+    if (arena_.can_lack_pages() && bytes > 0) {
+      return known >= kOpenSlab + eighths_for(bytes, view.geometry.slab_bytes);
+    }
     return known >= kOpenSlab;
   }
 
@@ -291,21 +316,21 @@ class SlabPool {
     std::uint32_t next;
     std::uint32_t warm;
   };
-  /// Returns false when it is time to look past the warm slabs. Relaxed: see `Home`.
+  /// Returns false when it is time to look at the flow, or past the warm slabs. Relaxed: see
+  /// `Home`.
   [[nodiscard]] MEWS_HOT bool take_turn(Home& home, Turn& turn) const noexcept {
     const auto& view = home.view;
     const auto chunk = home.chunk.load(std::memory_order_relaxed);
     if (chunk == kNoChunk) return false;
-    const auto turns = home.turns.load(std::memory_order_relaxed) + 1;
+    const auto left = home.left.load(std::memory_order_relaxed);
     const auto warm = home.warm.load(std::memory_order_relaxed);
     const auto next = home.next.load(std::memory_order_relaxed);
     const auto index = (chunk << view.geometry.chunk_shift) + next;
     // Another thread's `warm` may be that of a larger chunk than this one, which is the last.
-    const bool is_growing = turns % kGrowEvery == 0 && warm < 1u << view.geometry.chunk_shift;
-    if (is_growing || next >= warm || index >= view.geometry.slab_count) {
+    if (left == 0 || next >= warm || index >= view.geometry.slab_count) {
       return false;  // nothing has changed: the next look finds the same
     }
-    home.turns.store(turns, std::memory_order_relaxed);
+    home.left.store(left - 1, std::memory_order_relaxed);
     turn = {.index = index, .next = next, .warm = warm};
     return true;
   }
@@ -332,9 +357,13 @@ class SlabPool {
   /// Makes the first `bytes` of a received slab readable for this process.
   [[nodiscard]] std::optional<ErrorCode> prepare(const Slab& slab, std::uint64_t bytes) noexcept;
   void record_backed(Slab& slab, SlabIndex index, std::uint8_t eighths) noexcept;
-  [[nodiscard]] Taken claim_in_chunk(const ClassView& view, Home& home, std::uint32_t chunk);
-  [[nodiscard]] Taken claim_elsewhere(ClassId id);
+  [[nodiscard]] Taken claim_in_chunk(ClassId id, std::uint32_t chunk, std::uint64_t bytes);
+  [[nodiscard]] Taken claim_elsewhere(ClassId id, std::uint64_t bytes);
   [[nodiscard]] Taken claim_lowest(const ClassView& view, Home& home);
+  [[nodiscard]] Taken claim_colder(ClassId id, std::uint32_t chunk, std::uint32_t warm);
+  void look_at_flow(ClassId id, std::uint32_t chunk, std::uint64_t bytes);
+  static void look_later(Home& home, bool can_grow) noexcept;
+  [[nodiscard]] bool back_ahead(ClassId id, SlabIndex first, std::uint32_t count);
   [[nodiscard]] Taken steal(const ClassView& view);
   [[nodiscard]] Taken sweep(const ClassView& view);
   [[nodiscard]] std::optional<std::uint32_t> adopt_chunk(const ClassView& view, ClassId id,
