@@ -138,7 +138,6 @@ Result<bool> ChannelCore::arm_event() {
   if (!context_->is_own()) return fail(ErrorCode::wrong_process);
   const sync::RoleGuard role(receive_role_);
   if (!role) return fail(ErrorCode::concurrent_use);
-  context_->take_turn();
   if (!is_still_armed()) {
     // Before arming, and the look follows: what this swallows is found there.
     if (may_be_signalled_) slow_->wake->drain();
@@ -152,6 +151,8 @@ Result<bool> ChannelCore::arm_event() {
   }
   if (!has_something() && !receive_failed_ && !ended()) return true;
   disarm_loop();
+  // A loop that always finds something never sleeps.
+  context_->take_turn();
   return false;
 }
 

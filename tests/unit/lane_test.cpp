@@ -177,16 +177,43 @@ TEST_CASE("lane: publishing nothing changes nothing") {
   CHECK(drain(lane) == numbers(1));
 }
 
-TEST_CASE("lane: cells go back when a quarter of the ring has come together") {
-  Lane lane;
+TEST_CASE("lane: cells go back by quarters of the ring, and one by one where a short lap may end") {
+  Lane lane(1024);
   static_cast<void>(fill(lane, Room::ordinary, 0));
   lane.producer.publish();
   Descriptor record;
-  for (std::uint64_t read = 1; read <= 8; ++read) {
+  for (std::uint64_t read = 1; read <= 1000; ++read) {
     REQUIRE(lane.consumer.look(record) == Look::record);
     lane.consumer.advance(record);
-    CHECK(lane.consumer.release_cells(Look::record) == (read == 8));
-    CHECK(lane.state.head.load(std::memory_order_relaxed) == (read == 8 ? 8 : 0));
+    const bool is_lap_end = read >= 56 && read <= 64;
+    const bool is_quarter = read > 64 && (read - 64) % 256 == 0;
+    CHECK(lane.consumer.release_cells(Look::record) == (is_lap_end || is_quarter));
+  }
+}
+
+TEST_CASE("lane: cells of large slabs go back before a quarter of the ring has come together") {
+  for (const auto& [bytes, records] : {std::pair{16u << 20, 1u},
+                                       {2u << 20, 1u},
+                                       {1u << 20, 2u},
+                                       {1u << 18, 8u},
+                                       {1u << 13, 256u}}) {
+    Lane lane(1024);
+    std::uint64_t read = 0;
+    const auto go_on = [&] {
+      REQUIRE(lane.producer.try_stage(message(read++), {}, Room::ordinary) == Push::done);
+      lane.producer.publish();
+      Descriptor record;
+      REQUIRE(lane.consumer.look(record) == Look::record);
+      lane.consumer.note_slab(bytes);
+      lane.consumer.advance(record);
+      return lane.consumer.release_cells(Look::record);
+    };
+    while (read < 64)
+      static_cast<void>(go_on());
+    CHECK_FALSE(lane.consumer.release_cells(Look::empty));
+    for (std::uint32_t i = 1; i < records; ++i)
+      REQUIRE_FALSE(go_on());
+    CHECK(go_on());
   }
 }
 

@@ -75,7 +75,7 @@ class PeerContext final : private mem::FreedListener {
   [[nodiscard]] ring::WindowLimits window() const noexcept {
     return {.bytes = local_.window_bytes, .slabs = local_.window_slabs};
   }
-  /// Before an event loop sleeps: lets others run, if it is this process's turn.
+  /// When an event loop does not sleep: lets others run, if it is this process's turn.
   void take_turn() {
     if (spin_limit() > std::chrono::nanoseconds::zero()) loop_yielder_.take_turn();
   }
