@@ -77,24 +77,6 @@ TEST_CASE("lane: while the reader keeps up, nothing behind the first page is tou
   }
 }
 
-TEST_CASE("lane: nor while the reader never finds the lane empty, but reads all in time") {
-  for (const std::size_t bytes : {0U, 32U, 33U, 100U, 480U}) {
-    INFO(bytes << " bytes");
-    Lane lane(1024);
-    Descriptor record;
-    for (std::uint64_t number = 0; number < 3000; ++number) {
-      REQUIRE(stage(lane, number, bytes) == Push::done);
-      lane.producer.publish();
-      REQUIRE(lane.consumer.look(record) == Look::record);
-      REQUIRE(record.correlation == number);
-      lane.consumer.advance(record);
-      static_cast<void>(lane.consumer.release_cells(Look::record));
-    }
-    for (std::size_t i = kPageCells; i < 1024; ++i)
-      REQUIRE(lane.cells[i].mark.load(std::memory_order_relaxed) == 0);
-  }
-}
-
 TEST_CASE("lane: with a backlog a lap goes on to the end of the ring") {
   Lane lane(1024);
   CHECK(fill(lane, 0, 0) == 1024 - kControlCells);

@@ -95,11 +95,6 @@ struct alignas(kLineBytes) Cell {
                                     kCellBytes);
 }
 
-/// Returns where a lap ends while the reader keeps up: after one page.
-[[nodiscard]] constexpr std::uint64_t short_lap_cells(std::uint64_t ring_cells) noexcept {
-  return ring_cells / 2 < kPageBytes / kCellBytes ? ring_cells / 2 : kPageBytes / kCellBytes;
-}
-
 static_assert(sizeof(Cell) == kCellBytes && alignof(Cell) == kLineBytes);
 static_assert(AtomicMark::is_always_lock_free);
 static_assert(offsetof(Cell, mark) == 0 && offsetof(Cell, correlation) == 8);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -104,9 +103,7 @@ class LaneConsumer {
  public:
   /// `cells` is the whole ring. The lane is fresh.
   LaneConsumer(layout::LaneState& state, std::span<layout::Cell> cells) noexcept
-      : state_(&state), cells_(cells), quarter_(cells.size() / 4) {
-    plan_release(0);
-  }
+      : state_(&state), cells_(cells), quarter_(cells.size() / 4) {}
 
   /// Returns whether the next record is published. For spinning: it also prefetches as many lines
   /// as the last message had, so that they come together with the first and not one after the
@@ -172,27 +169,25 @@ class LaneConsumer {
     return position;
   }
 
-  /// Gives the cells back to the producer, if they amount to a quarter of the ring, or a short lap
-  /// is about to end there (`LaneProducer`), or `last_look` found no record. Returns true when it
-  /// did: then the caller must ring for a waiting producer.
+  /// Gives the cells back to the producer, if they amount to a quarter of the ring or `last_look`
+  /// found no record. Returns true when it did: then the caller must ring for a waiting producer.
   [[nodiscard]] MEWS_HOT bool release_cells(Look last_look) {
     return release_cells(last_look, position_.load(std::memory_order_relaxed));
   }
   /// The same where the position is known.
   [[nodiscard]] MEWS_HOT bool release_cells(Look last_look, std::uint64_t position) {
-    if (position < (last_look == Look::record ? release_at_ : released_ + 1)) return false;
+    const auto owed = position - released_;
+    if (owed < (last_look == Look::record ? quarter_ : 1)) return false;
     // [R2] release: our reads of the cells before the producer's rewriting; partner [A2].
     state_->head.store(position, std::memory_order_release);
-    plan_release(position);
+    released_ = position;
     return true;
   }
 
   /// A slab with `bytes` was taken: the cells are given back the sooner, as its sender may wait for
   /// room in its window (`SlabWindow`), of which it is to have a quarter back at a time.
   MEWS_HOT void note_slab(std::uint64_t bytes) noexcept {
-    if (bytes >= SlabWindow::kSmallBytes) {
-      release_at_ -= std::min(release_at_, bytes * quarter_ / kBytesPerRelease);
-    }
+    if (bytes >= SlabWindow::kSmallBytes) released_ -= bytes * quarter_ / kBytesPerRelease;
   }
 
   /// Returns whether a record starts at `position`, one of this consumer's. Any thread.
@@ -211,21 +206,6 @@ class LaneConsumer {
  private:
   static constexpr std::uint64_t kBytesPerRelease = WindowLimits{}.bytes / 4;
 
-  // The cells up to `position` have been given back. While the reader keeps up, the producer goes
-  // round in the first page of the ring, if it finds at the end of that that all has been read.
-  void plan_release(std::uint64_t position) noexcept {
-    const auto lap = layout::short_lap_cells(cells_.size());
-    const auto at = position & (cells_.size() - 1);
-    auto next = position + lap - layout::kMaxRecordCells - at;
-    if (at >= lap) {
-      next += cells_.size();
-    } else if (next <= position) {
-      next = position + 1;
-    }
-    released_ = position;
-    release_at_ = std::min(next, position + quarter_);
-  }
-
   [[nodiscard]] const layout::Cell& cell(std::uint64_t position) const noexcept {
     return cells_[position & (cells_.size() - 1)];
   }
@@ -233,8 +213,7 @@ class LaneConsumer {
   layout::LaneState* state_;
   std::span<layout::Cell> cells_;
   base::LocalAtomic<std::uint64_t> position_{0};
-  std::uint64_t released_ = 0;    ///< the head
-  std::uint64_t release_at_ = 0;  ///< where it moves on, though there are more records
+  std::uint64_t released_ = 0;    ///< head, less what `note_slab` adds to the cells owed
   std::uint64_t quarter_;         ///< of the ring
   std::uint32_t last_cells_ = 1;  ///< of the last message
 };

@@ -75,7 +75,7 @@ class LaneProducer {
       : state_(&state),
         cells_(cells.data()),
         capacity_(cells.size()),
-        short_lap_(layout::short_lap_cells(capacity_)),
+        short_lap_(std::min<std::uint64_t>(kShortLapCells, capacity_ / 2)),
         older_end_(capacity_),
         older_passed_(capacity_),
         passed_(capacity_),
@@ -184,6 +184,9 @@ class LaneProducer {
   [[nodiscard]] std::uint64_t capacity_cells() const noexcept { return capacity_; }
 
  private:
+  /// One page.
+  static constexpr std::uint64_t kShortLapCells = layout::kPageBytes / layout::kCellBytes;
+
   /// The place of a record: behind a filler that skips so many cells.
   struct Place {
     Push push;
