@@ -36,6 +36,7 @@ ChannelCore::Tried ChannelCore::next(Descriptor& record) {
     fail_receiving(ErrorCode::closed);
   }
   if (receive_failed_) return refused(*receive_failed_);
+  consumer_.adapt_steps(record.bytes);
   return {};
 }
 
@@ -49,7 +50,6 @@ ChannelCore::Tried ChannelCore::take_payload(const Descriptor& record, Payload& 
     return refused(*failed);
   }
   ++slabs_received_;
-  consumer_.note_slab(record.bytes);
   payload.become_slab(*context_, record.bytes);
   return {};
 }

@@ -49,6 +49,9 @@ struct Range {
   std::uint64_t units;
   std::uint64_t unit_bytes;
   std::uint64_t alignment;
+  /// A table, which all peers write: between the pool's words and the cells, as rights to the
+  /// memory are given by these two (`mem::Arena`).
+  bool is_table = false;
 };
 
 std::vector<Range> ranges_of(const Geometry& g) {
@@ -62,11 +65,11 @@ std::vector<Range> ranges_of(const Geometry& g) {
     const auto& row = g.classes[i];
     const auto name = [i](const char* field) { return fmt::format("classes[{}].{}", i, field); };
     ranges.push_back({name("words_offset"), row.words_offset, row.slab_count,
-                      sizeof(AtomicTruthWord), kLineBytes});
+                      sizeof(AtomicTruthWord), kLineBytes, true});
     ranges.push_back({name("owners_offset"), row.owners_offset, row.chunk_count,
-                      sizeof(std::uint32_t), kLineBytes});
+                      sizeof(std::uint32_t), kLineBytes, true});
     ranges.push_back({name("hints_offset"), row.hints_offset, hint_words(row.chunk_count),
-                      sizeof(std::uint64_t), kLineBytes});
+                      sizeof(std::uint64_t), kLineBytes, true});
     ranges.push_back(
         {name("slabs_offset"), row.slabs_offset, row.slab_count, row.slab_bytes, kPageBytes});
   }
@@ -132,6 +135,21 @@ std::optional<GeometryFault> check_ranges(const Geometry& geometry) {
       return bad(fmt::format("{} overlaps {} at {}", ranges[i].name, ranges[i - 1].name,
                              ranges[i].offset));
     }
+  }
+  for (const auto& range : ranges) {
+    if (range.is_table &&
+        (range.offset < geometry.pool_offset || *end_of(range) > geometry.cells_offset)) {
+      return bad(fmt::format("{} is {}, not between pool_offset {} and cells_offset {}", range.name,
+                             range.offset, geometry.pool_offset, geometry.cells_offset));
+    }
+  }
+  if (geometry.pool_offset < geometry.seats_offset) {
+    return bad(fmt::format("pool_offset is {}, before seats_offset {}", geometry.pool_offset,
+                           geometry.seats_offset));
+  }
+  if (geometry.cells_offset < geometry.pool_offset) {
+    return bad(fmt::format("cells_offset is {}, before pool_offset {}", geometry.cells_offset,
+                           geometry.pool_offset));
   }
   return std::nullopt;
 }

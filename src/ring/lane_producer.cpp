@@ -72,7 +72,18 @@ bool LaneProducer::has_open_window(std::uint64_t bytes) {
   if (window_.is_open(bytes)) return true;
   (void)refresh_head();
   window_.credit(seen_head_);
+  update_slab_limit();
   return window_.is_open(bytes);
+}
+
+void LaneProducer::charge_large(std::uint64_t bytes) noexcept {
+  window_.charge(bytes, position_);
+  update_slab_limit();
+}
+
+// With the window closed, each slab is looked at: small ones may pass.
+void LaneProducer::update_slab_limit() noexcept {
+  slab_fast_until_ = window_.is_open(SlabWindow::kSmallBytes) ? fast_until_ : 0;
 }
 
 // Returns the oldest cell that must not be overwritten. Once this lap has gone past the end of the
@@ -88,6 +99,7 @@ void LaneProducer::update_fast_limit() noexcept {
   const auto lap = position_ - offset(position_);
   const auto last = std::min(older_passed_, lap_end_) - 1;
   fast_until_ = std::min(lap + last, seen_head_ + capacity_ - layout::kControlCells);
+  update_slab_limit();
 }
 
 void LaneProducer::stage_filler(std::uint64_t skip) {

@@ -195,6 +195,7 @@ TEST_CASE("lane: cells of large slabs go back before a quarter of the ring has c
                                        {2u << 20, 1u},
                                        {1u << 20, 2u},
                                        {1u << 18, 8u},
+                                       {1u << 14, 128u},
                                        {1u << 13, 256u}}) {
     Lane lane(1024);
     std::uint64_t read = 0;
@@ -203,7 +204,7 @@ TEST_CASE("lane: cells of large slabs go back before a quarter of the ring has c
       lane.producer.publish();
       Descriptor record;
       REQUIRE(lane.consumer.look(record) == Look::record);
-      lane.consumer.note_slab(bytes);
+      lane.consumer.adapt_steps(bytes);
       lane.consumer.advance(record);
       return lane.consumer.release_cells(Look::record);
     };

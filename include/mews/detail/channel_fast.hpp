@@ -76,7 +76,7 @@ MEWS_HOT layout::Descriptor ChannelCore::descriptor_of(Payload& payload,
 MEWS_HOT bool ChannelCore::push_fast(Payload& payload, Envelope envelope) noexcept {
   auto& slab = payload.slab();
   // The room comes first: once the slab is in flight, staging must not fail.
-  if (!may_send() || !producer_.has_slab_room_fast(payload.size())) return false;
+  if (!may_send() || !producer_.has_slab_room_fast()) return false;
   if (!context_->pool().try_mark_in_flight_fast(slab, out_)) return false;
   // [E2] seq_cst: after the exchange; partner [E1], before the host's reclaiming scan. Either the
   // scan finds the slab in flight to a dead peer, or this thread sees the end.
@@ -153,7 +153,6 @@ MEWS_HOT bool ChannelCore::take_fast(const layout::Cell& first, const layout::De
     return false;
   }
   ++slabs_received_;
-  consumer_.note_slab(record.bytes);
   payload.become_slab(*context_, record.bytes);
   return true;
 }

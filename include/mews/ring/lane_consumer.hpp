@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -103,7 +104,7 @@ class LaneConsumer {
  public:
   /// `cells` is the whole ring. The lane is fresh.
   LaneConsumer(layout::LaneState& state, std::span<layout::Cell> cells) noexcept
-      : state_(&state), cells_(cells), quarter_(cells.size() / 4) {}
+      : state_(&state), cells_(cells), quarter_(cells.size() / 4), step_(quarter_) {}
 
   /// Returns whether the next record is published. For spinning: it also prefetches as many lines
   /// as the last message had, so that they come together with the first and not one after the
@@ -169,25 +170,29 @@ class LaneConsumer {
     return position;
   }
 
-  /// Gives the cells back to the producer, if they amount to a quarter of the ring or `last_look`
-  /// found no record. Returns true when it did: then the caller must ring for a waiting producer.
+  /// Gives the cells back to the producer, if they amount to a quarter of the ring (or to fewer,
+  /// see `adapt_steps`) or `last_look` found no record. Returns true when it did: then the caller
+  /// must ring for a waiting producer.
   [[nodiscard]] MEWS_HOT bool release_cells(Look last_look) {
     return release_cells(last_look, position_.load(std::memory_order_relaxed));
   }
   /// The same where the position is known.
   [[nodiscard]] MEWS_HOT bool release_cells(Look last_look, std::uint64_t position) {
     const auto owed = position - released_;
-    if (owed < (last_look == Look::record ? quarter_ : 1)) return false;
+    if (owed < (last_look == Look::record ? step_ : 1)) return false;
     // [R2] release: our reads of the cells before the producer's rewriting; partner [A2].
     state_->head.store(position, std::memory_order_release);
     released_ = position;
     return true;
   }
 
-  /// A slab with `bytes` was taken: the cells are given back the sooner, as its sender may wait for
-  /// room in its window (`SlabWindow`), of which it is to have a quarter back at a time.
-  MEWS_HOT void note_slab(std::uint64_t bytes) noexcept {
-    if (bytes >= SlabWindow::kSmallBytes) released_ -= bytes * quarter_ / kBytesPerRelease;
+  /// Adapts how soon cells go back to records with payloads of `bytes`: the sender of large ones
+  /// may wait for room in its window (`SlabWindow`), of which it is to have a quarter back at a
+  /// time. For the slow way of a record: a reader that keeps a sender waiting soon waits itself.
+  void adapt_steps(std::uint64_t bytes) noexcept {
+    step_ = bytes < SlabWindow::kSmallBytes
+                ? quarter_
+                : std::clamp<std::uint64_t>(kBytesPerRelease / bytes, 1, quarter_);
   }
 
   /// Returns whether a record starts at `position`, one of this consumer's. Any thread.
@@ -213,8 +218,9 @@ class LaneConsumer {
   layout::LaneState* state_;
   std::span<layout::Cell> cells_;
   base::LocalAtomic<std::uint64_t> position_{0};
-  std::uint64_t released_ = 0;    ///< head, less what `note_slab` adds to the cells owed
+  std::uint64_t released_ = 0;    ///< the head
   std::uint64_t quarter_;         ///< of the ring
+  std::uint64_t step_;            ///< cells that go back at a time
   std::uint32_t last_cells_ = 1;  ///< of the last message
 };
 

@@ -119,7 +119,7 @@ class LaneProducer {
     (void)write(first, descriptor, {});
     last_position_ = position_;
     publish(first, layout::make_mark(position_++, 1, descriptor.kind, descriptor.slab_class));
-    window_.charge(descriptor.bytes, position_);
+    charge(descriptor.bytes);
   }
 
   /// As `try_stage_fast`, wherever there is room for it. On `full` nothing of the record was
@@ -142,10 +142,8 @@ class LaneProducer {
 
   [[nodiscard]] bool has_staged() const noexcept { return staged_mark_ != 0; }
 
-  /// Returns whether a slab with `bytes` may surely be sent, without a look at the consumer's head.
-  [[nodiscard]] bool has_slab_room_fast(std::uint64_t bytes) const noexcept {
-    return position_ < fast_until_ && window_.is_open(bytes);
-  }
+  /// Returns whether a slab may surely be sent, without a look at the consumer's head.
+  [[nodiscard]] bool has_slab_room_fast() const noexcept { return position_ < slab_fast_until_; }
   /// Returns whether it may be sent now: there is room for a record, and the window is open.
   [[nodiscard]] bool has_slab_room(std::uint64_t bytes) {
     return has_room(1, Room::ordinary) && has_open_window(bytes);
@@ -154,7 +152,7 @@ class LaneProducer {
   /// has said so.
   [[nodiscard]] Push try_stage_slab(const layout::Descriptor& descriptor) {
     const auto push = try_stage(descriptor, {}, Room::ordinary);
-    if (push == Push::done) window_.charge(descriptor.bytes, position_);
+    if (push == Push::done) charge(descriptor.bytes);
     return push;
   }
   [[nodiscard]] const SlabWindow& window() const noexcept { return window_; }
@@ -164,7 +162,7 @@ class LaneProducer {
   }
 
   /// From now on only `try_stage` writes.
-  void end_fast_range() noexcept { fast_until_ = 0; }
+  void end_fast_range() noexcept { fast_until_ = slab_fast_until_ = 0; }
 
   /// Returns whether the reading end has said that nobody will read here any more.
   [[nodiscard]] bool has_reader_left() const noexcept {
@@ -207,8 +205,15 @@ class LaneProducer {
   [[nodiscard]] Push reserve(std::uint64_t needed);
   [[nodiscard]] bool refresh_head();
   [[nodiscard]] bool has_open_window(std::uint64_t bytes);
+  MEWS_HOT void charge(std::uint64_t bytes) noexcept {
+    if (bytes >= SlabWindow::kSmallBytes) [[unlikely]]
+      charge_large(bytes);
+  }
+  // Out of line: the way of a small payload would be the longer for it.
+  MEWS_VISIBLE void charge_large(std::uint64_t bytes) noexcept;
   [[nodiscard]] std::uint64_t free_from() const noexcept;
   void update_fast_limit() noexcept;
+  void update_slab_limit() noexcept;
   void stage_filler(std::uint64_t skip);
   [[gnu::cold]] MEWS_VISIBLE void leave_fast_range(std::uint64_t end);
 
@@ -296,8 +301,9 @@ class LaneProducer {
   std::uint64_t capacity_;
   std::uint64_t short_lap_;  ///< earliest end of a lap
   std::uint64_t position_ = 0;
-  std::uint64_t fast_until_ = 0;     ///< see `update_fast_limit`
-  std::uint64_t last_position_ = 0;  ///< of the last record written
+  std::uint64_t fast_until_ = 0;       ///< see `update_fast_limit`
+  std::uint64_t slab_fast_until_ = 0;  ///< the same while the window is open
+  std::uint64_t last_position_ = 0;    ///< of the last record written
   std::uint64_t seen_head_ = 0;
   std::uint64_t staged_position_ = 0;
   std::uint64_t staged_mark_ = 0;  ///< withheld first mark of the batch; 0: nothing is staged

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "mews/base/inline.hpp"
+#include "mews/base/layout_version.hpp"
 
 namespace mews::inline MEWS_LAYOUT::ring {
 
@@ -45,13 +45,21 @@ class SlabWindow {
         credit_(bytes_) {}
 
   /// Returns whether a payload of `bytes` may be sent, by the head seen last.
-  [[nodiscard]] MEWS_HOT bool is_open(std::uint64_t bytes) const noexcept {
-    return credit_ > 0 || bytes < kSmallBytes;
+  [[nodiscard]] bool is_open(std::uint64_t bytes) const noexcept {
+    return bytes < kSmallBytes || credit_ > 0;
   }
 
   /// A payload of `bytes` was sent; `end` is the position behind its record.
-  MEWS_HOT void charge(std::uint64_t bytes, std::uint64_t end) noexcept {
-    if (bytes >= kSmallBytes) charge_large(bytes, end);
+  void charge(std::uint64_t bytes, std::uint64_t end) noexcept {
+    if (bytes < kSmallBytes) return;
+    const auto charged = std::min({bytes, most_each_, credit_});
+    credit_ -= charged;
+    // The last part grows until it is an eighth: its end moves on, and its bytes come back with it.
+    if (count_ == 0 || last().bytes >= bytes_ / 8) {
+      ++count_;
+      last() = {};
+    }
+    last() = {.end = end, .bytes = last().bytes + charged};
   }
 
   /// The reader has gone on to `head`.
@@ -75,16 +83,6 @@ class SlabWindow {
     std::uint64_t bytes = 0;
   };
 
-  void charge_large(std::uint64_t bytes, std::uint64_t end) noexcept {
-    const auto charged = std::min({bytes, most_each_, credit_});
-    credit_ -= charged;
-    // The last part grows until it is an eighth: its end moves on, and its bytes come back with it.
-    if (count_ == 0 || last().bytes >= bytes_ / 8) {
-      ++count_;
-      last() = {};
-    }
-    last() = {.end = end, .bytes = last().bytes + charged};
-  }
   [[nodiscard]] Part& last() noexcept { return parts_[(first_ + count_ - 1) % kParts]; }
 
   std::uint64_t bytes_;
