@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
   bool is_sound = true;
   for (const auto& spec : cases) {
     std::fprintf(stderr, "%s\n", spec.name.c_str());
-    all.push_back(compare::run_series(spec, options.is_smoke ? 0.5 : options.seconds,
+    all.push_back(compare::run_series(spec, options.is_smoke ? 0.1 : options.seconds,
                                       options.is_smoke ? 1 : kTurns));
     compare::print_table(stdout, all.back());
     for (const auto& row : all.back().rows)

@@ -26,7 +26,8 @@ struct Board {
   alignas(128) std::atomic<std::uint32_t> begun{0};
   alignas(128) std::atomic<std::uint32_t> done{0};
   alignas(128) std::atomic<std::uint32_t> over{0};
-  std::uint64_t begin_ticks = 0;  ///< written before `begun`
+  std::uint64_t begin_ticks = 0;               ///< written before `begun`
+  std::atomic<std::uint64_t> inside_ticks{0};  ///< the host's own work for the reply that follows
   Client clients[kMostClients];
 };
 

@@ -85,14 +85,16 @@ void idle(Host& host, const Job& job) {
 }
 
 template <class Host>
-void decompress_all(Host& host, Outcome& outcome) {
+void decompress_all(Host& host, Board& board, Outcome& outcome) {
   for (;;) {
     const Arrival request = host.next();
     const bool is_last = number_of(request.bytes) == kBye;
     if (!is_last) {
       const auto before = ticks();
       decompress_font(request.bytes, host.claim(request.client));
-      outcome.inside.add(ticks() - before);
+      const auto inside = ticks() - before;
+      outcome.inside.add(inside);
+      board.inside_ticks.store(inside, std::memory_order_relaxed);  // the reply follows
     }
     host.release();
     if (is_last) return;
@@ -121,18 +123,18 @@ void kill_all(Host& host, const Job& job, Crew& crew, Outcome& outcome) {
 }
 
 template <Transport T>
-void work_as_host(typename T::Host& host, const Job& job, Crew& crew, std::uint64_t begin_ticks,
+void work_as_host(typename T::Host& host, const Job& job, Crew& crew, Board& board,
                   Outcome& outcome) {
   switch (job.work) {
     case Work::exchange:
       return answer_all(host, job);
     case Work::stream:
     case Work::paced:
-      return take_all(host, job, begin_ticks, outcome);
+      return take_all(host, job, board.begin_ticks, outcome);
     case Work::idle:
       return idle(host, job);
     case Work::font:
-      return decompress_all(host, outcome);
+      return decompress_all(host, board, outcome);
     case Work::killed:
       if constexpr (Recovering<T>) return kill_all(host, job, crew, outcome);
       fail("this peer does not notice deaths");
@@ -159,11 +161,34 @@ inline void add_clients(const Board& board, const Job& job, Outcome& outcome) {
   }
 }
 
+/// Of all processes, each with its share of what it has in common with others.
+inline double resident_bytes(const Crew& crew) {
+  auto bytes = proportional_bytes(::getpid());
+  for (const auto pid : crew.pids())
+    bytes += proportional_bytes(pid);
+  return static_cast<double>(bytes);
+}
+
+/// The same for as many processes that do nothing.
+inline double bare_resident_bytes(const Job& job) {
+  const auto board = make_shared_block<Board>();
+  Crew crew(*board, job.setup.clients, [&](unsigned) {
+    report_ready(*board);
+    report_done(*board);
+  });
+  crew.begin();
+  crew.wait_until_done();
+  const auto bytes = resident_bytes(crew);
+  crew.dismiss();
+  return bytes;
+}
+
 /// A whole run, in a process of its own: this one becomes the host.
 template <Transport T>
 void run_job(const Job& job, Outcome& outcome) {
   std::optional<Sleepless> sleepless;
   if (job.keeps_awake) sleepless.emplace();
+  const double bare_bytes = job.counts_memory ? bare_resident_bytes(job) : 0;
   const auto board = make_shared_block<Board>();
   T transport(job.setup);
   Crew crew(*board, job.setup.clients,
@@ -178,19 +203,16 @@ void run_job(const Job& job, Outcome& outcome) {
   const auto daemon_before = daemon != 0 ? cpu_seconds_of(daemon) : 0;
   const auto cpu_before = cpu_seconds();
   crew.begin();
-  const auto begin_ticks = board->begin_ticks;
-  work_as_host<T>(*host, job, crew, begin_ticks, outcome);
+  work_as_host<T>(*host, job, crew, *board, outcome);
   outcome.cpu_seconds = cpu_seconds() - cpu_before;
-  outcome.wall_seconds = seconds_of(ticks() - begin_ticks);
+  outcome.wall_seconds = seconds_of(ticks() - board->begin_ticks);
   if (job.work != Work::killed) {
     crew.wait_until_done();
     add_clients(*board, job, outcome);
-    outcome.resident_bytes = proportional_bytes(::getpid());
-    for (const auto pid : crew.pids())
-      outcome.resident_bytes += proportional_bytes(pid);
-    if (daemon != 0) {
-      outcome.resident_bytes += proportional_bytes(daemon);
-      outcome.cpu_seconds += cpu_seconds_of(daemon) - daemon_before;
+    if (daemon != 0) outcome.cpu_seconds += cpu_seconds_of(daemon) - daemon_before;
+    if (job.counts_memory) {
+      outcome.added_bytes = resident_bytes(crew) - bare_bytes;
+      if (daemon != 0) outcome.added_bytes += static_cast<double>(proportional_bytes(daemon));
     }
   }
   outcome.is_complete = true;

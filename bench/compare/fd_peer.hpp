@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -64,8 +65,14 @@ class FdPeer {
     std::span<std::byte> claim(unsigned) { return reply_; }
     void send(unsigned client) { Io::put(ends_[client].out, reply_); }
     void wait_until_gone(unsigned client) {
-      std::byte byte;
-      require(::read(ends_[client].in, &byte, 1) <= 0, "a dead client sent something");
+      pollfd end{.fd = ends_[client].in, .events = POLLIN, .revents = 0};
+      for (;;) {
+        require(::poll(&end, 1, -1) >= 0 || errno == EINTR, "poll");
+        std::byte byte;
+        const auto count = ::read(end.fd, &byte, 1);
+        require(count <= 0, "a dead client sent something");
+        if (count == 0 || errno == ECONNRESET) return;
+      }
     }
 
    private:

@@ -26,22 +26,23 @@ struct Job {
   std::size_t touched_bytes = 64;  ///< of each message, by its sender and by its receiver
   double seconds = 1;
   std::uint64_t most_messages = ~std::uint64_t{0};  ///< of each client
-  bool is_rested = false;             ///< before each request the host gets the time to fall asleep
-  bool keeps_awake = false;           ///< the processors do not halt meanwhile
+  bool is_rested = false;    ///< before each request the host gets the time to fall asleep
+  bool keeps_awake = false;  ///< the processors do not halt meanwhile
+  bool counts_memory = false;
   double pause_seconds = 0;           ///< between paced messages
   const std::string* font = nullptr;  ///< the compressed file
 };
 
 /// What came out; in memory that all processes of the run share.
 struct Outcome {
-  Histogram durations;     ///< ticks, from the first message on
-  Histogram inside;        ///< ticks of the host's own work in each
+  Histogram durations;     ///< ticks, from the first message on; of a font without `inside`
+  Histogram inside;        ///< ticks of the host's own work for each
   double rate = 0;         ///< messages a second, once it was going
   double cpu_seconds = 0;  ///< of all processes
   double wall_seconds = 0;
-  std::uint64_t messages = 0;        ///< those that `cpu_seconds` was spent on
-  double slowest_share = 0;          ///< the slowest client's rate to the fastest's
-  std::uint64_t resident_bytes = 0;  ///< proportional, of all processes
+  std::uint64_t messages = 0;  ///< those that `cpu_seconds` was spent on
+  double slowest_share = 0;    ///< the slowest client's rate to the fastest's
+  double added_bytes = 0;      ///< proportional, of all processes, over the same without a peer
   bool is_complete = false;
 };
 

@@ -25,7 +25,7 @@ struct Peer {
 template <Transport T>
 bool add_peer(std::string name, int rank, bool is_limit = false) {
   const auto refusal = [](const Job& job) -> std::string {
-    if (job.work == Work::killed && !Recovering<T>) return "never notices a death";
+    if (job.work == Work::killed && !Recovering<T>) return "its host is not told of a death";
     return T::refusal(job.setup);
   };
   peers().push_back({std::move(name), rank, refusal, run_job<T>, is_limit});

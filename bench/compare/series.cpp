@@ -32,6 +32,29 @@ void remove_remains(pid_t pid) {
   }
 }
 
+/// The process between this one and a run: it stays until all that the run has started, daemons
+/// too, have ended.
+[[noreturn]] void guard(const Peer& peer, const Job& job, Outcome& outcome) {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  const auto self = ::getpid();
+  const auto host = ::fork();
+  require(host >= 0, "fork");
+  if (host == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != self) ::_exit(1);
+    peer.run(job, outcome);
+    std::_Exit(0);
+  }
+  int status = 0;
+  ::waitpid(host, &status, 0);
+  remove_remains(host);
+  constexpr unsigned kLongestSeconds = 20;
+  ::alarm(kLongestSeconds);  // ends this one, and leaves the rest to the system
+  while (::waitpid(-1, nullptr, 0) > 0) {
+  }
+  ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
 /// Returns whether the run was completed.
 bool run_apart(const Peer& peer, const Job& job, Outcome& outcome) {
   const auto parent = ::getpid();
@@ -42,8 +65,7 @@ bool run_apart(const Peer& peer, const Job& job, Outcome& outcome) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
     ::signal(SIGCHLD, SIG_DFL);
-    peer.run(job, outcome);
-    std::_Exit(0);
+    guard(peer, job, outcome);
   }
   const auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
   require(pidfd >= 0, "pidfd_open");
@@ -60,7 +82,6 @@ bool run_apart(const Peer& peer, const Job& job, Outcome& outcome) {
   int status = 0;
   ::waitpid(pid, &status, 0);
   ::close(pidfd);
-  remove_remains(pid);
   return ready == 1 && WIFEXITED(status) && WEXITSTATUS(status) == 0 && outcome.is_complete;
 }
 

@@ -61,6 +61,7 @@ void print_verdict(std::FILE* out, const CaseSpec& spec, const std::vector<Line>
   }
   if (mews == nullptr || best == nullptr) return;
   const auto ratio = lead(spec, *mews, *best);
+  if (!std::isfinite(ratio)) return;  // a smoke run
   std::fprintf(out, "\nmews %s: %s x %s", ratio >= 1 ? "is first" : "**is behind**",
                figure_text(ratio >= 1 ? ratio : 1 / ratio).c_str(), best->row->peer.c_str());
   for (const auto& line : lines) {
