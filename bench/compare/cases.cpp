@@ -47,10 +47,9 @@ std::vector<CaseSpec> all_cases(const CaseOptions& options) {
   add_message_cases(cases, options);
   add_allocator_cases(cases);
   add_limit_cases(cases);
-  constexpr std::uint64_t kSmokeMessages = 20;
   if (options.is_smoke) {
     for (auto& spec : cases)
-      spec.job.most_messages = kSmokeMessages;
+      spec.job.most_messages = spec.job.setup.largest() < (1u << 20) ? 20 : 3;
   }
   return cases;
 }

@@ -66,6 +66,8 @@ class ClientSide {
     work();
     mine_.cpu_seconds = cpu_seconds() - cpu_before;
     report_done(board_);
+    // The process ends now, and some libraries take seconds to put everything away.
+    static_cast<void>(end_.release());
   }
 
  private:

@@ -217,7 +217,7 @@ void run_job(const Job& job, Outcome& outcome) {
   }
   outcome.is_complete = true;
   crew.dismiss();
-  host.reset();
+  static_cast<void>(host.release());  // as with the clients
 }
 
 }  // namespace mews::bench::compare

@@ -22,7 +22,7 @@ namespace {
 using iox::popo::RequestHeader;
 
 constexpr std::uint32_t kAlignment = 64;
-constexpr std::uint32_t kMostReplies = 4;
+constexpr std::uint32_t kMostReplies = 2;
 
 /// Request and response, in place; waits by a WaitSet.
 class Iceoryx {
@@ -31,8 +31,8 @@ class Iceoryx {
       : setup_(setup),
         name_("mews-compare-" + std::to_string(::getpid())),
         queued_(std::max<std::size_t>(Setup::queued(setup.request_bytes), setup.clients)),
-        roudi_({chunk_bytes(setup.request_bytes), queued_ + 8 + 4 * setup.clients},
-               {chunk_bytes(setup.reply_bytes), 8 + kMostReplies * setup.clients}) {}
+        roudi_({chunk_bytes(setup.request_bytes), queued_ + 2 + 2 * setup.clients},
+               {chunk_bytes(setup.reply_bytes), 2 + kMostReplies * setup.clients}) {}
 
   static std::string refusal(const Setup&) { return RouDi::is_installed() ? "" : "no iox-roudi"; }
 
