@@ -62,6 +62,23 @@ install_peers() {
   done
 }
 
+# iceoryx2 is no package: where there is cargo, it may have the crate. Sets $iceoryx2.
+build_iceoryx2() {
+  iceoryx2=
+  command -v cargo >/dev/null || return 0
+  rust=$root/build/iceoryx2
+  mkdir -p "$rust/src"
+  # Beside the sources, cargo would leave a file of its own.
+  cp "$root/bench/compare/iceoryx2/Cargo.toml" "$rust"
+  cmp -s "$root/bench/compare/iceoryx2/src/lib.rs" "$rust/src/lib.rs" ||
+    cp "$root/bench/compare/iceoryx2/src/lib.rs" "$rust/src"
+  if (cd "$rust" && cargo build --release >"$log_dir/iceoryx2.log" 2>&1); then
+    iceoryx2=$rust/target/release/libmews_compare_iceoryx2.a
+  else
+    echo "cargo: goes on without iceoryx2, see $log_dir/iceoryx2.log"
+  fi
+}
+
 # What is printed to stdout are the tables alone.
 {
   need_packages $build_packages libbenchmark-dev
@@ -69,8 +86,12 @@ install_peers() {
     [ -n "$(apt-cache pkgnames libzmq3)" ] || apt-get update || true
     install_peers
   fi
-  cmake -S "$root" --preset bench
+  build_iceoryx2
+  cmake -S "$root" --preset bench -D "MEWS_COMPARE_ICEORYX2=$iceoryx2"
   cmake --build "$build" --target mews_compare --parallel "$(nproc)"
 } >&2
 
+# jemalloc is loaded beside the C library's malloc, and needs room for its thread-local data.
+GLIBC_TUNABLES=glibc.rtld.optional_static_tls=16384${GLIBC_TUNABLES:+:$GLIBC_TUNABLES}
+export GLIBC_TUNABLES
 exec "$build/bench/compare/mews_compare" "$@"

@@ -34,7 +34,7 @@ Peer heap_peer(const NamedHeap& named, std::size_t bytes, bool is_alone) {
   });
   if (!named.heap) {
     peer.refusal = [package = named.package](const Job&) {
-      return std::string("absent, needs ") + package;
+      return std::string("cannot be loaded, needs ") + package;
     };
   }
   return peer;

@@ -91,12 +91,13 @@ def short(value):
 
 
 def draw_bars(path, run, title, cases, key, unit):
-    """A group of bars for each case, the longest first."""
+    """A group of bars for each case, the best first."""
     drawing = Drawing()
     drawing.text(16, 26, title, size=16, weight="bold")
     y = 52
     for case in cases:
-        rows = sorted(figures_of(case), key=lambda row: -row[1].get(key, 0))
+        rows = sorted(figures_of(case), key=lambda row: row[1].get(key, 0),
+                      reverse=case["is_more_better"])
         most = max([row[1].get(key, 0) for row in rows] + [1e-9])
         drawing.text(16, y, case["title"], weight="bold")
         y += 10
@@ -177,10 +178,14 @@ def draw_lines(path, run, title, cases, key, unit):
         drawing.line(placed, color, 3 if peer == "mews" else 1.5, "5 4" if is_limit else "")
         for x, y in placed:
             drawing.dot(x, y, color)
-    ends = {peer: y_of(sorted(points)[-1][1]) for peer, points in lines.items()}
+    lasts = {peer: max(points) for peer, points in lines.items()}
+    ends = {peer: y_of(value) for peer, (size, value) in lasts.items() if size == sizes[-1]}
     for peer, y in label_places(ends).items():
         drawing.text(right + 12, y + 4, peer, fill=COLORS.get(peer, "#6b7280"),
                      weight="bold" if peer == "mews" else "normal")
+    for peer, (size, value) in lasts.items():
+        if peer not in ends:  # it ends where it can do no more
+            drawing.text(x_of(size) + 8, y_of(value) - 4, peer, fill=COLORS.get(peer, "#6b7280"))
     end = footer(drawing, bottom + 46, run, cases[0]["placement"])
     drawing.write(path, end + 4)
 

@@ -66,7 +66,7 @@ class ClientSide {
     work();
     mine_.cpu_seconds = cpu_seconds() - cpu_before;
     report_done(board_);
-    // The process ends now, and some libraries take seconds to put everything away.
+    if constexpr (Closing<typename T::Client>) end_->close();
     static_cast<void>(end_.release());
   }
 

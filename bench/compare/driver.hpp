@@ -217,7 +217,8 @@ void run_job(const Job& job, Outcome& outcome) {
   }
   outcome.is_complete = true;
   crew.dismiss();
-  static_cast<void>(host.release());  // as with the clients
+  if constexpr (Closing<typename T::Host>) host->close();
+  static_cast<void>(host.release());
 }
 
 }  // namespace mews::bench::compare

@@ -25,6 +25,7 @@ struct Job {
   Setup setup;
   std::size_t touched_bytes = 64;  ///< of each message, by its sender and by its receiver
   double seconds = 1;
+  double least_seconds = 0;                         ///< where less would say nothing
   std::uint64_t most_messages = ~std::uint64_t{0};  ///< of each client
   bool is_rested = false;    ///< before each request the host gets the time to fall asleep
   bool keeps_awake = false;  ///< the processors do not halt meanwhile

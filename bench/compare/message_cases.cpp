@@ -120,7 +120,7 @@ void add_sizes(std::vector<CaseSpec>& cases) {
         std::string("stream/1MiB/") + style.name + "/64-written",
         std::string("1MiB one way, 64 bytes written and read; ") + style.words, Work::stream,
         {.request_bytes = kMiB, .host_wait = style.wait, .client_wait = style.wait});
-    written.columns = stream_columns(64);
+    written.columns = {rate_column()};
     cases.push_back(std::move(written));
   }
 }
@@ -170,6 +170,7 @@ void add_idle_and_killed(std::vector<CaseSpec>& cases) {
     return outcome.cpu_seconds * 1e3 / outcome.wall_seconds;
   };
   idle.job.counts_memory = true;
+  idle.job.least_seconds = 1;
   idle.columns = {Column{"CPU ms a second", "cpu_ms_per_second", share}, resident_column()};
   cases.push_back(std::move(idle));
 

@@ -58,7 +58,8 @@ Options parse_options(int argc, char** argv) {
     // A font's path says nothing to others.
     if (name == "--font" || name == "--json") continue;
     options.command += " " + name;
-    if (name == "--seconds" || name == "--filter") options.command += std::string(" ") + argv[i];
+    if (name == "--seconds") options.command += std::string(" ") + argv[i];
+    if (name == "--filter") options.command += " '" + options.filter_text + "'";
   }
   return options;
 }

@@ -8,7 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <new>
 
@@ -142,7 +145,7 @@ Series run_series(const CaseSpec& spec, double seconds, unsigned turns) {
                            .runs = {}});
   }
   auto job = spec.job;
-  job.seconds = seconds / turns;
+  job.seconds = std::max(seconds / turns, job.least_seconds);
   for (unsigned turn = 0; turn < turns; ++turn) {
     for (std::size_t i = 0; i < spec.peers.size(); ++i) {
       auto& row = series.rows[i];

@@ -51,6 +51,13 @@ concept Recovering = Transport<T> && requires(typename T::Host& host, unsigned n
   { host.wait_until_gone(nth) } -> std::same_as<void>;
 };
 
+/// An end that leaves something behind unless it is told that it ends: others are not destroyed, as
+/// some libraries take seconds to put everything away.
+template <class End>
+concept Closing = requires(End& end) {
+  { end.close() } -> std::same_as<void>;
+};
+
 /// A peer with a process of its own, whose memory and time count too.
 template <class T>
 concept Attended = requires(T& t) {

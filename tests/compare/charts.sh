@@ -15,7 +15,7 @@ python3 "$1/bench/compare/charts.py" "$folder/compare.json" "$folder"
 for name in clients echo stream allocator; do
   chart=$folder/compare-$name.svg
   python3 -c 'import sys, xml.dom.minidom as dom; dom.parse(sys.argv[1])' "$chart"
-  grep -q 'sh bench/compare.sh --smoke --filter' "$chart"
+  grep -q 'sh bench/compare.sh --smoke --filter ' "$chart"
   grep -q "$(date -u +%Y)" "$chart"
   grep -q 'mews' "$chart"
 done
