@@ -55,6 +55,11 @@ class Iceoryx2 {
       }
       for (void* const writer : replies_)
         wait_for_reader(writer);
+      // A reader knows a writer once it has read from it; until then a full queue loses messages.
+      for (unsigned client = 0; client < setup_.clients; ++client) {
+        static_cast<void>(next());
+        release();
+      }
     }
 
     Arrival next() {
@@ -87,6 +92,8 @@ class Iceoryx2 {
       const auto requests = peer.requests();
       requests_ = mews_iceoryx2_writer(&requests, nth);
       wait_for_reader(requests_);
+      write_payload(claim(), 8, 0);
+      send();
     }
 
     std::span<std::byte> claim() { return {mews_iceoryx2_claim(requests_), setup_.request_bytes}; }
