@@ -35,6 +35,21 @@ void remove_remains(pid_t pid) {
   }
 }
 
+/// Returns when that process has ended, which it is made to do after so long.
+void wait_for_end(const Peer& peer, pid_t pid, double longest_seconds) {
+  const auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  require(pidfd >= 0, "pidfd_open");
+  pollfd end{.fd = pidfd, .events = POLLIN, .revents = 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&end, 1, static_cast<int>(longest_seconds * 1e3));
+  } while (ready < 0 && errno == EINTR);
+  ::close(pidfd);
+  if (ready != 0) return;
+  std::fprintf(stderr, "bench: %s did not end in time\n", peer.name.c_str());
+  ::kill(pid, SIGKILL);
+}
+
 /// The process between this one and a run: it stays until all that the run has started, daemons
 /// too, have ended.
 [[noreturn]] void guard(const Peer& peer, const Job& job, Outcome& outcome) {
@@ -48,13 +63,14 @@ void remove_remains(pid_t pid) {
     peer.run(job, outcome);
     std::_Exit(0);
   }
+  wait_for_end(peer, host, job.seconds + kLongestOverSeconds);
   int status = 0;
   ::waitpid(host, &status, 0);
-  remove_remains(host);
   constexpr unsigned kLongestSeconds = 20;
   ::alarm(kLongestSeconds);  // ends this one, and leaves the rest to the system
   while (::waitpid(-1, nullptr, 0) > 0) {
   }
+  remove_remains(host);
   ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
@@ -70,22 +86,10 @@ bool run_apart(const Peer& peer, const Job& job, Outcome& outcome) {
     ::signal(SIGCHLD, SIG_DFL);
     guard(peer, job, outcome);
   }
-  const auto pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-  require(pidfd >= 0, "pidfd_open");
-  pollfd end{.fd = pidfd, .events = POLLIN, .revents = 0};
-  const auto longest = static_cast<int>((job.seconds + kLongestOverSeconds) * 1e3);
-  int ready = 0;
-  do {
-    ready = ::poll(&end, 1, longest);
-  } while (ready < 0 && errno == EINTR);
-  if (ready == 0) {
-    std::fprintf(stderr, "bench: %s did not end in time\n", peer.name.c_str());
-    ::kill(pid, SIGKILL);
-  }
   int status = 0;
-  ::waitpid(pid, &status, 0);
-  ::close(pidfd);
-  return ready == 1 && WIFEXITED(status) && WEXITSTATUS(status) == 0 && outcome.is_complete;
+  while (::waitpid(pid, &status, 0) < 0)
+    require(errno == EINTR, "waitpid");
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 && outcome.is_complete;
 }
 
 void run_once(const CaseSpec& spec, const Peer& peer, const Job& job, Row& row) {
