@@ -35,7 +35,8 @@ inline Peer case_peer(std::string name, std::function<CasePtr()> make, bool is_l
           .rank = 0,
           .refusal = [](const Job&) { return std::string(); },
           .run = run,
-          .is_limit = is_limit};
+          .is_limit = is_limit,
+          .clean_up = {}};
 }
 
 }  // namespace mews::bench::compare

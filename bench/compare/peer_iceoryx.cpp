@@ -36,6 +36,7 @@ class Iceoryx {
 
   static std::string refusal(const Setup&) { return RouDi::is_installed() ? "" : "no iox-roudi"; }
 
+  static void clean_up() { RouDi::remove_remains(); }
   [[nodiscard]] pid_t daemon() const { return roudi_.pid(); }
 
   class Host {

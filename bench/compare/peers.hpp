@@ -17,7 +17,8 @@ struct Peer {
   int rank = 0;                                    ///< its place in lists
   std::function<std::string(const Job&)> refusal;  ///< why it cannot do this; empty: it can
   std::function<void(const Job&, Outcome&)> run;
-  bool is_limit = false;  ///< a yardstick, against which nobody wins or loses
+  bool is_limit = false;                ///< a yardstick, against which nobody wins or loses
+  std::function<void()> clean_up = {};  ///< once all processes of a run have ended
 };
 
 [[nodiscard]] std::vector<Peer>& peers();
@@ -28,7 +29,9 @@ bool add_peer(std::string name, int rank, bool is_limit = false) {
     if (job.work == Work::killed && !Recovering<T>) return "its host is not told of a death";
     return T::refusal(job.setup);
   };
-  peers().push_back({std::move(name), rank, refusal, run_job<T>, is_limit});
+  Peer peer{std::move(name), rank, refusal, run_job<T>, is_limit};
+  if constexpr (Attended<T>) peer.clean_up = T::clean_up;
+  peers().push_back(std::move(peer));
   return true;
 }
 

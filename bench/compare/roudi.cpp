@@ -2,7 +2,9 @@
 #include "compare/roudi.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -40,6 +42,13 @@ bool RouDi::is_installed() {
     if (::access(path, X_OK) == 0) return true;
   }
   return false;
+}
+
+void RouDi::remove_remains() {
+  ::shm_unlink("/iceoryx_mgmt");
+  // The segment of the pools has the name of the group that may write to it.
+  const auto* group = ::getgrgid(::getegid());
+  if (group != nullptr) ::shm_unlink((std::string("/") + group->gr_name).c_str());
 }
 
 RouDi::RouDi(const ChunkPool& requests, const ChunkPool& replies) {

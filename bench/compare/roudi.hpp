@@ -20,6 +20,8 @@ class RouDi {
  public:
   RouDi(const ChunkPool& requests, const ChunkPool& replies);
   [[nodiscard]] static bool is_installed();
+  /// It aborts where a client has ended without a word, and leaves its memory behind.
+  static void remove_remains();
   [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:

@@ -71,6 +71,7 @@ void wait_for_end(const Peer& peer, pid_t pid, double longest_seconds) {
   while (::waitpid(-1, nullptr, 0) > 0) {
   }
   remove_remains(host);
+  if (peer.clean_up) peer.clean_up();
   ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 

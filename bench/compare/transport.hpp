@@ -58,10 +58,12 @@ concept Closing = requires(End& end) {
   { end.close() } -> std::same_as<void>;
 };
 
-/// A peer with a process of its own, whose memory and time count too.
+/// A peer with a process of its own, whose memory and time count too. `clean_up` comes when all
+/// processes of a run have ended.
 template <class T>
 concept Attended = requires(T& t) {
   { t.daemon() } -> std::convertible_to<int>;
+  { T::clean_up() } -> std::same_as<void>;
 };
 
 }  // namespace mews::bench::compare
