@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "compare/peers.hpp"
+#include "mews/mews.hpp"
+#include "support/fail.hpp"
+
+namespace mews::bench::compare {
+namespace {
+
+using namespace std::chrono_literals;
+
+LocalOptions local_options(Wait wait) {
+  LocalOptions options;
+  options.default_timeout = 600s;
+  if (wait == Wait::spin) options.spin_limit = 600s;
+  if (wait == Wait::sleep) options.spin_limit = 0s;
+  return options;
+}
+
+/// The public interface with the default arena. An event loop is written as README has it.
+class Mews {
+ public:
+  explicit Mews(const Setup& setup)
+      : setup_(setup), address_("@mews-compare-" + std::to_string(::getpid())) {}
+
+  static std::string refusal(const Setup&) { return {}; }
+
+  class Host {
+   public:
+    explicit Host(Mews& mews) : setup_(mews.setup_) {
+      CreateOptions options;
+      options.local = local_options(setup_.host_wait);
+      options.max_plugins = std::max(options.max_plugins, setup_.clients);
+      session_.emplace(must(Session::create(std::move(options))));
+      must_succeed(session_->listen(mews.address_));
+      while (plugins_.size() < setup_.clients)
+        plugins_.push_back(must(session_->admit(10s)));
+      if (setup_.host_wait == Wait::events) watch();
+    }
+
+    Arrival next() {
+      if (setup_.host_wait == Wait::events) return next_event();
+      if (setup_.clients > 1) return next_in_turn();
+      message_ = must(plugins_[0].channel().receive());
+      return {0, message_.bytes()};
+    }
+    void release() { message_ = {}; }
+    std::span<std::byte> claim(unsigned client) {
+      loan_ = must(plugins_[client].channel().loan(setup_.reply_bytes));
+      return loan_.bytes();
+    }
+    void send(unsigned client) { must_succeed(plugins_[client].channel().send(std::move(loan_))); }
+    void wait_until_gone(unsigned client) { must_succeed(plugins_[client].wait_exit(10s)); }
+
+   private:
+    void watch() {
+      epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+      require(epoll_ >= 0, "epoll_create1");
+      for (unsigned client = 0; client < plugins_.size(); ++client) {
+        epoll_event event{.events = EPOLLIN, .data = {.u32 = client}};
+        const int fd = plugins_[client].channel().event_fd();
+        require(::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
+        // All are looked at once, and armed by that.
+        ready_[client].data.u32 = client;
+      }
+      ready_count_ = plugins_.size();
+    }
+
+    Arrival next_event() {
+      for (;;) {
+        for (; at_ < ready_count_; ++at_) {
+          const auto client = ready_[at_].data.u32;
+          if (try_client(client)) return {client, message_.bytes()};
+          if (!must(plugins_[client].channel().arm_event())) --at_;  // something came meanwhile
+        }
+        const auto count = ::epoll_wait(epoll_, ready_.data(), static_cast<int>(ready_.size()), -1);
+        require(count >= 0 || errno == EINTR, "epoll_wait");
+        ready_count_ = count < 0 ? 0 : static_cast<std::size_t>(count);
+        at_ = 0;
+      }
+    }
+
+    Arrival next_in_turn() {
+      for (;;) {
+        if (++turn_ >= setup_.clients) turn_ = 0;
+        if (try_client(turn_)) return {turn_, message_.bytes()};
+      }
+    }
+
+    bool try_client(unsigned client) {
+      auto message = plugins_[client].channel().try_receive();
+      if (message) {
+        message_ = std::move(*message);
+        return true;
+      }
+      require(message.error().code() == ErrorCode::would_block, message.error().message().c_str());
+      return false;
+    }
+
+    Setup setup_;
+    std::optional<Session> session_;
+    std::vector<Plugin> plugins_;
+    Message message_;
+    Loan loan_;
+    int epoll_ = -1;
+    std::array<epoll_event, Board::kMostClients> ready_{};
+    std::size_t ready_count_ = 0;
+    std::size_t at_ = 0;
+    unsigned turn_ = 0;
+  };
+
+  class Client {
+   public:
+    Client(Mews& mews, unsigned nth) : bytes_(mews.setup_.request_bytes) {
+      AttachOptions options;
+      options.socket = mews.address_;
+      options.as = "client-" + std::to_string(nth);
+      options.local = local_options(mews.setup_.client_wait);
+      // The host may not be listening yet.
+      const Deadline deadline = 10s;
+      auto session = Session::attach(options);
+      while (!session && !deadline.has_passed()) {
+        std::this_thread::sleep_for(1ms);
+        session = Session::attach(options);
+      }
+      session_.emplace(must(std::move(session)));
+    }
+
+    std::span<std::byte> claim() {
+      loan_ = must(session_->channel().loan(bytes_));
+      return loan_.bytes();
+    }
+    void send() { must_succeed(session_->channel().send(std::move(loan_))); }
+    std::span<const std::byte> receive() {
+      message_ = must(session_->channel().receive());
+      return message_.bytes();
+    }
+    void release() { message_ = {}; }
+
+   private:
+    std::size_t bytes_;
+    std::optional<Session> session_;
+    Message message_;
+    Loan loan_;
+  };
+
+ private:
+  Setup setup_;
+  std::string address_;
+};
+
+const bool is_added = add_peer<Mews>("mews", 0);
+
+}  // namespace
+}  // namespace mews::bench::compare
