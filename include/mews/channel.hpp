@@ -82,13 +82,13 @@ class Channel {
                                   const std::stop_token& stop = {});
   [[nodiscard]] Result<Loan> try_loan(std::size_t bytes, std::size_t alignment);
 
-  /// Sends a loan of this session; no byte is copied above 480. Blocks while the lane is full;
-  /// `timed_out` then names the peer that does not read. `peer_died`, `host_died`, `closed`,
-  /// `peer_corrupt`, `concurrent_use`, `invalid_argument` (an empty loan, or another session's). On
-  /// success the loan is empty; on every error it is untouched, to be sent again, elsewhere, or
-  /// dropped. (Only when the other process dies during the call its memory may have been reclaimed
-  /// with that process's: then the loan is empty too.) `try_send`: `would_block` instead of
-  /// waiting.
+  /// Sends a loan of this session; no byte is copied above 480. Blocks while the lane is full, or
+  /// its window of slabs used up (`LocalOptions::window_bytes`); `timed_out` then names the peer
+  /// that does not read. `peer_died`, `host_died`, `closed`, `peer_corrupt`, `concurrent_use`,
+  /// `invalid_argument` (an empty loan, or another session's). On success the loan is empty; on
+  /// every error it is untouched, to be sent again, elsewhere, or dropped. (Only when the other
+  /// process dies during the call its memory may have been reclaimed with that process's: then the
+  /// loan is empty too.) `try_send`: `would_block` instead of waiting.
   [[nodiscard]] MEWS_HOT Result<void> send(Loan&& loan, Envelope envelope = {}) {
     return send_by(loan, envelope, detail::Timeout::usual());
   }
