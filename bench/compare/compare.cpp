@@ -28,12 +28,13 @@ constexpr std::array kKnown{Known{"Boost message_queue", "libboost-dev"},
                             Known{"iceoryx", "libiceoryx-posh-dev, libiceoryx-hoofs-dev, iceoryx"},
                             Known{"iceoryx2", "cargo, and the crate iceoryx2"}};
 
-void print_absent(std::FILE* out) {
+void print_absent(std::FILE* out, bool has_font) {
   const auto& there = compare::peers();
   for (const auto& known : kKnown) {
     if (std::ranges::find(there, known.peer, &compare::Peer::name) != there.end()) continue;
     std::fprintf(out, "absent: %s (needs %s)\n", known.peer, known.needs);
   }
+  if (!has_font) std::fprintf(out, "absent: the cases of the font (need --font FILE)\n");
 }
 
 std::string contents_of(const std::string& path) {
@@ -64,12 +65,12 @@ int main(int argc, char** argv) {
   if (options.is_list) {
     for (const auto& spec : cases)
       std::printf("%-28s %s\n", spec.name.c_str(), spec.title.c_str());
-    print_absent(stdout);
+    print_absent(stdout, font_bytes != 0);
     return 0;
   }
   bench::pin_to_nth_cpu(0);
   std::printf("`%s`, %s\n", options.command.c_str(), compare::processor_name().c_str());
-  print_absent(stdout);
+  print_absent(stdout, font_bytes != 0);
   std::vector<compare::Series> all;
   bool is_sound = true;
   for (const auto& spec : cases) {

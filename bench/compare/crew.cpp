@@ -103,6 +103,7 @@ void Crew::expect_end_of(unsigned nth) {
 }
 
 void Crew::dismiss() {
+  ::signal(SIGCHLD, SIG_DFL);  // no handler: threads of iceoryx do not bear an interrupted wait
   for (auto& pid : living)
     pid.store(0, std::memory_order_relaxed);
   raise(board_.over);
