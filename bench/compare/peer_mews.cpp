@@ -60,6 +60,8 @@ class Mews {
     void wait_until_gone(unsigned client) { must_succeed(plugins_[client].wait_exit(10s)); }
 
    private:
+    static constexpr std::chrono::microseconds kLook{20};
+
     void watch() {
       epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
       require(epoll_ >= 0, "epoll_create1");
@@ -67,31 +69,38 @@ class Mews {
         epoll_event event{.events = EPOLLIN, .data = {.u32 = client}};
         const int fd = plugins_[client].channel().event_fd();
         require(::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
-        // All are looked at once, and armed by that.
-        ready_[client].data.u32 = client;
       }
-      ready_count_ = plugins_.size();
     }
 
+    // As `Channel::arm_event` advises: rounds, for as long as a sleep and a wake-up would take;
+    // then all are armed, and it sleeps.
     Arrival next_event() {
       for (;;) {
-        for (; at_ < ready_count_; ++at_) {
-          const auto client = ready_[at_].data.u32;
-          if (try_client(client)) return {client, message_.bytes()};
-          if (!must(plugins_[client].channel().arm_event())) --at_;  // something came meanwhile
-        }
-        const auto count = ::epoll_wait(epoll_, ready_.data(), static_cast<int>(ready_.size()), -1);
+        const auto until = Deadline::Clock::now() + kLook;
+        do {
+          for (unsigned i = 0; i < setup_.clients; ++i) {
+            if (try_next()) return {turn_, message_.bytes()};
+          }
+        } while (Deadline::Clock::now() < until);
+        bool is_quiet = true;
+        for (auto& plugin : plugins_)
+          is_quiet &= must(plugin.channel().arm_event());
+        std::array<epoll_event, Board::kMostClients> ready;
+        if (!is_quiet) continue;
+        const auto count = ::epoll_wait(epoll_, ready.data(), static_cast<int>(ready.size()), -1);
         require(count >= 0 || errno == EINTR, "epoll_wait");
-        ready_count_ = count < 0 ? 0 : static_cast<std::size_t>(count);
-        at_ = 0;
       }
     }
 
     Arrival next_in_turn() {
-      for (;;) {
-        if (++turn_ >= setup_.clients) turn_ = 0;
-        if (try_client(turn_)) return {turn_, message_.bytes()};
+      while (!try_next()) {
       }
+      return {turn_, message_.bytes()};
+    }
+
+    bool try_next() {
+      if (++turn_ >= setup_.clients) turn_ = 0;
+      return try_client(turn_);
     }
 
     bool try_client(unsigned client) {
@@ -110,9 +119,6 @@ class Mews {
     Message message_;
     Loan loan_;
     int epoll_ = -1;
-    std::array<epoll_event, Board::kMostClients> ready_{};
-    std::size_t ready_count_ = 0;
-    std::size_t at_ = 0;
     unsigned turn_ = 0;
   };
 
