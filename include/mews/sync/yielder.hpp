@@ -69,9 +69,10 @@ class BasicYielder {
   void take_turn() {
     const auto waits = waits_.load(kRelaxed) + 1;
     waits_.store(waits, kRelaxed);
+    if (waits % kCrowdedTurn != 0) return;
     if (waits % kCountEvery == 0) count(here());
-    const auto turn = company() == Company::none ? kLonelyTurn : kCrowdedTurn;
-    if (waits % turn == 0) (void)yield(System::now());
+    if (company() == Company::none && waits % kLonelyTurn != 0) return;
+    (void)yield(System::now());
   }
 
   /// Yields, unless that lasts for a time slice. `now` is the time. Returns whether others may have
@@ -110,7 +111,8 @@ class BasicYielder {
 
  private:
   static constexpr auto kRelaxed = std::memory_order_relaxed;
-  /// Waits from one turn to the next. Each is about as long as a few switches.
+  /// Waits from one turn to the next, each a multiple of the first. That is about as long as a few
+  /// switches.
   static constexpr std::uint32_t kCrowdedTurn = 8;
   static constexpr std::uint32_t kLonelyTurn = 256;
   static constexpr std::uint32_t kCountEvery = 64;
