@@ -191,12 +191,16 @@ TEST_CASE("lane: cells go back when a quarter of the ring has come together") {
 }
 
 TEST_CASE("lane: cells of large slabs go back before a quarter of the ring has come together") {
-  for (const auto& [bytes, records] : {std::pair{16u << 20, 1u},
-                                       {2u << 20, 1u},
-                                       {1u << 20, 2u},
-                                       {1u << 18, 8u},
-                                       {1u << 14, 128u},
-                                       {1u << 13, 256u}}) {
+  struct Row {
+    std::uint64_t bytes;
+    int records;
+  };
+  for (const Row& row : {Row{16u << 20, 1},
+                         {2u << 20, 1},
+                         {1u << 20, 2},
+                         {1u << 18, 8},
+                         {1u << 14, 128},
+                         {8192, 256}}) {
     Lane lane(1024);
     std::uint64_t read = 0;
     const auto go_on = [&] {
@@ -204,12 +208,12 @@ TEST_CASE("lane: cells of large slabs go back before a quarter of the ring has c
       lane.producer.publish();
       Descriptor record;
       REQUIRE(lane.consumer.look(record) == Look::record);
-      lane.consumer.adapt_steps(bytes);
+      lane.consumer.adapt_steps(row.bytes);
       lane.consumer.advance(record);
       return lane.consumer.release_cells(Look::record);
     };
     for (int round = 0; round < 3; ++round) {
-      for (std::uint32_t i = 1; i < records; ++i)
+      for (int i = 1; i < row.records; ++i)
         REQUIRE_FALSE(go_on());
       CHECK(go_on());
     }
