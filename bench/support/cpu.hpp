@@ -14,8 +14,8 @@ namespace mews::bench {
 /// number). Threads made later inherit it.
 void pin_to_nth_cpu(unsigned nth);
 
-/// While it lives, the thread may run on every processor again: a session asks how many there are
-/// to decide whether looking before sleeping can pay.
+/// While it lives, the thread may run on every processor again: some libraries ask how many there
+/// are to decide whether looking before sleeping can pay.
 class Unpinned {
  public:
   Unpinned();

@@ -30,7 +30,6 @@ Channel& SessionPair::plugin_channel() {
 }
 
 void SessionPair::create() {
-  const Unpinned here;
   CreateOptions options;
   options.local = local_;
   session_.emplace(must(Session::create(std::move(options))));
@@ -39,7 +38,6 @@ void SessionPair::create() {
 }
 
 void SessionPair::attach() {
-  const Unpinned here;
   AttachOptions options;
   options.socket = address_;
   options.as = "companion";

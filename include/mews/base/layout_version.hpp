@@ -6,7 +6,7 @@
 #define MEWS_LAYOUT_VERSION 4
 
 /// The inline namespace that all names of the library are in: `mews::Session` is
-/// `mews::layout_3::Session` for the linker, so a program and a library of two versions do not
+/// `mews::layout_4::Session` for the linker, so a program and a library of two versions do not
 /// link. Sources open it with `namespace mews::inline MEWS_LAYOUT`, users do not notice it.
 #define MEWS_LAYOUT MEWS_LAYOUT_NAME(MEWS_LAYOUT_VERSION)
 #define MEWS_LAYOUT_NAME(version) MEWS_LAYOUT_JOIN(layout_, version)
