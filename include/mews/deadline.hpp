@@ -26,26 +26,39 @@ class Deadline {
 
   template <class Rep, class Period>
   Deadline(std::chrono::duration<Rep, Period> wait) noexcept  // NOLINT: reads as an argument
-      : at_(after(wait)) {}
+      : at_(sum(wait, Clock::now())) {}
   Deadline(Clock::time_point at) noexcept : at_(at) {}           // NOLINT
   Deadline(Forever) noexcept : at_(Clock::time_point::max()) {}  // NOLINT
 
+  /// For a caller that has read the clock already, as `now`.
+  [[nodiscard]] static Deadline after(Clock::duration wait, Clock::time_point now) noexcept {
+    return sum(wait, now);
+  }
+
   [[nodiscard]] bool is_forever() const noexcept { return at_ == Clock::time_point::max(); }
   [[nodiscard]] bool has_passed() const noexcept {
+    return !is_forever() && has_passed(Clock::now());
+  }
+  /// The same for a caller that has read the clock already, as `now`.
+  [[nodiscard]] bool has_passed(Clock::time_point now) const noexcept {
 #if defined(MEWS_STEPPED)
     if (time_model != nullptr) return !is_forever() && time_model();
 #endif
-    return !is_forever() && Clock::now() >= at_;
+    return !is_forever() && now >= at_;
   }
   [[nodiscard]] Clock::time_point at() const noexcept {
     return at_;
   }
   /// Returns the earlier of this and `wait` from now.
-  [[nodiscard]] Deadline within([[maybe_unused]] Clock::duration wait) const noexcept {
+  [[nodiscard]] Deadline within(Clock::duration wait) const noexcept {
+    return within(wait, Clock::now());
+  }
+  [[nodiscard]] Deadline within([[maybe_unused]] Clock::duration wait,
+                                [[maybe_unused]] Clock::time_point now) const noexcept {
 #if defined(MEWS_STEPPED)
     return *this;  // or it would hide a lost wake-up, which the tests look for
 #else
-    return std::min(at_, after(wait));
+    return std::min(at_, sum(wait, now));
 #endif
   }
   /// Returns the time left, never negative; `duration::max()` for ever.
@@ -59,8 +72,7 @@ class Deadline {
   /// The clock's own unit, but with room for the longest wait of every other.
   using Roomy = std::chrono::duration<double, Clock::period>;
 
-  static Clock::time_point after(Roomy wait) noexcept {
-    const auto now = Clock::now();
+  static Clock::time_point sum(Roomy wait, Clock::time_point now) noexcept {
     if (!(wait > Roomy::zero())) return now;  // not a number is no wait either
     // A value below the range as a double is below it as an integer; to the nanosecond for 100
     // days.

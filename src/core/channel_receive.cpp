@@ -91,26 +91,27 @@ bool ChannelCore::has_something() const noexcept {
 }
 
 Result<void> ChannelCore::wait_for_record(const Until& until) {
-  const auto began = Deadline::Clock::now();
   auto& spin = slow_->receive_spin;
   in_data_.tend(consumer_.position());
   if (spin.spin([this] { return has_something(); }, until.deadline)) return {};
   for (;;) {
     const auto ticket = in_data_.arm(sync::Sleeper::futex, consumer_.position());
-    if (has_something()) {
-      spin.learn(Deadline::Clock::now() - began);
-      return {};
-    }
+    if (has_something()) break;
     if (until.is_cancelled()) return fail(ErrorCode::cancelled);
-    if (until.deadline.has_passed()) {
+    const auto now = Deadline::Clock::now();
+    if (until.deadline.has_passed(now)) {
       return fail(ErrorCode::timed_out, detail_text([&] {
                     return fmt::format("nothing came from {} for {}{}", context_->peer_name(other_),
-                                       duration_text(Deadline::Clock::now() - began),
+                                       duration_text(now - until.began),
                                        context_->absence_text(other_));
                   }));
     }
-    in_data_.sleep(ticket, context_->next_look(until.deadline));
+    in_data_.sleep(ticket, context_->next_look(until.deadline, now));
+    if (has_something()) break;
   }
+  in_data_.disarm(sync::Sleeper::futex);
+  spin.learn(until.began);
+  return {};
 }
 
 template <class Attempt>

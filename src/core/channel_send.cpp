@@ -167,7 +167,6 @@ Result<void> ChannelCore::wait_for_room(const Until& until, const Need& need) {
     return has_room(need) || producer_.has_reader_left() ||
            ended_.load(std::memory_order_relaxed) >= 0;
   };
-  const auto began = Deadline::Clock::now();
   const auto& head = context_->arena().lane(out_).head;
   // Relaxed: for a text.
   const auto head_before = head.load(std::memory_order_relaxed);
@@ -176,18 +175,19 @@ Result<void> ChannelCore::wait_for_room(const Until& until, const Need& need) {
   if (spin.spin(is_ready, until.deadline)) return {};
   for (;;) {
     const auto ticket = out_space_.arm(sync::Sleeper::futex, producer_.position());
-    if (is_ready() || ended()) {
-      spin.learn(Deadline::Clock::now() - began);
-      return {};
-    }
+    if (is_ready() || ended()) break;
     if (until.is_cancelled()) return fail(ErrorCode::cancelled);
-    if (until.deadline.has_passed()) {
-      return fail(ErrorCode::timed_out, detail_text([&] {
-                    return full_text(need, head_before, Deadline::Clock::now() - began);
-                  }));
+    const auto now = Deadline::Clock::now();
+    if (until.deadline.has_passed(now)) {
+      return fail(ErrorCode::timed_out,
+                  detail_text([&] { return full_text(need, head_before, now - until.began); }));
     }
-    out_space_.sleep(ticket, context_->next_look(until.deadline));
+    out_space_.sleep(ticket, context_->next_look(until.deadline, now));
+    if (is_ready()) break;
   }
+  out_space_.disarm(sync::Sleeper::futex);
+  spin.learn(until.began);
+  return {};
 }
 
 std::string ChannelCore::full_text(const Need& need, std::uint64_t head_before,

@@ -79,8 +79,8 @@ void PeerContext::set_look_timer(std::unique_ptr<LookTimer> timer) noexcept {
   look_timer_ = std::move(timer);
 }
 
-Deadline PeerContext::next_look(Deadline deadline) const noexcept {
-  return self_ == kHostPeer ? deadline.within(longest_sleep) : deadline;
+Deadline PeerContext::next_look(Deadline deadline, Deadline::Clock::time_point now) const noexcept {
+  return self_ == kHostPeer ? deadline.within(longest_sleep, now) : deadline;
 }
 
 bool PeerContext::is_attached(PeerId peer) const noexcept {
@@ -135,7 +135,6 @@ std::optional<ErrorCode> PeerContext::why_not_wait() const noexcept {
 
 Result<void> PeerContext::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, const Until& until) {
   const auto id = class_to_wait_for(bytes);
-  const auto began = Deadline::Clock::now();
   const auto census = count_slabs(*arena_, id);
   const sync::Doorbell bell(freed_bells_[id.value()]);
   // Has a value once a slab was claimed, or once more waiting cannot help: the gate asks for that.
@@ -160,7 +159,7 @@ Result<void> PeerContext::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, co
   const WakeOnStop stop(until, [&gate, &bell] { wake_waiters(gate, bell); });
   if (auto last = gate.wait(until.deadline, attempt, sleep)) return *std::move(last);
   return fail(ErrorCode::timed_out, detail_text([&] {
-                return claim_timeout_text(bytes, id, Deadline::Clock::now() - began,
+                return claim_timeout_text(bytes, id, Deadline::Clock::now() - until.began,
                                           holders_text(*this, census));
               }));
 }

@@ -34,11 +34,6 @@ FutexWait futex_wait(const base::Atomic<std::uint32_t>& word, std::uint32_t expe
 #if defined(MEWS_STEPPED)
   if (futex_model != nullptr) return futex_model->wait(word, expected, deadline);
 #endif
-  if (deadline.has_passed()) {
-    // relaxed: says only that it is worth looking; the caller looks with the order it needs.
-    return word.load(std::memory_order_relaxed) == expected ? FutexWait::timed_out
-                                                            : FutexWait::changed;
-  }
   timespec until{};
   if (!deadline.is_forever()) until = monotonic(deadline);
   // WAIT_BITSET is the form whose timeout is absolute: a wait begun again after a signal does not

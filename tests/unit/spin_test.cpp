@@ -27,6 +27,10 @@ constexpr auto kNobody = -1us;
 
 using Budget = mews::sync::BasicSpinBudget<FakeSystem>;
 
+FakeSystem::Clock::time_point before(FakeSystem::Clock::duration waited) {
+  return FakeSystem::Clock::time_point(FakeSystem::clock - waited);
+}
+
 /// A waiter that is alone on its processor.
 class Lonely {
  public:
@@ -36,7 +40,7 @@ class Lonely {
     for (int i = 0; i < 5; ++i)
       (void)spin_in_vain();
     for (int i = 0; i < 10; ++i)
-      spin_.learn(0us);
+      spin_.learn(before(0us));
   }
   /// How long a spin in vain takes by the clock.
   std::chrono::microseconds spin_in_vain() {
@@ -101,40 +105,57 @@ TEST_CASE("spin: alone, a waiter spins for the limit") {
 TEST_CASE("spin: long waits halve the budget, down to a single look without the clock") {
   Lonely lonely;
   for (int i = 0; i < 20; ++i)
-    lonely.spin().learn(200us);
+    lonely.spin().learn(before(200us));
   CHECK(lonely.longer_than(0us) == 1);
 }
 
 TEST_CASE("spin: the whole limit is tried now and then, even after long waits alone") {
   Lonely lonely;
   for (int i = 0; i < 20; ++i)
-    lonely.spin().learn(200us);
+    lonely.spin().learn(before(200us));
+  CHECK(lonely.longer_than(kLimit - 1us) == 1);
+}
+
+TEST_CASE("spin: the whole limit is tried more and more seldom, until a try succeeds") {
+  Lonely lonely;
+  for (int i = 0; i < 20; ++i)
+    lonely.spin().learn(before(200us));
+  int tries = 0;
+  for (int round = 0; round < 64; ++round)
+    tries += lonely.longer_than(kLimit - 1us);
+  // After 64, 128, 256, 512, 1024, 1024 and 1024 waits: 4032 of 4096.
+  CHECK(tries == 7);
+  for (int i = 0; i < 20; ++i)
+    lonely.spin().learn(before(0us));
+  (void)lonely.spin_in_vain();
+  for (int i = 0; i < 20; ++i)
+    lonely.spin().learn(before(200us));
   CHECK(lonely.longer_than(kLimit - 1us) == 1);
 }
 
 TEST_CASE("spin: waits that sleep though they need not have bring the budget back") {
   Lonely lonely;
   for (int i = 0; i < 20; ++i)
-    lonely.spin().learn(200us);
+    lonely.spin().learn(before(200us));
   // Shorter than the limit but for the wake-up.
   for (int i = 0; i < 20; ++i)
-    lonely.spin().learn(90us);
+    lonely.spin().learn(before(90us));
   CHECK(lonely.longer_than(kLimit - 1us) == 64);
 }
 
 TEST_CASE("spin: a wait that is half as long again as the limit is a long one") {
   Lonely lonely;
-  lonely.spin().learn(97us);
+  lonely.spin().learn(before(97us));
   CHECK(lonely.spin_in_vain() < kLimit);
 }
 
 TEST_CASE("spin: alone, it yields more and more seldom") {
   Lonely lonely;
-  const int before = FakeSystem::yields;
+  const int yields_before = FakeSystem::yields;
   (void)lonely.spin_in_vain();
   // At 0, 1, 4, ... microseconds, and perhaps once in turn.
-  CHECK(FakeSystem::yields - before >= 4);
-  CHECK(FakeSystem::yields - before <= 8);
+  CHECK(FakeSystem::yields - yields_before >= 4);
+  CHECK(FakeSystem::yields - yields_before <= 8);
 }
 
 TEST_CASE("spin: with other waiters it yields once, looks again, and gives up") {
@@ -171,7 +192,7 @@ TEST_CASE("spin: what is learnt in company is not held against the budget") {
   Budget spin(kLimit);
   for (int i = 0; i < 20; ++i) {
     (void)spin.spin(Condition{kNever}, mews::forever);
-    spin.learn(10ms);
+    spin.learn(before(10ms));
   }
   FakeSystem::yield_takes = kNobody;
   for (int i = 0; i < 8; ++i)

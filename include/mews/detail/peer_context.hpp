@@ -66,8 +66,10 @@ class PeerContext final : private mem::FreedListener {
   void set_look_timer(std::unique_ptr<LookTimer> timer) noexcept;
   /// Null in a plugin.
   [[nodiscard]] LookTimer* look_timer() const noexcept { return look_timer_.get(); }
-  /// Returns the latest end of one sleep, for a thread that waits for a record or for room.
-  [[nodiscard]] Deadline next_look(Deadline deadline) const noexcept;
+  /// Returns the latest end of one sleep that begins now, for a thread that waits for a record or
+  /// for room.
+  [[nodiscard]] Deadline next_look(Deadline deadline,
+                                   Deadline::Clock::time_point now) const noexcept;
   /// Returns how long a waiter of this process may spin before it sleeps.
   [[nodiscard]] std::chrono::nanoseconds spin_limit() const noexcept { return local_.spin_limit; }
   [[nodiscard]] layout::CpuTurns* turns() const noexcept { return &arena_->pool().turns; }

@@ -12,6 +12,7 @@ namespace mews::inline MEWS_LAYOUT::detail {
 struct Until {
   Deadline deadline;
   const std::stop_token* stop = nullptr;  ///< null: none
+  Deadline::Clock::time_point began{};    ///< when the call began to wait
   [[nodiscard]] bool is_cancelled() const noexcept {
     return stop != nullptr && stop->stop_requested();
   }
@@ -32,7 +33,8 @@ class Timeout {
 
   [[nodiscard]] bool may_wait() const noexcept { return until_ != none_mark(); }
   [[nodiscard]] Until until(Deadline::Clock::duration usual) const noexcept {
-    return {until_ == usual_mark() ? Deadline(usual) : Deadline(until_), stop_};
+    const auto now = Deadline::Clock::now();
+    return {until_ == usual_mark() ? Deadline::after(usual, now) : Deadline(until_), stop_, now};
   }
   /// Fixes the deadline, for a call that waits more than once.
   [[nodiscard]] static Timeout of(const Until& until) noexcept {

@@ -26,7 +26,7 @@ inline void cpu_relax() noexcept {
 /// longer anyway had better sleep at once. So the budget is judged by how long waits really take,
 /// also those that ended in sleep (`learn`): it doubles after a wait that a spin of the whole limit
 /// would have ended, and halves after a longer one, down to a single look. Now and then the whole
-/// limit is tried: what made the waits long may be over.
+/// limit is tried, more and more seldom: it may be the sleeps that make the waits long.
 ///
 /// **In company**, where others want its processor, it looks for as long as a switch to another
 /// thread takes. Then it yields once, if the others are waiters as well, looks again, and sleeps.
@@ -38,6 +38,7 @@ inline void cpu_relax() noexcept {
 /// word     writer      readers     publish / observe  protects
 /// budget_  the waiter  the waiter  relaxed            nothing: a hint
 /// waits_   the waiter  the waiter  relaxed            nothing: a hint
+/// pause_   the waiter  the waiter  relaxed            nothing: a hint
 ///
 /// One waiter at a time, on any thread. Relaxed throughout: an old value only makes one spin longer
 /// or shorter. Tests have another `System`.
@@ -63,7 +64,7 @@ class BasicSpinBudget {
     for (;;) {
       for (int i = 0; i < kLooks; ++i) {
         if (is_ready()) {
-          if (spell.has_begun()) learn(Nanoseconds(0));
+          if (spell.has_begun()) judge(Nanoseconds(0));
           return true;
         }
         cpu_relax();
@@ -79,8 +80,13 @@ class BasicSpinBudget {
     }
   }
 
-  /// After a spin in vain: the wait took so long in all, with its sleep.
-  void learn(Nanoseconds waited) noexcept {
+  /// After a spin in vain: the wait began then, and is over now, after its sleep.
+  void learn(Deadline::Clock::time_point began) noexcept {
+    if (limit_ > 0) judge(System::now() - began);
+  }
+
+ private:
+  void judge(Nanoseconds waited) noexcept {
     if (yielder_.company() != Company::none) return;
     const auto least = limit_ / kSmallestShare;
     const auto budget = budget_.load(kRelaxed);
@@ -92,12 +98,13 @@ class BasicSpinBudget {
     }
   }
 
- private:
   using TimePoint = Deadline::Clock::time_point;
   static constexpr auto kRelaxed = std::memory_order_relaxed;
   static constexpr int kLooks = 32;
   static constexpr std::int64_t kSmallestShare = 16;
-  static constexpr std::uint32_t kTryAllEvery = 64;
+  /// Waits from one try of the whole limit to the next.
+  static constexpr std::uint32_t kShortestPause = 64;
+  static constexpr std::uint32_t kLongestPause = 1024;
   static constexpr Nanoseconds kFirstPause{1000};
   /// About as long as a switch to another thread.
   static constexpr Nanoseconds kSwitch{1000};
@@ -127,14 +134,22 @@ class BasicSpinBudget {
   };
 
   [[nodiscard]] std::int64_t next_budget() noexcept {
+    const auto budget = budget_.load(kRelaxed);
     const auto waits = waits_.load(kRelaxed) + 1;
-    waits_.store(waits, kRelaxed);
-    return waits % kTryAllEvery == 0 ? limit_ : budget_.load(kRelaxed);
+    const auto pause = pause_.load(kRelaxed);
+    waits_.store(waits < pause ? waits : 0, kRelaxed);
+    if (budget > 0) {
+      pause_.store(kShortestPause, kRelaxed);
+    } else if (waits >= pause) {
+      pause_.store(std::min(2 * pause, kLongestPause), kRelaxed);
+    }
+    return waits < pause ? budget : limit_;
   }
 
   const std::int64_t limit_;
   std::atomic<std::int64_t> budget_;
   std::atomic<std::uint32_t> waits_{0};
+  std::atomic<std::uint32_t> pause_{kShortestPause};
   BasicYielder<System> yielder_;
 };
 
