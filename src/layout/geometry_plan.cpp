@@ -50,7 +50,7 @@ void place(Geometry& geometry) noexcept {
   geometry.pool_offset = cursor.take(sizeof(PoolState), kApartBytes);
   for (std::uint32_t i = 0; i < geometry.class_count; ++i) {
     auto& row = geometry.classes[i];
-    row.words_offset = cursor.take(row.slab_count * sizeof(AtomicTruthWord), kApartBytes);
+    row.words_offset = cursor.take(row.slab_count * truth_word_stride(row.slab_bytes), kApartBytes);
     row.owners_offset = cursor.take(row.chunk_count * sizeof(std::uint32_t), kApartBytes);
     row.hints_offset = cursor.take(hint_words(row.chunk_count) * 8, kApartBytes);
   }

@@ -65,7 +65,7 @@ std::vector<Range> ranges_of(const Geometry& g) {
     const auto& row = g.classes[i];
     const auto name = [i](const char* field) { return fmt::format("classes[{}].{}", i, field); };
     ranges.push_back({name("words_offset"), row.words_offset, row.slab_count,
-                      sizeof(AtomicTruthWord), kLineBytes, true});
+                      truth_word_stride(row.slab_bytes), kLineBytes, true});
     ranges.push_back({name("owners_offset"), row.owners_offset, row.chunk_count,
                       sizeof(std::uint32_t), kLineBytes, true});
     ranges.push_back({name("hints_offset"), row.hints_offset, hint_words(row.chunk_count),

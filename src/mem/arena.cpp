@@ -64,7 +64,7 @@ Arena::Arena(os::MemoryFile file, os::Mapping mapping, os::PrivateMemory backing
   for (std::uint32_t i = 0; i < geometry_.class_count; ++i) {
     const auto& row = geometry_.classes[i];
     classes_[i] = {.geometry = row,
-                   .words = at<layout::AtomicTruthWord>(base, row.words_offset),
+                   .words = {base + row.words_offset, row.slab_bytes},
                    .owners = at<base::Atomic<std::uint32_t>>(base, row.owners_offset),
                    .hints = at<base::Atomic<std::uint64_t>>(base, row.hints_offset),
                    .backing = known,

@@ -54,7 +54,7 @@ class RawArena {
   [[nodiscard]] mews::layout::PoolState& pool() const { return here(view_.pool()); }
   [[nodiscard]] mews::mem::ClassView view(std::uint32_t size_class) const {
     auto view = view_.view(mews::ClassId{size_class});
-    view.words = &here(*view.words);
+    view.words = {reinterpret_cast<std::byte*>(&here(view.words[0])), view.geometry.slab_bytes};
     view.owners = &here(*view.owners);
     view.hints = &here(*view.hints);
     view.slabs = &here(*view.slabs);

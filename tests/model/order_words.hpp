@@ -27,7 +27,8 @@ class Mapped {
                             reinterpret_cast<const char*>(&view_.lane(LaneId{0}));
     const auto words_of = [this](ClassId id) {
       const auto& view = view_.view(id);
-      return at(view.words, view.geometry.slab_count, sizeof *view.words);
+      return at(&view.words[0], view.geometry.slab_count,
+                layout::truth_word_stride(view.geometry.slab_bytes));
     };
     return {{"ready", {base_ + offsetof(layout::ArenaHeader, ready)}},
             {"host's seat", at(&host.seat)},

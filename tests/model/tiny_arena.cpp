@@ -47,7 +47,7 @@ TinyArena::TinyArena(const TinyPlan& plan, Words& words)
     open(arena_.open_cells(LaneId{i}));
   open(arena_.open_slabs(ClassId{0}, SlabIndex{0}, slabs_));
   const auto& row = view();
-  words.add("truth", row.words, slabs_);
+  words.add("truth", &row.words[0], slabs_);
   words.add("owner", row.owners, row.geometry.chunk_count);
   words.add("hints", row.hints);
   words.add("fresh", &arena_.pool().fresh[0]);

@@ -58,7 +58,7 @@ inline constexpr std::uint32_t kReady = 0x59444552;  // "REDY" in memory
 /// 0      8    slab_bytes     a power of two
 /// 8      4    slab_count
 /// 12     4    chunk_slabs    slabs per chunk, a power of two; the last chunk may be partial
-/// 16     8    words_offset   truth words, 8 bytes per slab
+/// 16     8    words_offset   truth words, see `truth_word_stride`
 /// 24     8    owners_offset  4 bytes per chunk
 /// 32     8    hints_offset   1 bit per chunk, in 8-byte words
 /// 40     8    slabs_offset   page-aligned

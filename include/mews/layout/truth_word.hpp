@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #include "mews/base/atomic.hpp"
@@ -131,6 +133,35 @@ inline constexpr std::uint8_t kFullyBacked = 8;
 
 using AtomicTruthWord = base::Atomic<std::uint64_t>;
 
+/// Slabs of this size and larger have a line for each truth word: a sender that claims one does not
+/// wait for the line of its neighbour, which the receiver is about to free. (Measured, streams of
+/// 256 KiB to 10 MiB of which the header is touched: 10 to 20 % more messages; 1 KiB with all bytes
+/// touched: none.) Smaller slabs have eight words to a line, or the table of a named arena, which
+/// has memory from the start, would be large beside them.
+inline constexpr std::uint64_t kApartSlabBytes = std::uint64_t{64} << 10;
+
+/// Returns the bytes from one truth word of a class to the next.
+[[nodiscard]] constexpr std::uint64_t truth_word_stride(std::uint64_t slab_bytes) noexcept {
+  return slab_bytes >= kApartSlabBytes ? kLineBytes : sizeof(AtomicTruthWord);
+}
+
+/// The truth words of a class.
+class TruthWords {
+ public:
+  TruthWords() noexcept = default;
+  TruthWords(std::byte* first, std::uint64_t slab_bytes) noexcept
+      : first_(first),
+        shift_(static_cast<std::uint32_t>(std::countr_zero(truth_word_stride(slab_bytes)))) {}
+  [[nodiscard]] AtomicTruthWord& operator[](std::uint64_t slab) const noexcept {
+    return *reinterpret_cast<AtomicTruthWord*>(first_ + (slab << shift_));
+  }
+
+ private:
+  std::byte* first_ = nullptr;
+  std::uint32_t shift_ = 0;
+};
+
+static_assert(truth_word_stride(1024) == 8 && truth_word_stride(kApartSlabBytes) == kLineBytes);
 static_assert(sizeof(AtomicTruthWord) == 8 && AtomicTruthWord::is_always_lock_free);
 static_assert(kMaxPeers <= 1u << 12 && kMaxLanes <= 1u << 13);
 static_assert(TruthWord{}.pack() == 0);

@@ -38,7 +38,7 @@ inline constexpr std::uint8_t kBackedSlab = kAheadSlab + 1;
 /// One size class as this process sees it. Orders of the truth words and hints: see `SlabPool`.
 struct ClassView {
   layout::ClassGeometry geometry;
-  layout::AtomicTruthWord* words = nullptr;       ///< slab_count of them
+  layout::TruthWords words;                       ///< slab_count of them
   base::Atomic<std::uint32_t>* owners = nullptr;  ///< chunk_count of them
   base::Atomic<std::uint64_t>* hints = nullptr;   ///< one bit per chunk
   Backing* backing = nullptr;                     ///< private; slab_count of them
@@ -128,7 +128,8 @@ class Arena {
   template <class Visit>
   void for_each_touched_slab(ClassId id, Visit&& visit) const {
     const auto& row = geometry_.classes[id.value()];
-    for_each_touched({row.words_offset, row.slab_count, sizeof(layout::AtomicTruthWord)}, visit);
+    for_each_touched({row.words_offset, row.slab_count, layout::truth_word_stride(row.slab_bytes)},
+                     visit);
   }
   /// The same for the chunks of a class, by their owner words.
   template <class Visit>
