@@ -4,15 +4,13 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <climits>
-#include <cstdio>
 
+#include "support/child_watch.hpp"
 #include "support/cpu.hpp"
 #include "support/fail.hpp"
 
@@ -20,22 +18,6 @@ namespace mews::bench::compare {
 namespace {
 
 using Word = std::atomic<std::uint32_t>;
-
-std::array<std::atomic<pid_t>, Board::kMostClients> living;
-
-void on_child_exit(int) {
-  for (const auto& pid : living) {
-    siginfo_t info{};
-    const auto id = pid.load(std::memory_order_relaxed);
-    if (id == 0) continue;
-    if (::waitid(P_PID, static_cast<id_t>(id), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-        info.si_pid == id) {
-      constexpr char kText[] = "bench: a client ended early\n";
-      [[maybe_unused]] const auto written = ::write(2, kText, sizeof kText - 1);
-      ::_exit(1);
-    }
-  }
-}
 
 void futex(Word& word, int operation, std::uint32_t value) {
   ::syscall(SYS_futex, &word, operation, value, nullptr, nullptr, 0);
@@ -53,39 +35,20 @@ void wait_for_count(const Word& word, std::size_t count) {
     ::usleep(200);
 }
 
-pid_t fork_child() {
-  const auto parent = ::getpid();
-  std::fflush(nullptr);
-  const auto pid = ::fork();
-  require(pid >= 0, "fork");
-  if (pid == 0) {
-    ::signal(SIGCHLD, SIG_DFL);
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) ::_exit(1);
-  }
-  return pid;
-}
-
 }  // namespace
 
 Crew::Crew(Board& board, unsigned clients, const std::function<void(unsigned)>& body)
     : board_(board) {
   require(clients <= Board::kMostClients, "too many clients");
-  struct sigaction action {};
-  action.sa_handler = on_child_exit;
-  action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
-  require(::sigaction(SIGCHLD, &action, nullptr) == 0, "sigaction");
   for (unsigned nth = 0; nth < clients; ++nth) {
     const auto pid = fork_child();
     if (pid == 0) {
       body(nth);
       std::_Exit(0);
     }
-    living[nth].store(pid, std::memory_order_relaxed);
+    watch_child(pid);
     pids_.push_back(pid);
   }
-  // One may have ended before it was listed.
-  on_child_exit(SIGCHLD);
 }
 
 void Crew::begin() {
@@ -99,13 +62,11 @@ void Crew::wait_until_done() {
 }
 
 void Crew::expect_end_of(unsigned nth) {
-  living[nth].store(0, std::memory_order_relaxed);
+  unwatch_child(pids_[nth]);
 }
 
 void Crew::dismiss() {
-  ::signal(SIGCHLD, SIG_DFL);  // no handler: threads of iceoryx do not bear an interrupted wait
-  for (auto& pid : living)
-    pid.store(0, std::memory_order_relaxed);
+  unwatch_children();  // also as threads of iceoryx do not bear an interrupted wait
   raise(board_.over);
   for (const auto pid : pids_)
     ::waitpid(pid, nullptr, 0);

@@ -15,6 +15,8 @@
 #include <filesystem>
 #include <new>
 
+#include "support/child_watch.hpp"
+#include "support/fail.hpp"
 #include "support/recorder.hpp"
 #include "support/shared_block.hpp"
 
@@ -54,12 +56,8 @@ void wait_for_end(const Peer& peer, pid_t pid, double longest_seconds) {
 /// too, have ended.
 [[noreturn]] void guard(const Peer& peer, const Job& job, Outcome& outcome) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  const auto self = ::getpid();
-  const auto host = ::fork();
-  require(host >= 0, "fork");
+  const auto host = fork_child();
   if (host == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != self) ::_exit(1);
     peer.run(job, outcome);
     std::_Exit(0);
   }
@@ -77,16 +75,8 @@ void wait_for_end(const Peer& peer, pid_t pid, double longest_seconds) {
 
 /// Returns whether the run was completed.
 bool run_apart(const Peer& peer, const Job& job, Outcome& outcome) {
-  const auto parent = ::getpid();
-  std::fflush(nullptr);
-  const auto pid = ::fork();
-  require(pid >= 0, "fork");
-  if (pid == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() != parent) ::_exit(1);
-    ::signal(SIGCHLD, SIG_DFL);
-    guard(peer, job, outcome);
-  }
+  const auto pid = fork_child();
+  if (pid == 0) guard(peer, job, outcome);
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0)
     require(errno == EINTR, "waitpid");

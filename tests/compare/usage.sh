@@ -9,20 +9,7 @@ trap 'rm -rf "$tree"' EXIT
 mkdir "$tree/.ci" "$tree/bench"
 cp "$1/.ci/packages.sh" "$tree/.ci"
 cp "$1/bench/compare.sh" "$tree/bench"
-failures=0
-
-# expect STATUS PATTERN COMMAND...: exit status, and a line of what is printed.
-expect() {
-  status=$1
-  pattern=$2
-  shift 2
-  got=0
-  out=$("$@" 2>&1 </dev/null) || got=$?
-  [ $got -eq "$status" ] && printf '%s\n' "$out" | grep -q -e "$pattern" &&
-    [ ! -e "$tree/build" ] && return
-  printf '"%s" ended with %d, not %d, or does not say "%s":\n%s\n' "$*" $got "$status" "$pattern" "$out"
-  failures=$((failures + 1))
-}
+. "$1/tests/support/expect.sh"
 
 script=$tree/bench/compare.sh
 expect 0 '^Usage: sh bench/compare.sh' sh "$script" --help

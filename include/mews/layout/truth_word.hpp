@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -150,15 +149,14 @@ class TruthWords {
  public:
   TruthWords() noexcept = default;
   TruthWords(std::byte* first, std::uint64_t slab_bytes) noexcept
-      : first_(first),
-        shift_(static_cast<std::uint32_t>(std::countr_zero(truth_word_stride(slab_bytes)))) {}
+      : first_(first), stride_(truth_word_stride(slab_bytes)) {}
   [[nodiscard]] AtomicTruthWord& operator[](std::uint64_t slab) const noexcept {
-    return *reinterpret_cast<AtomicTruthWord*>(first_ + (slab << shift_));
+    return *reinterpret_cast<AtomicTruthWord*>(first_ + slab * stride_);
   }
 
  private:
   std::byte* first_ = nullptr;
-  std::uint32_t shift_ = 0;
+  std::uint64_t stride_ = 0;
 };
 
 static_assert(truth_word_stride(1024) == 8 && truth_word_stride(kApartSlabBytes) == kLineBytes);

@@ -171,16 +171,17 @@ class SlabPool {
                                  .holder = static_cast<std::uint16_t>(sender.value()),
                                  .lane = static_cast<std::uint16_t>(lane.value()),
                                  .generation = handle.generation};
+    auto& word = view.words[handle.index];
     // Relaxed: a guess for the exchange.
-    auto seen = view.words[handle.index].load(std::memory_order_relaxed);
+    auto seen = word.load(std::memory_order_relaxed);
     if (!layout::is_but_for_backing(seen, sent)) return false;
     if (!can_read(view, handle.index, handle.bytes)) return false;
     // The reader's first line travels while the truth word does.
     __builtin_prefetch(view.slabs + std::uint64_t{handle.index} * view.geometry.slab_bytes);
     const auto held = layout::packed_held(seen, held_by_self_);
     // [P7], and ABA: as in `accept`.
-    if (!view.words[handle.index].compare_exchange_strong(seen, held, std::memory_order_acquire,
-                                                          std::memory_order_relaxed)) {
+    if (!word.compare_exchange_strong(seen, held, std::memory_order_acquire,
+                                      std::memory_order_relaxed)) {
       return false;
     }
     describe(slab, view, ClassId{handle.size_class}, {held, handle.index});
