@@ -18,17 +18,19 @@ namespace {
 // Relaxed throughout: the thread that writes is the one that the handler interrupts.
 std::array<std::atomic<pid_t>, 256> watched;
 
+void end_if_over(pid_t pid) {
+  siginfo_t info{};
+  if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0) return;
+  if (info.si_pid != pid) return;
+  constexpr char kText[] = "bench: a process of the benchmark ended early\n";
+  [[maybe_unused]] const auto written = ::write(2, kText, sizeof kText - 1);
+  ::_exit(1);
+}
+
 void on_child_exit(int) {
   for (const auto& slot : watched) {
-    siginfo_t info{};
     const auto pid = slot.load(std::memory_order_relaxed);
-    if (pid == 0) continue;
-    if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-        info.si_pid == pid) {
-      constexpr char kText[] = "bench: a process of the benchmark ended early\n";
-      [[maybe_unused]] const auto written = ::write(2, kText, sizeof kText - 1);
-      ::_exit(1);
-    }
+    if (pid != 0) end_if_over(pid);
   }
 }
 
@@ -55,8 +57,7 @@ void watch_child(pid_t pid) {
   for (auto& slot : watched) {
     pid_t vacant = 0;
     if (!slot.compare_exchange_strong(vacant, pid, std::memory_order_relaxed)) continue;
-    on_child_exit(SIGCHLD);  // it may have ended before
-    return;
+    return end_if_over(pid);  // it may have ended before
   }
   fail("too many processes");
 }

@@ -26,14 +26,13 @@ class Deadline {
 
   template <class Rep, class Period>
   Deadline(std::chrono::duration<Rep, Period> wait) noexcept  // NOLINT: reads as an argument
-      : at_(sum(wait, Clock::now())) {}
+      : Deadline(wait, Clock::now()) {}
+  /// The same for a caller that has read the clock already, as `now`.
+  template <class Rep, class Period>
+  Deadline(std::chrono::duration<Rep, Period> wait, Clock::time_point now) noexcept
+      : at_(sum(wait, now)) {}
   Deadline(Clock::time_point at) noexcept : at_(at) {}           // NOLINT
   Deadline(Forever) noexcept : at_(Clock::time_point::max()) {}  // NOLINT
-
-  /// For a caller that has read the clock already, as `now`.
-  [[nodiscard]] static Deadline after(Clock::duration wait, Clock::time_point now) noexcept {
-    return sum(wait, now);
-  }
 
   [[nodiscard]] bool is_forever() const noexcept { return at_ == Clock::time_point::max(); }
   [[nodiscard]] bool has_passed() const noexcept {

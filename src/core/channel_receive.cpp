@@ -109,7 +109,7 @@ Result<void> ChannelCore::wait_for_record(const Until& until) {
     in_data_.sleep(ticket, context_->next_look(until.deadline, now));
     if (has_something()) break;
   }
-  in_data_.disarm(sync::Sleeper::futex);
+  in_data_.bell().disarm(sync::Sleeper::futex);
   spin.learn(until.began);
   return {};
 }

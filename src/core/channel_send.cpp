@@ -185,7 +185,7 @@ Result<void> ChannelCore::wait_for_room(const Until& until, const Need& need) {
     out_space_.sleep(ticket, context_->next_look(until.deadline, now));
     if (is_ready()) break;
   }
-  out_space_.disarm(sync::Sleeper::futex);
+  out_space_.bell().disarm(sync::Sleeper::futex);
   spin.learn(until.began);
   return {};
 }

@@ -34,7 +34,7 @@ class Timeout {
   [[nodiscard]] bool may_wait() const noexcept { return until_ != none_mark(); }
   [[nodiscard]] Until until(Deadline::Clock::duration usual) const noexcept {
     const auto now = Deadline::Clock::now();
-    return {until_ == usual_mark() ? Deadline::after(usual, now) : Deadline(until_), stop_, now};
+    return {until_ == usual_mark() ? Deadline(usual, now) : Deadline(until_), stop_, now};
   }
   /// Fixes the deadline, for a call that waits more than once.
   [[nodiscard]] static Timeout of(const Until& until) noexcept {

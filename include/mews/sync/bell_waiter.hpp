@@ -43,8 +43,6 @@ class BellWaiter {
   }
 
   void sleep(std::uint32_t ticket, Deadline deadline) const { bell_.sleep(ticket, deadline); }
-  /// The wait is over: the next messages need not ring.
-  void disarm(Sleeper sleeper) const { (void)bell_.disarm(sleeper); }
   [[nodiscard]] const Doorbell& bell() const noexcept { return bell_; }
 
  private:
