@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One thread and three plugins: asks each of them several things and takes the answers in whatever
 // order they come. With --kill the second plugin is killed first, and the others go on.
-#include <poll.h>
-
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -31,23 +29,16 @@ void print(const Question& question, std::string_view answer) {
               static_cast<int>(answer.size()), answer.data());
 }
 
-/// Takes all that has arrived, then arms the descriptor that poll() looks at. An error: nothing
-/// will come any more.
+/// Takes all that has arrived. An error: nothing will come any more.
 mews::Result<void> take_answers(mews::Channel& channel, Asked& asked) {
-  for (;;) {
-    auto answer = channel.try_receive();
-    if (answer) {
-      // Answers come in any order: the correlation says which question this one is for.
-      const auto asked_before = asked.extract(answer->correlation());
-      if (asked_before) print(asked_before.mapped(), answer->text());
-      continue;
-    }
-    if (answer.error().code() != mews::ErrorCode::would_block)
-      return tl::unexpected(answer.error());
-    const auto is_armed = channel.arm_event();
-    if (!is_armed) return tl::unexpected(is_armed.error());
-    if (*is_armed) return {};  // nothing was left: now poll() may wait
+  auto answer = channel.try_receive();
+  for (; answer; answer = channel.try_receive()) {
+    // Answers come in any order: the correlation says which question this one is for.
+    const auto asked_before = asked.extract(answer->correlation());
+    if (asked_before) print(asked_before.mapped(), answer->text());
   }
+  if (answer.error().code() == mews::ErrorCode::would_block) return {};
+  return tl::unexpected(answer.error());
 }
 
 /// What to do about a plugin whose channel has ended.
@@ -65,23 +56,24 @@ void say_goodbye(const mews::Plugin& plugin, const mews::Error& why) {
 }
 
 /// Until every question is answered, or all who could answer are gone.
-void wait_for_all(std::vector<mews::Plugin>& plugins, Asked& asked) {
-  std::vector<pollfd> polled;
-  for (auto& plugin : plugins)
-    polled.push_back({.fd = plugin.channel().event_fd(), .events = POLLIN, .revents = 0});
-  for (;;) {
-    for (std::size_t i = 0; i < plugins.size(); ++i) {
-      if (polled[i].fd < 0) continue;  // poll() passes over it as well
-      const auto taken = take_answers(plugins[i].channel(), asked);
-      if (taken) continue;
-      say_goodbye(plugins[i], taken.error());
-      std::erase_if(asked,
-                    [&](const auto& entry) { return entry.second.plugin == plugins[i].name(); });
-      polled[i].fd = -1;
-    }
-    if (asked.empty()) return;
-    ::poll(polled.data(), polled.size(), -1);
+mews::Result<void> wait_for_all(std::vector<mews::Plugin>& plugins, Asked& asked) {
+  auto set = mews::WaitSet::create();
+  if (!set) return tl::unexpected(set.error());
+  for (std::size_t i = 0; i < plugins.size(); ++i) {
+    if (auto added = set->add(plugins[i].channel(), i); !added) return added;
   }
+  while (!asked.empty()) {
+    const auto ready = set->wait(mews::forever);
+    if (!ready) return tl::unexpected(ready.error());
+    for (const auto& member : *ready) {
+      const auto& name = plugins[member.key].name();
+      const auto taken = take_answers(plugins[member.key].channel(), asked);
+      if (taken) continue;
+      say_goodbye(plugins[member.key], taken.error());
+      std::erase_if(asked, [&](const auto& entry) { return entry.second.plugin == name; });
+    }
+  }
+  return {};
 }
 
 mews::Result<void> run(const std::string& plugin_path, bool is_to_kill) {
@@ -104,8 +96,7 @@ mews::Result<void> run(const std::string& plugin_path, bool is_to_kill) {
       if (sent) asked.emplace(correlation, Question{plugin.name(), std::string(name)});
     }
   }
-  wait_for_all(plugins, asked);
-  return {};
+  return wait_for_all(plugins, asked);
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "small_traffic.hpp"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <array>
 #include <span>
@@ -49,7 +47,18 @@ SmallFigures SmallTraffic::stop() {
   return std::move(figures_);
 }
 
+mews::Result<void> SmallTraffic::watch_all() {
+  auto set = mews::WaitSet::create();
+  if (!set) return tl::unexpected(set.error());
+  set_.emplace(std::move(*set));
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    if (auto added = set_->add(clients_[i].plugin->channel(), i); !added) return added;
+  }
+  return {};
+}
+
 void SmallTraffic::run(const std::stop_token& stop) {
+  if (const auto watched = watch_all(); !watched) return fail(watched.error().message());
   const auto is_open = [](const Client& client) { return client.is_open; };
   while (!figures_.failure) {
     if (!stop.stop_requested()) {
@@ -112,23 +121,12 @@ void SmallTraffic::check(const Client& client, const mews::Message& answer) {
 }
 
 void SmallTraffic::wait() {
-  std::vector<pollfd> watched;
   auto until = Clock::now() + 10ms;  // then `run` looks whether to stop
-  for (auto& client : clients_) {
-    if (!client.is_open) {
-      until = std::min(until, client.at);
-      continue;
-    }
-    auto& channel = client.plugin->channel();
-    const auto armed = channel.arm_event();
-    if (!armed) return fail(failed(*client.plugin, armed.error()).value());
-    if (!*armed) return;
-    watched.push_back({.fd = channel.event_fd(), .events = POLLIN, .revents = 0});
+  for (const auto& client : clients_) {
+    if (!client.is_open) until = std::min(until, client.at);
   }
-  const auto left = std::chrono::nanoseconds(until - Clock::now());
-  if (left <= 0ns) return;
-  const timespec timeout{.tv_sec = 0, .tv_nsec = left.count()};
-  ppoll(watched.data(), watched.size(), &timeout, nullptr);
+  const auto ready = set_->wait(until);
+  if (!ready && ready.error().code() != mews::ErrorCode::timed_out) fail(ready.error().message());
 }
 
 void SmallTraffic::fail(std::string sentence) {

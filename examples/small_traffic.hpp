@@ -54,6 +54,7 @@ class SmallTraffic {
     std::string text = {};
   };
 
+  mews::Result<void> watch_all();
   void run(const std::stop_token& stop);
   void ask(Client& client);
   bool take_answer(Client& client);
@@ -62,6 +63,7 @@ class SmallTraffic {
   void fail(std::string sentence);
 
   std::vector<Client> clients_;
+  std::optional<mews::WaitSet> set_;
   const std::chrono::microseconds pause_;
   SmallFigures figures_;
   std::uint64_t asked_ = 0;

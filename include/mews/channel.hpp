@@ -191,6 +191,7 @@ class Channel {
  private:
   friend class Plugin;
   friend class Session;
+  friend class WaitSet;
   explicit Channel(std::shared_ptr<detail::ChannelCore> core) noexcept;
 
   /// The error of every call of an empty channel.

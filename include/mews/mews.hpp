@@ -13,3 +13,4 @@
 #include "mews/session.hpp"
 #include "mews/stats.hpp"
 #include "mews/version.hpp"
+#include "mews/wait_set.hpp"

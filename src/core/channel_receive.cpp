@@ -25,7 +25,9 @@ ChannelCore::Tried ChannelCore::next(Descriptor& record) {
   const auto look = consumer_.look(record);
   if (look == ring::Look::empty) {
     give_back_cells(look);
-    return refused(has_ended ? *ended() : ErrorCode::would_block);
+    if (!has_ended) return refused(ErrorCode::would_block);
+    is_end_told_ = true;
+    return refused(*ended());
   }
   if (is_loop_armed_) disarm_loop();
   if (look == ring::Look::corrupt) {
@@ -139,22 +141,44 @@ Result<bool> ChannelCore::arm_event() {
   if (!context_->is_own()) return fail(ErrorCode::wrong_process);
   const sync::RoleGuard role(receive_role_);
   if (!role) return fail(ErrorCode::concurrent_use);
-  if (!is_still_armed()) {
-    // Before arming, and the look follows: what this swallows is found there.
-    if (may_be_signalled_) slow_->wake->drain();
-    (void)in_data_.arm(kLoop, consumer_.position());
-    // `Doorbell::sleep` bounds its sleeps then. It cannot bound an event loop's.
-    if (os::is_light_fence_broken()) {
-      return fail(ErrorCode::os_error,
-                  "membarrier has been forbidden, so an event could be missed");
-    }
-    note_armed();
-  }
+  auto armed = arm_loop([this] { (void)in_data_.arm(kLoop, consumer_.position()); });
+  if (!armed) return tl::unexpected(std::move(armed.error()));
   if (!has_something() && !receive_failed_ && !ended()) return true;
   disarm_loop();
   // A loop that always finds something never sleeps.
   context_->take_turn();
   return false;
+}
+
+Result<sync::ArmFence> ChannelCore::arm_one_of_many() {
+  if (!context_->is_own()) return fail(ErrorCode::wrong_process);
+  const sync::RoleGuard role(receive_role_);
+  if (!role) return fail(ErrorCode::concurrent_use);
+  auto due = sync::ArmFence::full;
+  auto armed = arm_loop([&] { due = in_data_.arm_one_of_many(kLoop, consumer_.position()); });
+  if (!armed) return tl::unexpected(std::move(armed.error()));
+  return due;
+}
+
+bool ChannelCore::has_news() noexcept {
+  const sync::RoleGuard role(receive_role_);
+  if (!role || receive_failed_) return false;
+  // [E4] relaxed: as in `has_something`.
+  return consumer_.has_record() || (!is_end_told_ && ended_.load(std::memory_order_relaxed) >= 0);
+}
+
+template <class Arm>
+Result<void> ChannelCore::arm_loop(Arm&& arm) {
+  if (is_still_armed()) return {};
+  // Before arming, and the look follows: what this swallows is found there.
+  if (may_be_signalled_) slow_->wake->drain();
+  arm();
+  // `Doorbell::sleep` bounds its sleeps then. It cannot bound an event loop's.
+  if (os::is_light_fence_broken()) {
+    return fail(ErrorCode::os_error, "membarrier has been forbidden, so an event could be missed");
+  }
+  note_armed();
+  return {};
 }
 
 // A ringer clears the bell first and signals later: its signal may come when the bell is armed

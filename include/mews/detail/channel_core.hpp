@@ -96,6 +96,12 @@ class ChannelCore {
 
   [[nodiscard]] int event_fd() const noexcept;
   [[nodiscard]] Result<bool> arm_event();
+  /// For one thread that waits for many. Arms the event but for the fence; returns the fence that
+  /// is due (`Doorbell::fence_armed`) before the caller asks `has_news`.
+  [[nodiscard]] Result<sync::ArmFence> arm_one_of_many();
+  /// Returns whether `receive` would return at once: with a message, or with an end that it has not
+  /// told yet. False while another thread receives. Wait-free.
+  [[nodiscard]] bool has_news() noexcept;
   /// Returns a descriptor that hangs up when all processes have closed the other end.
   [[nodiscard]] int hang_up_fd() const noexcept;
   /// Signals the event loop that is armed here if a message has come. Returns true while a loop is
@@ -220,6 +226,8 @@ class ChannelCore {
     if (consumer_.release_cells(last_look)) ring(in_space_);
   }
   [[nodiscard]] bool is_still_armed() noexcept;
+  template <class Arm>
+  [[nodiscard]] Result<void> arm_loop(Arm&& arm);
   void note_armed();
   void disarm_loop() noexcept;
   template <class Attempt>
@@ -258,6 +266,7 @@ class ChannelCore {
   bool is_loop_armed_ = false;               ///< the receiver's own note of it
   bool may_be_signalled_ = false;            ///< the event loop's descriptor may be readable
   std::uint32_t needless_arms_ = 0;          ///< of a bell that was armed still
+  bool is_end_told_ = false;                 ///< a call that receives has returned the end
   std::optional<ErrorCode> receive_failed_;  ///< closed there, or what was written is corrupt
   std::int64_t slabs_received_ = 0;
 };

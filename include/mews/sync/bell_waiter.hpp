@@ -25,14 +25,23 @@ class BellWaiter {
 
   /// Announces a sleeper, as `Doorbell::arm`. Look again, then `sleep`.
   [[nodiscard]] std::uint32_t arm(Sleeper sleeper, std::uint64_t progress) {
-    const bool is_soon = progress - last_armed_ < kFewCells;
-    soon_ = is_soon ? soon_ + 1 : 0;
-    tend(progress);
-    last_armed_ = progress;
+    note_arming(progress);
     if (is_often_) return bell_.arm(sleeper, ArmFence::full);
     if (soon_ < kHabit) return bell_.arm(sleeper, ArmFence::heavy);
     is_often_ = true;
     return bell_.arm_often(sleeper);
+  }
+  /// The same for a sleeper with many bells. Returns the fence that it owes (`heavy` or `full`),
+  /// once for all of them, before it looks again: `Doorbell::fence_armed`.
+  [[nodiscard]] ArmFence arm_one_of_many(Sleeper sleeper, std::uint64_t progress) {
+    note_arming(progress);
+    if (!is_often_ && soon_ >= kHabit) {
+      is_often_ = true;
+      (void)bell_.arm_often_fenced_later(sleeper);
+      return ArmFence::heavy;
+    }
+    (void)bell_.arm(sleeper, ArmFence::later);
+    return is_often_ ? ArmFence::full : ArmFence::heavy;
   }
 
   /// Looks after the habit: for each wait that may have ended without sleep.
@@ -46,6 +55,13 @@ class BellWaiter {
   [[nodiscard]] const Doorbell& bell() const noexcept { return bell_; }
 
  private:
+  void note_arming(std::uint64_t progress) {
+    const bool is_soon = progress - last_armed_ < kFewCells;
+    soon_ = is_soon ? soon_ + 1 : 0;
+    tend(progress);
+    last_armed_ = progress;
+  }
+
   static constexpr std::uint64_t kFewCells = 256;
   static constexpr std::uint64_t kManyCells = 4096;
   static constexpr std::uint32_t kHabit = 2;

@@ -29,6 +29,7 @@ enum class RingFence : std::uint8_t {
 enum class ArmFence : std::uint8_t {
   heavy,  ///< the ringers may have no fence of their own
   full,   ///< each ringer fences in full: after an exchange, or as the bell has said `often`
+  later,  ///< the caller pays it itself, once for many bells, before its second look at each
 };
 
 /// One shared word on which one side sleeps until the other has published something.
@@ -97,6 +98,17 @@ class Doorbell {
   /// is enough, until `say_seldom`. One sleeper at a time, in one process.
   [[nodiscard]] std::uint32_t arm_often(Sleeper sleeper) const {
     return set(static_cast<std::uint32_t>(sleeper) | kOften, ArmFence::heavy);
+  }
+  [[nodiscard]] std::uint32_t arm_often_fenced_later(Sleeper sleeper) const {
+    return set(static_cast<std::uint32_t>(sleeper) | kOften, ArmFence::later);
+  }
+  /// Pays what bells armed with `ArmFence::later` owe: `due` is `heavy` if it is for any of them.
+  static void fence_armed(ArmFence due) {
+    if (due == ArmFence::heavy) {
+      os::heavy_fence();
+    } else {
+      fence_after_exchange();
+    }
   }
   /// From now on the heavy fence is due again. By the sleeper.
   void say_seldom() const {
@@ -172,11 +184,7 @@ class Doorbell {
     // [S1], [S3] seq_cst, which is as good as relaxed: the fence orders it before the second look;
     // partner [R1].
     const auto before = word_->fetch_or(bits, std::memory_order_seq_cst);
-    if (fence == ArmFence::heavy) {
-      os::heavy_fence();
-    } else {
-      fence_after_exchange();
-    }
+    if (fence != ArmFence::later) fence_armed(fence);
     return before | bits;
   }
 

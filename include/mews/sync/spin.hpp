@@ -80,6 +80,11 @@ class BasicSpinBudget {
     }
   }
 
+  /// For a wait that needs no spin.
+  void take_turn() {
+    if (limit_ > 0) yielder_.take_turn();
+  }
+
   /// After a spin in vain: the wait began then, and is over now, after its sleep.
   void learn(Deadline::Clock::time_point began) noexcept {
     if (limit_ > 0) judge(System::now() - began);
