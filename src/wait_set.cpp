@@ -2,19 +2,26 @@
 #include "mews/wait_set.hpp"
 
 #include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <ctime>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "core/longest_sleep.hpp"
+#include "core/texts.hpp"
 #include "core/wake_on_stop.hpp"
 #include "mews/base/leak.hpp"
 #include "mews/detail/fork_stamp.hpp"
 #include "mews/os/event_fd.hpp"
+#include "mews/os/membarrier.hpp"
 #include "mews/os/unique_fd.hpp"
 #include "mews/sync/spin.hpp"
 
@@ -23,53 +30,83 @@ namespace {
 
 /// With so many members a look at all of them is cheap.
 constexpr std::size_t kFewMembers = 32;
+/// Among the keys of the members.
 constexpr std::uint64_t kOwnEvent = ~std::uint64_t{0};
+/// A channel's descriptor stays readable until it is drained, one that has ended for ever; that a
+/// member is ready is seen by looking at it. So only what is new may end a sleep.
+constexpr std::uint32_t kOnce = EPOLLIN | EPOLLET;
+
+/// Has passed; to make it reads no clock.
+constexpr auto kAtOnce = Deadline::Clock::time_point::min();
 
 using Ready = WaitSet::Ready;
 
-/// Exactly one of the three.
 struct Member {
   std::uint64_t key;
-  std::shared_ptr<detail::ChannelCore> channel;
-  int fd = -1;               ///< in the epoll, but for a channel that has ended
-  std::uint32_t events = 0;  ///< of a descriptor: reported by the present wait
+  std::shared_ptr<detail::ChannelCore> channel;  ///< null: a descriptor of the program's
+  int fd;
 };
+
+/// Room for `count` at once, without moving all at each call.
+template <class Value>
+void make_room(std::vector<Value>& values, std::size_t count) {
+  if (values.capacity() < count) values.reserve(std::max(count, 2 * values.capacity()));
+}
+
+/// `epoll_wait` until the deadline. Rounded up to a millisecond before Linux 5.11.
+int wait_for_events(int poll, std::vector<epoll_event>& events, Deadline deadline) {
+  constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(24);
+  const auto left = std::min<std::chrono::nanoseconds>(deadline.left(), kLongest);
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
+  const timespec timeout{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+  const auto room = static_cast<int>(events.size());
+#if defined(SYS_epoll_pwait2)
+  const auto count = ::syscall(SYS_epoll_pwait2, poll, events.data(), room,
+                               deadline.is_forever() ? nullptr : &timeout, nullptr, 0);
+  if (count >= 0 || errno != ENOSYS) return static_cast<int>(count);
+#endif
+  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+  return ::epoll_wait(poll, events.data(), room,
+                      deadline.is_forever() ? -1 : static_cast<int>(milliseconds));
+}
 
 }  // namespace
 
+/// word      writer      readers           publish / observe           protects
+/// is_woken  `wake`, the  the waiting one  release / acquire, in       what the waker did before
+///           waiting one                   `wake` and `take_wake`
 struct WaitSet::State {
   os::UniqueFd poll;
-  os::UniqueFd own;  ///< readable after `wake`
+  os::UniqueFd own;  ///< written to by `wake`, and by a stop
   std::atomic<bool> is_woken{false};
   std::vector<Member> members;
   std::unordered_map<std::uint64_t, std::size_t> places;  ///< of the members, by key
-  std::vector<std::size_t> hot;                           ///< places: ready at the last look
+  std::vector<std::size_t> hot;                           ///< places: ready at the last look at all
   std::vector<Ready> ready;
+  std::vector<epoll_event> events;
   std::size_t descriptors = 0;
   std::size_t next_looked = 0;  ///< by a spin
   bool is_hot_turn = false;
+  bool is_one_in_use = false;  ///< another thread receives from a member, which is not armed so
   std::optional<sync::SpinBudget> spin;
   std::shared_ptr<const mem::Arena> turns_owner;  ///< of the budget's
   detail::ForkStamp origin;
   base::LeakedNode leaked;
 
-  Result<void> add(Member member, std::uint32_t events) try {
-    if (!origin.is_this_process()) return fail(ErrorCode::wrong_process);
+  Result<void> add(Member member, std::uint32_t wanted) try {
     if (member.key == kOwnEvent) return fail(ErrorCode::invalid_argument, "the key 2^64 - 1");
     if (places.contains(member.key)) return fail(ErrorCode::already_exists, "a member of that key");
-    members.reserve(members.size() + 1);
-    hot.reserve(members.size() + 1);
-    ready.reserve(members.size() + 1);
+    const auto count = members.size() + 1;
+    make_room(members, count);
+    make_room(hot, count);
+    make_room(ready, count);
+    events.resize(count + 1);
     const auto [place, is_new] = places.emplace(member.key, members.size());
-    epoll_event event{.events = events, .data = {.u64 = member.key}};
+    epoll_event event{.events = wanted, .data = {.u64 = member.key}};
     if (::epoll_ctl(poll.get(), EPOLL_CTL_ADD, member.fd, &event) != 0) {
       const int error = errno;
       places.erase(place);
-      if (error == EBADF || error == EPERM || error == EINVAL || error == ELOOP) {
-        return tl::unexpected(
-            Error(ErrorCode::invalid_argument, error, "this descriptor cannot be polled"));
-      }
-      return tl::unexpected(Error::os(error, "epoll_ctl"));
+      return tl::unexpected(not_added(error));
     }
     if (!member.channel) ++descriptors;
     members.push_back(std::move(member));
@@ -78,11 +115,25 @@ struct WaitSet::State {
     return fail(ErrorCode::out_of_memory);
   }
 
+  static Error not_added(int error) {
+    switch (error) {
+      case EEXIST:
+        return {ErrorCode::already_exists, error, "it is a member already, by another key"};
+      case EBADF:
+      case EPERM:
+      case EINVAL:
+      case ELOOP:
+        return {ErrorCode::invalid_argument, error, "this descriptor cannot be polled"};
+      default:
+        return Error::os(error, "epoll_ctl");
+    }
+  }
+
   bool remove(std::uint64_t key) noexcept {
     const auto found = places.find(key);
     if (found == places.end()) return false;
     const auto place = found->second;
-    drop_fd(members[place]);
+    (void)::epoll_ctl(poll.get(), EPOLL_CTL_DEL, members[place].fd, nullptr);
     if (!members[place].channel) --descriptors;
     places.erase(found);
     if (place + 1 != members.size()) {
@@ -94,20 +145,12 @@ struct WaitSet::State {
     return true;
   }
 
-  void drop_fd(Member& member) const noexcept {
-    if (member.fd >= 0) (void)::epoll_ctl(poll.get(), EPOLL_CTL_DEL, member.fd, nullptr);
-    member.fd = -1;
+  [[nodiscard]] static bool has_news(const Member& member) noexcept {
+    return member.channel && member.channel->has_news();
   }
+  void report(const Member& member, std::uint32_t seen) { ready.push_back({member.key, seen}); }
 
-  // An ended channel's descriptor stays readable for ever, and says nothing more than a look does.
-  [[nodiscard]] bool has_news(Member& member) noexcept {
-    if (!member.channel) return false;
-    if (!member.channel->has_news()) return false;
-    if (member.fd >= 0 && member.channel->ended()) drop_fd(member);
-    return true;
-  }
-
-  /// Reports what is ready; makes no system call unless there are descriptors.
+  /// Reports what is ready. Makes no system call unless there are descriptors.
   [[nodiscard]] bool look() {
     ready.clear();
     const bool is_hot = is_hot_turn && members.size() > kFewMembers;
@@ -117,22 +160,33 @@ struct WaitSet::State {
         if (has_news(members[place])) report(members[place], EPOLLIN);
       if (!ready.empty()) return true;
     }
+    look_at_channels();
+    if (descriptors > 0) take_events(kAtOnce);
+    return !ready.empty();
+  }
+
+  void look_at_channels() {
     hot.clear();
     for (std::size_t place = 0; place < members.size(); ++place) {
       if (!has_news(members[place])) continue;
       hot.push_back(place);
       report(members[place], EPOLLIN);
     }
-    if (descriptors > 0) poll_descriptors(0);
-    return !ready.empty();
   }
 
-  void report(const Member& member, std::uint32_t events) { ready.push_back({member.key, events}); }
+  [[nodiscard]] bool is_wake_due() const noexcept {
+    // Relaxed: `take_wake` follows. Once the event of `wake` was taken off, this is seen to be
+    // true.
+    return is_woken.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool take_wake() noexcept {
+    // Acquire: what the waker did before is seen by the thread that it woke; partner: `wake`.
+    return is_wake_due() && is_woken.exchange(false, std::memory_order_acquire);
+  }
 
   /// For a spin: a few channels at each call.
   [[nodiscard]] bool has_any_news() {
-    // Relaxed: the event of `wake` is seen before a sleep.
-    if (is_woken.load(std::memory_order_relaxed)) return true;
+    if (is_wake_due()) return true;
     const auto count = std::min(members.size(), kFewMembers);
     for (std::size_t i = 0; i < count; ++i) {
       next_looked = next_looked + 1 < members.size() ? next_looked + 1 : 0;
@@ -141,65 +195,52 @@ struct WaitSet::State {
     return false;
   }
 
-  /// Waits for events until `timeout_ms` have passed, -1: for ever. Reports descriptors.
-  void poll_descriptors(int timeout_ms) {
-    std::array<epoll_event, 64> events;
-    const int count =
-        ::epoll_wait(poll.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+  /// Takes off what has happened, after it has waited for something. Reports descriptors; what else
+  /// has happened, the caller must look for before it takes events again.
+  void take_events(Deadline deadline) {
+    const int count = wait_for_events(poll.get(), events, deadline);
     for (int i = 0; i < count; ++i) {
       const auto& event = events[static_cast<std::size_t>(i)];
-      if (event.data.u64 == kOwnEvent) {
-        if (timeout_ms != 0) os::drain_event_fd(own.get());
-        continue;
-      }
       const auto found = places.find(event.data.u64);
       if (found == places.end()) continue;
-      auto& member = members[found->second];
-      // A channel's is looked at.
+      const auto& member = members[found->second];
       if (!member.channel) report(member, event.events);
-      // Over, and it has told so.
-      if (member.channel && member.channel->ended()) drop_fd(member);
     }
   }
 
-  /// Arms all channels. Returns false when one is ready already.
-  Result<bool> arm() {
+  /// Arms all channels, then reports those that are ready already. From then on each event ends a
+  /// sleep, so none may be taken off before.
+  Result<void> arm() {
+    ready.clear();
+    auto armed = arm_channels();
+    if (!armed) return armed;
+    look_at_channels();
+    is_hot_turn = false;  // descriptors were not looked at
+    return {};
+  }
+
+  // What is armed counts as armed from now on, so the fence is paid after a failure as well.
+  Result<void> arm_channels() {
+    Result<void> armed;
     auto due = sync::ArmFence::full;
-    for (auto& member : members) {
-      if (!member.channel || member.fd < 0) continue;
-      auto owed = member.channel->arm_one_of_many();
-      if (!owed) {
-        // Another thread receives from it.
-        if (owed.error().code() == ErrorCode::concurrent_use) continue;
-        return tl::unexpected(std::move(owed.error()));
-      }
-      if (*owed == sync::ArmFence::heavy) due = sync::ArmFence::heavy;
+    is_one_in_use = false;
+    for (const auto& member : members) {
+      if (!member.channel) continue;
+      const auto owed = member.channel->arm_one_of_many();
+      if (owed && *owed == sync::ArmFence::heavy) due = sync::ArmFence::heavy;
+      if (owed) continue;
+      is_one_in_use = is_one_in_use || owed.error().code() == ErrorCode::concurrent_use;
+      if (owed.error().code() != ErrorCode::concurrent_use) armed = tl::unexpected(owed.error());
     }
     sync::Doorbell::fence_armed(due);
-    is_hot_turn = false;
-    return !look();
-  }
-
-  [[nodiscard]] bool take_wake() noexcept {
-    // Acquire: what the waker did before is seen by the thread that it woke; partner: `wake`.
-    return is_woken.load(std::memory_order_relaxed) &&
-           is_woken.exchange(false, std::memory_order_acquire);
+    if (armed && os::is_light_fence_broken())
+      return fail(ErrorCode::os_error, detail::kFenceForbidden);
+    return armed;
   }
 
   Result<std::span<const Ready>> wait(const detail::Until& until);
+  Result<bool> arm_event();
 };
-
-namespace {
-
-int milliseconds_until(Deadline deadline) noexcept {
-  if (deadline.is_forever()) return -1;
-  constexpr std::chrono::milliseconds kLongest = std::chrono::hours(24);
-  // Rounded up, or the last part of a millisecond would be spent in a loop.
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline.left());
-  return static_cast<int>(std::min(left, kLongest).count());
-}
-
-}  // namespace
 
 Result<std::span<const Ready>> WaitSet::State::wait(const detail::Until& until) {
   const detail::WakeOnStop stop(until, [this] { os::signal_event_fd(own.get()); });
@@ -215,21 +256,34 @@ Result<std::span<const Ready>> WaitSet::State::wait(const detail::Until& until) 
     if (spin && spin->spin([this] { return has_any_news(); }, until.deadline)) continue;
     auto armed = arm();
     if (!armed) return tl::unexpected(std::move(armed.error()));
-    if (!*armed) return std::span<const Ready>(ready);
-    ready.clear();
-    poll_descriptors(milliseconds_until(until.deadline));
+    if (!ready.empty()) return std::span<const Ready>(ready);
+    if (is_wake_due() || until.is_cancelled()) continue;
+    // A member that is in use may be left with something to receive, and nobody says so.
+    take_events(is_one_in_use ? until.deadline.within(detail::longest_sleep) : until.deadline);
     if (spin) spin->learn(until.began);
-    if (!ready.empty()) {
-      // Descriptors alone: the channels are looked at by the next wait.
-      is_hot_turn = false;
-      return std::span<const Ready>(ready);
-    }
+    // Of descriptors alone: the next wait looks at the channels.
+    if (!ready.empty()) return std::span<const Ready>(ready);
   }
+}
+
+Result<bool> WaitSet::State::arm_event() {
+  ready.clear();
+  take_events(kAtOnce);
+  if (!ready.empty() || is_wake_due()) return false;
+  auto armed = arm();
+  if (!armed) return tl::unexpected(std::move(armed.error()));
+  if (!ready.empty()) return false;
+  if (is_one_in_use) return fail(ErrorCode::concurrent_use);
+  return true;
 }
 
 WaitSet::WaitSet(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
 WaitSet::WaitSet(WaitSet&&) noexcept = default;
-WaitSet& WaitSet::operator=(WaitSet&&) noexcept = default;
+WaitSet& WaitSet::operator=(WaitSet&& other) noexcept {
+  // By the destructor, which leaves a forked child's alone.
+  const WaitSet former(std::exchange(state_, std::move(other.state_)));
+  return *this;
+}
 WaitSet::~WaitSet() {
   if (state_ && !state_->origin.is_this_process()) {
     base::leak_on_purpose(state_.release()->leaked);
@@ -238,12 +292,13 @@ WaitSet::~WaitSet() {
 
 Result<WaitSet> WaitSet::create() try {
   auto state = std::make_unique<State>();
+  state->events.resize(1);
   state->poll = os::own_fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!state->poll) return tl::unexpected(Error::os(errno, "epoll_create1"));
   auto event = os::make_event_fd();
   if (!event) return tl::unexpected(std::move(event.error()));
   state->own = std::move(*event);
-  epoll_event wanted{.events = EPOLLIN, .data = {.u64 = kOwnEvent}};
+  epoll_event wanted{.events = kOnce, .data = {.u64 = kOwnEvent}};
   if (::epoll_ctl(state->poll.get(), EPOLL_CTL_ADD, state->own.get(), &wanted) != 0) {
     return tl::unexpected(Error::os(errno, "epoll_ctl"));
   }
@@ -252,10 +307,16 @@ Result<WaitSet> WaitSet::create() try {
   return fail(ErrorCode::out_of_memory);
 }
 
+Result<void> WaitSet::check() const {
+  if (!state_) return fail(ErrorCode::invalid_argument, "the wait set is empty: it was moved from");
+  if (!state_->origin.is_this_process()) return fail(ErrorCode::wrong_process);
+  return {};
+}
+
 Result<void> WaitSet::add(const Channel& channel, std::uint64_t key) {
-  if (!channel.core_) return fail(ErrorCode::invalid_argument, "the channel is empty");
-  auto added =
-      state_->add({.key = key, .channel = channel.core_, .fd = channel.event_fd()}, EPOLLIN);
+  if (auto usable = check(); !usable) return usable;
+  if (!channel.core_) return tl::unexpected(Channel::refusal());
+  auto added = state_->add({.key = key, .channel = channel.core_, .fd = channel.event_fd()}, kOnce);
   if (added && !state_->spin) {
     auto& context = channel.core_->session();
     state_->turns_owner = context.shared_arena();
@@ -269,42 +330,44 @@ Result<void> WaitSet::add(const Session& session, std::uint64_t key) {
 }
 
 Result<void> WaitSet::add(int fd, std::uint64_t key, std::uint32_t events) {
+  if (auto usable = check(); !usable) return usable;
   return state_->add({.key = key, .channel = nullptr, .fd = fd}, events);
 }
 
 bool WaitSet::remove(std::uint64_t key) noexcept {
-  return state_->origin.is_this_process() && state_->remove(key);
+  return check() && state_->remove(key);
 }
 
 std::size_t WaitSet::size() const noexcept {
-  return state_->members.size();
+  return state_ ? state_->members.size() : 0;
 }
 
 Result<std::span<const Ready>> WaitSet::wait(Deadline deadline, const std::stop_token& stop) {
-  if (!state_->origin.is_this_process()) return fail(ErrorCode::wrong_process);
+  if (auto usable = check(); !usable) return tl::unexpected(std::move(usable.error()));
   return state_->wait({.deadline = deadline, .stop = &stop, .began = Deadline::Clock::now()});
 }
 
 Result<std::span<const Ready>> WaitSet::try_wait() {
-  if (!state_->origin.is_this_process()) return fail(ErrorCode::wrong_process);
+  if (auto usable = check(); !usable) return tl::unexpected(std::move(usable.error()));
   if (state_->take_wake()) return std::span<const Ready>();
   if (!state_->look()) return fail(ErrorCode::would_block);
   return std::span<const Ready>(state_->ready);
 }
 
 void WaitSet::wake() noexcept {
+  if (!state_) return;
   // Release, before the event: the thread that the event wakes sees it; partner: `take_wake`.
   state_->is_woken.store(true, std::memory_order_release);
   os::signal_event_fd(state_->own.get());
 }
 
 int WaitSet::fd() const noexcept {
-  return state_->poll.get();
+  return state_ ? state_->poll.get() : -1;
 }
 
 Result<bool> WaitSet::arm_event() {
-  if (!state_->origin.is_this_process()) return fail(ErrorCode::wrong_process);
-  return state_->arm();
+  if (auto usable = check(); !usable) return tl::unexpected(std::move(usable.error()));
+  return state_->arm_event();
 }
 
 }  // namespace mews::inline MEWS_LAYOUT

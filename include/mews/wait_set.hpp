@@ -42,12 +42,13 @@ inline namespace MEWS_LAYOUT {
 /// Fair: each wait reports all members that are ready, or, with more than 32 members, every second
 /// wait does, and the one between reports those among the last ready ones that are ready again.
 ///
-/// One thread at a time; `wake` and `fd` any thread. A channel from which another thread receives
-/// at the moment counts as not ready. The set keeps a channel's inside alive, as a `SharedSender`
+/// One thread at a time; `wake` and `fd` any thread. Only that thread should receive from the
+/// members: a channel from which another one receives meanwhile counts as not ready, and what that
+/// one leaves may not end the wait. The set keeps a channel's inside alive, as a `SharedSender`
 /// does: dropping the channel closes it only once it is removed. A session and a descriptor must
 /// outlive their membership.
 ///
-/// In a child forked off the process that made it: `wrong_process`.
+/// In a child forked off the process that made it: `wrong_process`. Moved from: `invalid_argument`.
 class WaitSet {
  public:
   /// `os_error` (EMFILE), `out_of_memory`.
@@ -57,8 +58,8 @@ class WaitSet {
   ~WaitSet();
 
   /// Adds a member. `key` is the caller's own, and comes back with each report; no two members have
-  /// the same (`already_exists`). `invalid_argument` (an empty channel, a bad descriptor),
-  /// `os_error`, `out_of_memory`: then nothing was added.
+  /// the same, and none is added twice (`already_exists`). `invalid_argument` (an empty channel, a
+  /// bad descriptor), `os_error`, `out_of_memory`: then nothing was added.
   [[nodiscard]] Result<void> add(const Channel& channel, std::uint64_t key);
   /// Reports a session with `Watcher::none` when it is time for `Session::process_events`.
   [[nodiscard]] Result<void> add(const Session& session, std::uint64_t key);
@@ -85,13 +86,16 @@ class WaitSet {
   /// handler.
   void wake() noexcept;
 
-  /// For an event loop in which this set is one of many: becomes readable when a member is ready,
-  /// provided `arm_event` has returned true since. Then call `try_wait`. It belongs to the set.
+  /// For an event loop in which this set is one of many: becomes readable when a member is ready or
+  /// after `wake`, provided `arm_event` has returned true since the last `wait` or `try_wait`. Then
+  /// call `try_wait`. It belongs to the set.
   [[nodiscard]] int fd() const noexcept;
-  /// Returns false when a member is ready already: then call `try_wait`. Errors of `wait`.
+  /// Returns false when `try_wait` has something to return already. `os_error` as `wait`;
+  /// `concurrent_use`: another thread receives from a member.
   [[nodiscard]] Result<bool> arm_event();
 
  private:
+  [[nodiscard]] Result<void> check() const;
   struct State;
   explicit WaitSet(std::unique_ptr<State> state) noexcept;
   std::unique_ptr<State> state_;

@@ -141,8 +141,10 @@ Result<bool> ChannelCore::arm_event() {
   if (!context_->is_own()) return fail(ErrorCode::wrong_process);
   const sync::RoleGuard role(receive_role_);
   if (!role) return fail(ErrorCode::concurrent_use);
-  auto armed = arm_loop([this] { (void)in_data_.arm(kLoop, consumer_.position()); });
-  if (!armed) return tl::unexpected(std::move(armed.error()));
+  if (!is_still_armed() || is_armed_too_long()) {
+    auto armed = arm_loop([this] { (void)in_data_.arm(kLoop, consumer_.position()); });
+    if (!armed) return tl::unexpected(std::move(armed.error()));
+  }
   if (!has_something() && !receive_failed_ && !ended()) return true;
   disarm_loop();
   // A loop that always finds something never sleeps.
@@ -150,11 +152,13 @@ Result<bool> ChannelCore::arm_event() {
   return false;
 }
 
+// Its caller takes each signal once, so a late one does no harm to what is armed still.
 Result<sync::ArmFence> ChannelCore::arm_one_of_many() {
   if (!context_->is_own()) return fail(ErrorCode::wrong_process);
   const sync::RoleGuard role(receive_role_);
   if (!role) return fail(ErrorCode::concurrent_use);
   auto due = sync::ArmFence::full;
+  if (is_still_armed()) return due;
   auto armed = arm_loop([&] { due = in_data_.arm_one_of_many(kLoop, consumer_.position()); });
   if (!armed) return tl::unexpected(std::move(armed.error()));
   return due;
@@ -169,27 +173,27 @@ bool ChannelCore::has_news() noexcept {
 
 template <class Arm>
 Result<void> ChannelCore::arm_loop(Arm&& arm) {
-  if (is_still_armed()) return {};
   // Before arming, and the look follows: what this swallows is found there.
   if (may_be_signalled_) slow_->wake->drain();
   arm();
   // `Doorbell::sleep` bounds its sleeps then. It cannot bound an event loop's.
-  if (os::is_light_fence_broken()) {
-    return fail(ErrorCode::os_error, "membarrier has been forbidden, so an event could be missed");
-  }
+  if (os::is_light_fence_broken()) return fail(ErrorCode::os_error, kFenceForbidden);
   note_armed();
   return {};
+}
+
+bool ChannelCore::is_still_armed() const noexcept {
+  return is_loop_armed_ && in_data_.bell().is_still_armed(kLoop);
 }
 
 // A ringer clears the bell first and signals later: its signal may come when the bell is armed
 // anew, and wakes the loop for nothing, again and again. So now and then the bell counts as not
 // armed.
-bool ChannelCore::is_still_armed() noexcept {
-  if (!is_loop_armed_ || !in_data_.bell().is_still_armed(kLoop)) return false;
-  if (++needless_arms_ < kMostNeedlessArms) return true;
+bool ChannelCore::is_armed_too_long() noexcept {
+  if (++needless_arms_ < kMostNeedlessArms) return false;
   needless_arms_ = 0;
   may_be_signalled_ = true;
-  return false;
+  return true;
 }
 
 void ChannelCore::note_armed() {

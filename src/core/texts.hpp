@@ -10,6 +10,10 @@
 
 namespace mews::inline MEWS_LAYOUT::detail {
 
+/// Why an event loop may not be armed.
+inline constexpr auto kFenceForbidden =
+    "membarrier has been forbidden, so an event could be missed";
+
 /// Returns a text such as "16 MiB", "1 KiB" or "480 bytes".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);
 /// Returns a text such as "5.0 s", "12 ms" or "40 us".

@@ -225,7 +225,8 @@ class ChannelCore {
   void give_back_cells(ring::Look last_look) noexcept {
     if (consumer_.release_cells(last_look)) ring(in_space_);
   }
-  [[nodiscard]] bool is_still_armed() noexcept;
+  [[nodiscard]] bool is_still_armed() const noexcept;
+  [[nodiscard]] bool is_armed_too_long() noexcept;
   template <class Arm>
   [[nodiscard]] Result<void> arm_loop(Arm&& arm);
   void note_armed();
