@@ -29,11 +29,13 @@ class Living final : public Traffic {
   void verify() override {}
 };
 
+enum class Arm { alone, one_of_many };
+
 // The host sleeps in an event loop; what stands for its descriptor is a word of its own. The plugin
 // may be killed between clearing the host's bit and signalling.
 class EventLoop final : public Traffic {
  public:
-  EventLoop() : Traffic({.bytes = 8}, kPlugin) {
+  explicit EventLoop(Arm arm = Arm::alone) : Traffic({.bytes = 8}, kPlugin), arm_(arm) {
     words_.add("event", &event_);
     add(kHost, [this] { loop(); });
     add(kPlugin, [this] { send_all(plugin_); });
@@ -62,13 +64,22 @@ class EventLoop final : public Traffic {
         expect_next(*message);
       } else if (message.error().code() != ErrorCode::would_block) {
         return;
-      } else if (*host_.channel().arm_event()) {
+      } else if (arm()) {
         while (event_.exchange(0, std::memory_order_acquire) == 0)
           (void)os::futex_wait(event_, 0, forever);
       }
     }
   }
 
+  /// Whether nothing is there.
+  bool arm() {
+    auto& channel = host_.channel();
+    if (arm_ == Arm::alone) return *channel.arm_event();
+    sync::Doorbell::fence_armed(*channel.arm_one_of_many());
+    return !channel.has_news();
+  }
+
+  const Arm arm_;
   // The only one that anybody sleeps on: the host's.
   static inline base::Atomic<std::uint32_t>* signalled = nullptr;
   base::Atomic<std::uint32_t> event_{0};
@@ -124,6 +135,8 @@ TEST_CASE("doorbell: whoever sleeps for data, for space or for a slab is woken b
 TEST_CASE("doorbell: an event loop is signalled for the dead whether its bit is set or not") {
   EventLoop loop;
   require_holds("event loop", loop, {.crashes = 1});
+  EventLoop set(Arm::one_of_many);
+  require_holds("event loop, one of many", set, {.crashes = 1});
 }
 
 TEST_CASE("doorbell: with store buffers the exchange that frees a slab is fence enough") {
