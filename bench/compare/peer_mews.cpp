@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <sys/epoll.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <optional>
+#include <span>
 #include <thread>
 
 #include "compare/peers.hpp"
@@ -60,35 +59,21 @@ class Mews {
     void wait_until_gone(unsigned client) { must_succeed(plugins_[client].wait_exit(10s)); }
 
    private:
-    static constexpr std::chrono::microseconds kLook{20};
-
     void watch() {
-      epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-      require(epoll_ >= 0, "epoll_create1");
-      for (unsigned client = 0; client < plugins_.size(); ++client) {
-        epoll_event event{.events = EPOLLIN, .data = {.u32 = client}};
-        const int fd = plugins_[client].channel().event_fd();
-        require(::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0, "epoll_ctl");
-      }
+      set_.emplace(must(WaitSet::create()));
+      for (unsigned client = 0; client < plugins_.size(); ++client)
+        must_succeed(set_->add(plugins_[client].channel(), client));
     }
 
-    // As `Channel::arm_event` advises: rounds, for as long as a sleep and a wake-up would take;
-    // then all are armed, and it sleeps.
+    // One message of each that is ready; then it looks who is ready now.
     Arrival next_event() {
       for (;;) {
-        const auto until = Deadline::Clock::now() + kLook;
-        do {
-          for (unsigned i = 0; i < setup_.clients; ++i) {
-            if (try_next()) return {turn_, message_.bytes()};
-          }
-        } while (Deadline::Clock::now() < until);
-        bool is_quiet = true;
-        for (auto& plugin : plugins_)
-          is_quiet &= must(plugin.channel().arm_event());
-        std::array<epoll_event, Board::kMostClients> ready;
-        if (!is_quiet) continue;
-        const auto count = ::epoll_wait(epoll_, ready.data(), static_cast<int>(ready.size()), -1);
-        require(count >= 0 || errno == EINTR, "epoll_wait");
+        while (!ready_.empty()) {
+          const auto client = static_cast<unsigned>(ready_.front().key);
+          ready_ = ready_.subspan(1);
+          if (try_client(client)) return {client, message_.bytes()};
+        }
+        ready_ = must(set_->wait(forever));
       }
     }
 
@@ -118,7 +103,8 @@ class Mews {
     std::vector<Plugin> plugins_;
     Message message_;
     Loan loan_;
-    int epoll_ = -1;
+    std::optional<WaitSet> set_;
+    std::span<const WaitSet::Ready> ready_;
     unsigned turn_ = 0;
   };
 
