@@ -24,12 +24,15 @@ mews::Error serve() {
   }
 }
 
-mews::Result<bool> echo(mews::Channel& channel, std::size_t bytes) {
+mews::Result<bool> echo(mews::Channel& channel, mews::WaitSet& set, std::size_t bytes) {
   const std::vector<std::byte> text(bytes, std::byte{42});
   if (auto sent = channel.send(text, {.type = 1, .correlation = bytes}); !sent) {
     return tl::unexpected(sent.error());
   }
-  const auto reply = channel.receive();
+  const auto ready = set.wait(std::chrono::seconds(20));
+  if (!ready) return tl::unexpected(ready.error());
+  if (ready->size() != 1 || ready->front().key != 1) return false;
+  const auto reply = channel.try_receive();
   if (!reply) return tl::unexpected(reply.error());
   return std::ranges::equal(reply->bytes(), text) && reply->correlation() == bytes;
 }
@@ -39,8 +42,11 @@ mews::Result<bool> run(const char* program) {
   if (!host) return tl::unexpected(host.error());
   auto plugin = host->spawn("echo", {program, "plugin"});
   if (!plugin) return tl::unexpected(plugin.error());
+  auto set = mews::WaitSet::create();
+  if (!set) return tl::unexpected(set.error());
+  if (auto added = set->add(plugin->channel(), 1); !added) return tl::unexpected(added.error());
   for (const std::size_t bytes : {0, 480, 100'000}) {  // in the ring, and in the arena
-    auto is_same = echo(plugin->channel(), bytes);
+    auto is_same = echo(plugin->channel(), *set, bytes);
     if (!is_same || !*is_same) return is_same;
   }
   host->shutdown(std::chrono::seconds(20));
