@@ -75,7 +75,7 @@ int wait_for_events(int poll, std::vector<epoll_event>& events, Deadline deadlin
 /// word      writer      readers           publish / observe           protects
 /// is_woken  `wake`, the  the waiting one  release / acquire, in       what the waker did before
 ///           waiting one                   `wake` and `take_wake`
-struct WaitSet::State {
+struct [[gnu::visibility("hidden")]] WaitSet::State {
   os::UniqueFd poll;
   os::UniqueFd own;  ///< written to by `wake`, and by a stop
   std::atomic<bool> is_woken{false};
@@ -148,7 +148,9 @@ struct WaitSet::State {
   [[nodiscard]] static bool has_news(const Member& member) noexcept {
     return member.channel && member.channel->has_news();
   }
-  void report(const Member& member, std::uint32_t seen) { ready.push_back({member.key, seen}); }
+  void report(const Member& member, std::uint32_t seen) {
+    ready.push_back({member.key, seen});
+  }
 
   /// Reports what is ready. Makes no system call unless there are descriptors.
   [[nodiscard]] bool look() {
