@@ -147,6 +147,9 @@ tl::unexpected<Error> ChannelCore::failure(ErrorCode code) const {
   if (code == ErrorCode::out_of_memory) {
     return fail(code, "no pages for the next message: it stays, and the next receive tries again");
   }
+  if (code == ErrorCode::peer_corrupt && receive_detail_ != nullptr) {
+    return fail(code, receive_detail_);
+  }
   return ended() == code ? fail(code, detail_text([this] { return slow_->end_how; })) : fail(code);
 }
 

@@ -32,6 +32,13 @@ ChannelCore::Tried ChannelCore::next(Descriptor& record) {
   if (is_loop_armed_) disarm_loop();
   if (look == ring::Look::corrupt) {
     fail_receiving(ErrorCode::peer_corrupt);
+  } else if (record.kind != layout::RecordKind::close &&
+             layout::is_of_link(record.kind) != is_link_) {
+    receive_detail_ = is_link_ ? "it sends messages by its channel, and this end has a link: make "
+                                 "one there, too, by Link::over"
+                               : "it has made a link of its channel, and this end has not: make "
+                                 "one here, too, by Link::over";
+    fail_receiving(ErrorCode::peer_corrupt);
   } else if (record.kind == layout::RecordKind::close) {
     consumer_.advance(record);
     give_back_cells(ring::Look::empty);
@@ -59,6 +66,10 @@ ChannelCore::Tried ChannelCore::take_payload(const Descriptor& record, Payload& 
 ChannelCore::Tried ChannelCore::take(Message& message) {
   Descriptor record;
   if (auto found = next(record); !found) return found;
+  return take_next(record, message);
+}
+
+ChannelCore::Tried ChannelCore::take_next(const Descriptor& record, Message& message) {
   if (auto taken = take_payload(record, message.payload_); !taken) return taken;
   message.envelope_ = {.type = record.type, .correlation = record.correlation};
   consumer_.advance(record);
@@ -93,27 +104,13 @@ bool ChannelCore::has_something() const noexcept {
 }
 
 Result<void> ChannelCore::wait_for_record(const Until& until) {
-  auto& spin = slow_->receive_spin;
-  in_data_.tend(consumer_.position());
-  if (spin.spin([this] { return has_something(); }, until.deadline)) return {};
-  for (;;) {
-    const auto ticket = in_data_.arm(sync::Sleeper::futex, consumer_.position());
-    if (has_something()) break;
-    if (until.is_cancelled()) return fail(ErrorCode::cancelled);
-    const auto now = Deadline::Clock::now();
-    if (until.deadline.has_passed(now)) {
-      return fail(ErrorCode::timed_out, detail_text([&] {
-                    return fmt::format("nothing came from {} for {}{}", context_->peer_name(other_),
-                                       duration_text(now - until.began),
-                                       context_->absence_text(other_));
-                  }));
-    }
-    in_data_.sleep(ticket, context_->next_look(until.deadline, now));
-    if (has_something()) break;
-  }
-  in_data_.bell().disarm(sync::Sleeper::futex);
-  spin.learn(until.began);
-  return {};
+  const auto text = [this](Deadline::Clock::duration waited) {
+    return fmt::format("nothing came from {} for {}{}", context_->peer_name(other_),
+                       duration_text(waited), context_->absence_text(other_));
+  };
+  return wait_at(
+      {in_data_, slow_->receive_spin, consumer_.position()}, until,
+      [this] { return has_something(); }, text);
 }
 
 template <class Attempt>

@@ -30,10 +30,13 @@ ChannelCore::Tried ChannelCore::push(Payload& payload, Envelope envelope) {
   return {};
 }
 
-ChannelCore::Tried ChannelCore::push_inline(std::span<const std::byte> bytes, Envelope envelope) {
+ChannelCore::Tried ChannelCore::push_inline(std::span<const std::byte> bytes, Envelope envelope,
+                                            layout::RecordKind kind) {
   if (auto may_send = check_may_send(); !may_send) return may_send;
-  const Descriptor descriptor{
-      .type = envelope.type, .correlation = envelope.correlation, .bytes = bytes.size()};
+  const Descriptor descriptor{.kind = kind,
+                              .type = envelope.type,
+                              .correlation = envelope.correlation,
+                              .bytes = bytes.size()};
   switch (producer_.try_stage(descriptor, bytes, ring::Room::ordinary)) {
     case ring::Push::done:
       return {};
@@ -50,8 +53,13 @@ ChannelCore::Tried ChannelCore::push_slab(Payload& payload, Envelope envelope) {
   if (auto may_send = check_may_send(); !may_send) return may_send;
   // The room comes first: once the slab is in flight, staging must not fail.
   if (!producer_.has_slab_room(payload.size())) return refused(ErrorCode::would_block);
+  return stage_slab(payload, envelope, layout::RecordKind::message);
+}
+
+ChannelCore::Tried ChannelCore::stage_slab(Payload& payload, Envelope envelope,
+                                           layout::RecordKind kind) {
   if (auto marked = mark_in_flight(payload); !marked) return marked;
-  if (producer_.try_stage_slab(descriptor_of(payload, envelope)) != ring::Push::done) {
+  if (producer_.try_stage_slab(descriptor_of(payload, envelope, kind)) != ring::Push::done) {
     undo_send(payload);
     fail_sending(ErrorCode::peer_corrupt);
     return refused(ErrorCode::peer_corrupt);
@@ -162,32 +170,16 @@ bool ChannelCore::has_room(const Need& need) {
 }
 
 Result<void> ChannelCore::wait_for_room(const Until& until, const Need& need) {
-  // [E4] relaxed: an end that is missed here is asked for again after arming; partner [E1].
+  // [E4] relaxed: an end that is missed here rings the bell afterwards, armed or not; partner [E1].
   const auto is_ready = [&] {
     return has_room(need) || producer_.has_reader_left() ||
            ended_.load(std::memory_order_relaxed) >= 0;
   };
-  const auto& head = context_->arena().lane(out_).head;
   // Relaxed: for a text.
-  const auto head_before = head.load(std::memory_order_relaxed);
-  auto& spin = slow_->send_spin;
-  out_space_.tend(producer_.position());
-  if (spin.spin(is_ready, until.deadline)) return {};
-  for (;;) {
-    const auto ticket = out_space_.arm(sync::Sleeper::futex, producer_.position());
-    if (is_ready() || ended()) break;
-    if (until.is_cancelled()) return fail(ErrorCode::cancelled);
-    const auto now = Deadline::Clock::now();
-    if (until.deadline.has_passed(now)) {
-      return fail(ErrorCode::timed_out,
-                  detail_text([&] { return full_text(need, head_before, now - until.began); }));
-    }
-    out_space_.sleep(ticket, context_->next_look(until.deadline, now));
-    if (is_ready()) break;
-  }
-  out_space_.bell().disarm(sync::Sleeper::futex);
-  spin.learn(until.began);
-  return {};
+  const auto head_before = context_->arena().lane(out_).head.load(std::memory_order_relaxed);
+  return wait_at(
+      {out_space_, slow_->send_spin, producer_.position()}, until, is_ready,
+      [&](Deadline::Clock::duration waited) { return full_text(need, head_before, waited); });
 }
 
 std::string ChannelCore::full_text(const Need& need, std::uint64_t head_before,

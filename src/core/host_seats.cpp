@@ -27,6 +27,8 @@ void reset_lane(const mem::Arena& arena, LaneId id) noexcept {
   lane.space_bell.store(0, relaxed);
   for (auto& cell : arena.cells(id))
     cell.mark.store(0, relaxed);
+  for (auto& word : arena.calls_taken(id).words)
+    word.store(0, relaxed);
 }
 
 }  // namespace

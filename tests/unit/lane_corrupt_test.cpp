@@ -134,7 +134,7 @@ TEST_CASE("lane: a record that reaches over the end of the ring is corrupt") {
 }
 
 TEST_CASE("lane: a record of an unknown kind is corrupt") {
-  for (const std::uint64_t kind : {0U, 4U, 5U, 6U, 7U, 8U, 9U, 10U, 11U, 12U, 13U, 14U, 15U}) {
+  for (const std::uint64_t kind : {0U, 8U, 9U, 10U, 11U, 12U, 13U, 14U, 15U}) {
     INFO("kind " << kind);
     CHECK(look_after({.kind = kind}) == Look::corrupt);
     CHECK(look_after({.kind = kind, .size_class = 0}) == Look::corrupt);

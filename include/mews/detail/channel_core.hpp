@@ -24,6 +24,7 @@
 #include "mews/sync/bell_waiter.hpp"
 #include "mews/sync/doorbell.hpp"
 #include "mews/sync/role.hpp"
+#include "mews/sync/spin.hpp"
 
 namespace mews::inline MEWS_LAYOUT::os {
 class WakeEnd;
@@ -102,6 +103,32 @@ class ChannelCore {
   /// Returns whether `receive` would return at once: with a message, or with an end that it has not
   /// told yet. False while another thread receives. Wait-free.
   [[nodiscard]] bool has_news() noexcept;
+  // For a link, to which the whole channel belongs.
+
+  /// From now on this end sends and receives a link's records, and nothing else. Once, before
+  /// either.
+  void become_link() noexcept { is_link_ = true; }
+  [[nodiscard]] bool is_link() const noexcept { return is_link_; }
+  /// A record of a link. Its message has the envelope as it came.
+  struct Record {
+    layout::RecordKind kind = layout::RecordKind::message;
+    Message message;
+  };
+  /// Send a record of a link. Never block: a link sees to it that there is room, and its slabs need
+  /// no window. `peer_corrupt` when there is none, besides the errors of `send`.
+  [[nodiscard]] Result<void> send_record(layout::RecordKind kind, Loan& loan,
+                                         const Envelope& envelope);
+  [[nodiscard]] Result<void> send_record(layout::RecordKind kind, std::span<const std::byte> bytes,
+                                         const Envelope& envelope);
+  /// Receives one, as `receive`. Null: without waiting.
+  [[nodiscard]] Result<void> receive_record(Record& out, const Until* until);
+  /// Makes a thread that receives look at its `Until` again. Any thread.
+  void interrupt_receiver() noexcept;
+  /// Returns the words in which the other end says which calls of this end it has taken.
+  [[nodiscard]] const layout::CallsTaken& taken_there() const noexcept;
+  /// Returns those in which this end says so.
+  [[nodiscard]] layout::CallsTaken& taken_here() const noexcept;
+
   /// Returns a descriptor that hangs up when all processes have closed the other end.
   [[nodiscard]] int hang_up_fd() const noexcept;
   /// Signals the event loop that is armed here if a message has come. Returns true while a loop is
@@ -137,6 +164,22 @@ class ChannelCore {
   /// `timeout` ends. The first attempt reads no clock.
   template <class Attempt, class Wait>
   Result<void> in_role(Seated seated, Timeout timeout, Attempt&& attempt, Wait&& wait);
+  /// The waiting part: attempts again after each wait.
+  template <class Attempt, class Wait>
+  Result<void> repeat(const Until& until, Attempt&& attempt, Wait&& wait);
+
+  /// Where the thread in a role waits, and how far it is.
+  struct Waiting {
+    sync::BellWaiter& waiter;
+    sync::SpinBudget& spin;
+    std::uint64_t position;
+  };
+  template <class IsReady, class Text>
+  [[nodiscard]] Result<void> wait_at(const Waiting& at, const Until& until, IsReady&& is_ready,
+                                     Text&& text);
+  [[nodiscard]] Result<void> sleep_at(
+      const Waiting& at, const Until& until, base::FunctionRef<bool()> is_ready,
+      base::FunctionRef<std::string(Deadline::Clock::duration)> text);
 
   // The fast functions: channel_fast.hpp. On false nothing has changed, except that an end may have
   // emptied the payload (`undo_send`).
@@ -147,8 +190,9 @@ class ChannelCore {
   template <class Sent>
   [[nodiscard]] bool push_in_role(Sent& sent, Envelope envelope) noexcept;
   /// Describes a payload in a slab.
-  [[nodiscard]] static layout::Descriptor descriptor_of(Payload& payload,
-                                                        Envelope envelope) noexcept;
+  [[nodiscard]] static layout::Descriptor descriptor_of(
+      Payload& payload, Envelope envelope,
+      layout::RecordKind kind = layout::RecordKind::message) noexcept;
   [[nodiscard]] bool send_fast(std::span<const std::byte> bytes, Envelope envelope) noexcept;
   [[nodiscard]] bool send_fast(Payload& payload, Envelope envelope) noexcept;
   [[nodiscard]] bool receive_fast(Message& message) noexcept;
@@ -181,8 +225,13 @@ class ChannelCore {
     producer_.end_fast_range();
   }
   [[nodiscard]] Tried push(Payload& payload, Envelope envelope);
-  [[nodiscard]] Tried push_inline(std::span<const std::byte> bytes, Envelope envelope);
+  [[nodiscard]] Tried push_inline(std::span<const std::byte> bytes, Envelope envelope,
+                                  layout::RecordKind kind = layout::RecordKind::message);
   [[nodiscard]] Tried push_slab(Payload& payload, Envelope envelope);
+  /// Once there is room.
+  [[nodiscard]] Tried stage_slab(Payload& payload, Envelope envelope, layout::RecordKind kind);
+  template <class Push>
+  Result<void> send_now(Push&& push);
   [[nodiscard]] Tried mark_in_flight(Payload& payload);
   [[gnu::cold]] MEWS_VISIBLE void undo_send(Payload& payload) noexcept;
   /// What a record needs of the lane.
@@ -218,6 +267,8 @@ class ChannelCore {
   }
   [[nodiscard]] Tried next(layout::Descriptor& record);
   [[nodiscard]] Tried take(Message& message);
+  [[nodiscard]] Tried take_record(Record& out);
+  [[nodiscard]] Tried take_next(const layout::Descriptor& record, Message& message);
   [[nodiscard]] Tried take_payload(const layout::Descriptor& record, Payload& payload);
   [[nodiscard]] Tried visit_all(Visit visit, std::size_t limit, std::size_t& count);
   [[nodiscard]] bool has_something() const noexcept;
@@ -248,6 +299,7 @@ class ChannelCore {
   sync::Doorbell in_space_;     ///< we ring: cells have become free
   base::LocalAtomic<int> ended_{-1};
   base::LocalAtomic<bool> is_light_{false};
+  bool is_link_ = false;
   /// Members that only the slow twins use.
   struct Slow;
   std::unique_ptr<Slow> slow_;
@@ -269,6 +321,7 @@ class ChannelCore {
   std::uint32_t needless_arms_ = 0;          ///< of a bell that was armed still
   bool is_end_told_ = false;                 ///< a call that receives has returned the end
   std::optional<ErrorCode> receive_failed_;  ///< closed there, or what was written is corrupt
+  const char* receive_detail_ = nullptr;     ///< of it, for the user
   std::int64_t slabs_received_ = 0;
 };
 

@@ -62,10 +62,11 @@ MEWS_HOT bool ChannelCore::push_fast(std::span<const std::byte> bytes, Envelope 
              bytes);
 }
 
-MEWS_HOT layout::Descriptor ChannelCore::descriptor_of(Payload& payload,
-                                                       Envelope envelope) noexcept {
+MEWS_HOT layout::Descriptor ChannelCore::descriptor_of(Payload& payload, Envelope envelope,
+                                                       layout::RecordKind kind) noexcept {
   const auto& slab = payload.slab();
-  return {.slab_class = static_cast<std::uint8_t>(slab.size_class.value()),
+  return {.kind = kind,
+          .slab_class = static_cast<std::uint8_t>(slab.size_class.value()),
           .type = envelope.type,
           .correlation = envelope.correlation,
           .bytes = payload.size(),

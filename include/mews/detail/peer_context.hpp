@@ -62,6 +62,10 @@ class PeerContext final : private mem::FreedListener {
   [[nodiscard]] Until until(const Timeout& timeout) const noexcept {
     return timeout.until(local_.default_timeout);
   }
+  [[nodiscard]] Until until(const Timeout& timeout,
+                            Deadline::Clock::time_point now) const noexcept {
+    return timeout.until(local_.default_timeout, now);
+  }
   /// For a host, whose event loops need it.
   void set_look_timer(std::unique_ptr<LookTimer> timer) noexcept;
   /// Null in a plugin.

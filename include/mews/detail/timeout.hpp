@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <stop_token>
 
+#include "mews/base/atomic.hpp"
 #include "mews/deadline.hpp"
 
 namespace mews::inline MEWS_LAYOUT::detail {
@@ -13,8 +14,13 @@ struct Until {
   Deadline deadline;
   const std::stop_token* stop = nullptr;  ///< null: none
   Deadline::Clock::time_point began{};    ///< when the call began to wait
+  /// Another reason to end the wait; null: none. Who sets it wakes the waiter afterwards.
+  const base::LocalAtomic<bool>* is_interrupted = nullptr;
+
   [[nodiscard]] bool is_cancelled() const noexcept {
-    return stop != nullptr && stop->stop_requested();
+    // Relaxed: as the stop token is; the wake-up orders it.
+    return (stop != nullptr && stop->stop_requested()) ||
+           (is_interrupted != nullptr && is_interrupted->load(std::memory_order_relaxed));
   }
 };
 
@@ -33,7 +39,11 @@ class Timeout {
 
   [[nodiscard]] bool may_wait() const noexcept { return until_ != none_mark(); }
   [[nodiscard]] Until until(Deadline::Clock::duration usual) const noexcept {
-    const auto now = Deadline::Clock::now();
+    return until(usual, Deadline::Clock::now());
+  }
+  /// The same for a caller that has read the clock already, as `now`.
+  [[nodiscard]] Until until(Deadline::Clock::duration usual,
+                            Deadline::Clock::time_point now) const noexcept {
     return {until_ == usual_mark() ? Deadline(usual, now) : Deadline(until_), stop_, now};
   }
   /// Fixes the deadline, for a call that waits more than once.

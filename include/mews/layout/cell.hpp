@@ -17,7 +17,8 @@
 ///
 /// offset size field        meaning
 /// 0      8    mark         which record this is, see below; written last
-/// 8      8    correlation  the sender's own id, by which replies find their request
+/// 8      8    correlation  the sender's own id, by which replies find their request; of a
+///                          link's records a CallId (call_id.hpp)
 /// 16     8    extent       bits 0..39 payload bytes, bits 40..63 the payload's first slab;
 ///                          of a filler: the cells to skip
 /// 24     4    type         the sender's own message type
@@ -44,7 +45,23 @@ enum class RecordKind : std::uint8_t {
   message = 1,  ///< carries the user's payload
   filler = 2,   ///< one cell; skips so many cells as its extent says, itself included
   close = 3,    ///< the producer's side has closed the channel in good order
+  // Of a link. The correlation of each is a `CallId`.
+  request = 4,  ///< begins a call
+  reply = 5,    ///< ends it, with a payload
+  failure = 6,  ///< ends it, with an error code and a text
+  cancel = 7,   ///< its caller waits no longer; the answer still follows
 };
+
+[[nodiscard]] constexpr bool is_known(RecordKind kind) noexcept {
+  return kind >= RecordKind::message && kind <= RecordKind::cancel;
+}
+[[nodiscard]] constexpr bool is_of_link(RecordKind kind) noexcept {
+  return kind >= RecordKind::request;
+}
+/// Returns whether it carries bytes of the user's, and may name a slab.
+[[nodiscard]] constexpr bool has_payload(RecordKind kind) noexcept {
+  return kind != RecordKind::filler && kind != RecordKind::close;
+}
 
 inline constexpr std::uint8_t kNoClass = 0xff;
 inline constexpr std::uint64_t kMaxPayloadBytes = (std::uint64_t{1} << 40) - 1;

@@ -108,6 +108,10 @@ class Arena {
   [[nodiscard]] layout::LaneState& lane(LaneId id) const noexcept {
     return seats_[id.value() / 2 + 1].lanes[id.value() % 2];
   }
+  /// Returns the words in which the reader of a lane says which calls on it it has taken.
+  [[nodiscard]] layout::CallsTaken& calls_taken(LaneId id) const noexcept {
+    return seats_[id.value() / 2 + 1].taken[id.value() % 2];
+  }
   [[nodiscard]] std::span<layout::Cell> cells(LaneId id) const noexcept {
     return {reinterpret_cast<layout::Cell*>(mapping_.bytes().data() + cells_offset(id)),
             geometry_.ring_cells};

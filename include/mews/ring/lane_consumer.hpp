@@ -56,9 +56,7 @@ MEWS_HOT void copy_fields(const layout::Cell& cell, layout::Descriptor& out) {
     out.cells = static_cast<std::uint32_t>(out.bytes);
     return Look::record;
   }
-  if (out.kind != layout::RecordKind::message && out.kind != layout::RecordKind::close) {
-    return Look::corrupt;
-  }
+  if (!layout::is_known(out.kind)) return Look::corrupt;
   if (out.slab_class != layout::kNoClass) return out.cells == 1 ? Look::record : Look::corrupt;
   const bool fits =
       out.bytes <= layout::kMaxInlineBytes && layout::record_cells(out.bytes) == out.cells;
@@ -168,7 +166,7 @@ class LaneConsumer {
     // [R3] release: a reader of this position knows that the records before it were dealt with;
     // partner [A3].
     position_.store(position, std::memory_order_release);
-    if (record.kind == layout::RecordKind::message) last_cells_ = record.cells;
+    if (layout::has_payload(record.kind)) last_cells_ = record.cells;
     return position;
   }
 
@@ -226,15 +224,16 @@ class LaneConsumer {
   std::uint32_t last_cells_ = 1;  ///< of the last message
 };
 
-/// Calls `visit(descriptor)` for each message published from `position` on, up to the first record
-/// that is unpublished or corrupt. For a lane whose producer is dead; the consumer may be at work.
+/// Calls `visit(descriptor)` for each record with a payload published from `position` on, up to the
+/// first record that is unpublished or corrupt. For a lane whose producer is dead; the consumer may
+/// be at work.
 template <class Visit>
 void walk_published(std::span<const layout::Cell> cells, std::uint64_t position, Visit&& visit) {
   // At most two laps are unread, and a filler of one may skip the other.
   const auto end = position + 2 * cells.size();
   layout::Descriptor record;
   while (position < end && look_at(cells, position, record) == Look::record) {
-    if (record.kind == layout::RecordKind::message) visit(record);
+    if (layout::has_payload(record.kind)) visit(record);
     position += record.cells;
   }
 }

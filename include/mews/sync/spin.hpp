@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "mews/deadline.hpp"
 #include "mews/sync/yielder.hpp"
@@ -55,6 +56,7 @@ class BasicSpinBudget {
   /// ready. The clock is first read after a few dozen looks: a quick answer does not pay for it.
   template <class IsReady>
   bool spin(IsReady&& is_ready, Deadline deadline) {
+    began_.reset();
     if (limit_ <= 0) return is_ready();
     yielder_.take_turn();
     auto company = yielder_.company();
@@ -70,7 +72,10 @@ class BasicSpinBudget {
         cpu_relax();
       }
       const auto now = System::now();
-      if (!spell.has_begun()) spell.begin(now, Nanoseconds(budget), company);
+      if (!spell.has_begun()) {
+        spell.begin(now, Nanoseconds(budget), company);
+        began_ = now;
+      }
       if (spell.is_over(now, company) || now >= deadline.at()) return false;
       if (now >= spell.next_yield) {
         (void)yielder_.yield(now);
@@ -79,6 +84,9 @@ class BasicSpinBudget {
       }
     }
   }
+
+  /// Returns when the last spin began, if it has read the clock.
+  [[nodiscard]] std::optional<Deadline::Clock::time_point> began() const noexcept { return began_; }
 
   /// For a wait that needs no spin.
   void take_turn() {
@@ -155,6 +163,7 @@ class BasicSpinBudget {
   std::atomic<std::int64_t> budget_;
   std::atomic<std::uint32_t> waits_{0};
   std::atomic<std::uint32_t> pause_{kShortestPause};
+  std::optional<TimePoint> began_;
   BasicYielder<System> yielder_;
 };
 

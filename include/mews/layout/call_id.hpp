@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+#include "mews/base/atomic.hpp"
+#include "mews/layout/limits.hpp"
+
+/// The numbers of a link's calls. A call has a slot of its caller's table; each end may have up to
+/// 64 calls open at once.
+namespace mews::inline MEWS_LAYOUT::layout {
+
+inline constexpr std::uint32_t kMaxCalls = 64;
+
+/// The correlation of a link's record.
+///
+///  63  62 61    56 55                 32 31                                0
+///  +-----+--------+---------------------+-----------------------------------+
+///  |  0  |  slot  |  generation, from 1 |  detail                           |
+///  +-----+--------+---------------------+-----------------------------------+
+///
+/// detail: of a request its deadline (`pack_deadline`); of a failure the error code; otherwise 0.
+/// The generation counts the calls of a slot, so that one record too many is found.
+struct CallId {
+  static constexpr std::uint32_t kLastGeneration = (1u << 24) - 1;
+
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  std::uint32_t detail = 0;
+
+  [[nodiscard]] constexpr std::uint64_t pack() const noexcept {
+    return std::uint64_t{slot} << 56 | std::uint64_t{generation} << 32 | detail;
+  }
+  [[nodiscard]] static constexpr CallId unpack(std::uint64_t correlation) noexcept {
+    return {.slot = static_cast<std::uint32_t>(correlation >> 56),
+            .generation = static_cast<std::uint32_t>(correlation >> 32) & kLastGeneration,
+            .detail = static_cast<std::uint32_t>(correlation)};
+  }
+  [[nodiscard]] static constexpr std::uint32_t after(std::uint32_t generation) noexcept {
+    return generation == kLastGeneration ? 1 : generation + 1;
+  }
+};
+
+/// A deadline travels as 32 bits: units of 2^14 ns (16 us) of the steady clock, which all processes
+/// of a machine share, rounded up; 0 is none. One that is further away than half of the range (9.7
+/// hours) travels as none.
+inline constexpr int kDeadlineShift = 14;
+inline constexpr std::int64_t kFarthestDeadline = (std::int64_t{1} << 31) - 2;
+
+[[nodiscard]] constexpr std::uint32_t pack_deadline(std::int64_t at_ns,
+                                                    std::int64_t now_ns) noexcept {
+  const auto units = ((at_ns - 1) >> kDeadlineShift) + 1;
+  if (units - (now_ns >> kDeadlineShift) > kFarthestDeadline) return 0;
+  const auto packed = static_cast<std::uint32_t>(units);
+  return packed == 0 ? 1 : packed;
+}
+/// Returns the deadline in nanoseconds of the steady clock; not for 0.
+[[nodiscard]] constexpr std::int64_t unpack_deadline(std::uint32_t packed,
+                                                     std::int64_t now_ns) noexcept {
+  const auto now = now_ns >> kDeadlineShift;
+  const auto left = static_cast<std::int32_t>(packed - static_cast<std::uint32_t>(now));
+  return (now + left) << kDeadlineShift;
+}
+
+/// For each slot of a caller, the word in which the other end says that it has taken the call: that
+/// the program there has got it. After a death the caller reads it to know whether its call was
+/// begun.
+///
+///  63                                      24 23                 0
+///  +-----------------------------------------+--------------------+
+///  |  when, in units of 1024 ns              |  generation        |
+///  +-----------------------------------------+--------------------+
+///
+/// Written by the reader of the requests, read by their sender. 0: none was taken.
+struct alignas(kLineBytes) CallsTaken {
+  base::Atomic<std::uint64_t> words[kMaxCalls];
+};
+
+[[nodiscard]] constexpr std::uint64_t pack_taken(std::uint32_t generation,
+                                                 std::int64_t now_ns) noexcept {
+  return static_cast<std::uint64_t>(now_ns >> 10) << 24 | generation;
+}
+[[nodiscard]] constexpr bool is_taken(std::uint64_t word, std::uint32_t generation) noexcept {
+  return (word & CallId::kLastGeneration) == generation;
+}
+/// Returns how long ago, in nanoseconds.
+[[nodiscard]] constexpr std::int64_t taken_for(std::uint64_t word, std::int64_t now_ns) noexcept {
+  const auto units = (static_cast<std::uint64_t>(now_ns >> 10) << 24) - (word & ~0xff'ffffull);
+  return static_cast<std::int64_t>(units >> 24) << 10;
+}
+
+/// Returns how many calls each end of a link may have open on lanes of `ring_cells`, at most
+/// `kMaxCalls`; 0: the ring is too small for a link.
+///
+/// So many that all of their records fit a lane together, and nobody ever waits for room. Of each
+/// call of its sender a lane has at most one request and two cancels (the second is sent after the
+/// first call of the slot was answered, before that one was read), of each call of its reader one
+/// answer: 18 cells. A reader gives back a quarter of the ring at a time; besides there are the
+/// control cells, and fillers to the start of the ring and behind payloads that look like a mark.
+[[nodiscard]] constexpr std::uint32_t most_calls(std::uint32_t ring_cells) noexcept {
+  constexpr std::uint32_t kFillers = 2 * kMaxRecordCells;
+  constexpr std::uint32_t kCellsPerCall = 2 * kMaxRecordCells + 2;
+  const auto spare = ring_cells / 4 + kControlCells + kFillers;
+  if (ring_cells < spare + kCellsPerCall) return 0;
+  const auto most = (ring_cells - spare) / kCellsPerCall;
+  return most < kMaxCalls ? most : kMaxCalls;
+}
+
+static_assert(sizeof(CallsTaken) == 512);
+static_assert(most_calls(32) == 0 && most_calls(64) == 1 && most_calls(1024) == 41);
+
+}  // namespace mews::inline MEWS_LAYOUT::layout
