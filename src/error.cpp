@@ -40,6 +40,10 @@ Text text_of(ErrorCode code) noexcept {
           "wrong_process",
           "this process is a fork of the one that made the session and does not have the arena; "
           "let it exec a program, or attach by socket or name"};
+    case ErrorCode::failed:
+      return {"failed", "the call failed"};
+    case ErrorCode::unanswered:
+      return {"unanswered", "the call was dropped without an answer"};
     case ErrorCode::payload_too_large:
       return {"payload_too_large",
               "the payload is larger than this arena can hold; CreateOptions::size_classes sets "

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/link_core.hpp"
 #include "core/longest_sleep.hpp"
 #include "core/texts.hpp"
 #include "core/wake_on_stop.hpp"
@@ -44,7 +45,15 @@ using Ready = WaitSet::Ready;
 struct Member {
   std::uint64_t key;
   std::shared_ptr<detail::ChannelCore> channel;  ///< null: a descriptor of the program's
+  std::shared_ptr<detail::LinkCore> link;        ///< over the channel, if there is one
   int fd;
+
+  [[nodiscard]] bool has_news() const noexcept {
+    return link ? link->has_news() : channel && channel->has_news();
+  }
+  [[nodiscard]] Result<sync::ArmFence> arm() const {
+    return link ? link->arm_one_of_many() : channel->arm_one_of_many();
+  }
 };
 
 /// Room for `count` at once, without moving all at each call.
@@ -115,6 +124,17 @@ struct [[gnu::visibility("hidden")]] WaitSet::State {
     return fail(ErrorCode::out_of_memory);
   }
 
+  Result<void> add_channel(Member member) {
+    const auto channel = member.channel;
+    auto added = add(std::move(member), kOnce);
+    if (added && !spin) {
+      auto& context = channel->session();
+      turns_owner = context.shared_arena();
+      spin.emplace(context.spin_limit(), context.turns());
+    }
+    return added;
+  }
+
   static Error not_added(int error) {
     switch (error) {
       case EEXIST:
@@ -145,9 +165,6 @@ struct [[gnu::visibility("hidden")]] WaitSet::State {
     return true;
   }
 
-  [[nodiscard]] static bool has_news(const Member& member) noexcept {
-    return member.channel && member.channel->has_news();
-  }
   void report(const Member& member, std::uint32_t seen) {
     ready.push_back({member.key, seen});
   }
@@ -159,7 +176,7 @@ struct [[gnu::visibility("hidden")]] WaitSet::State {
     is_hot_turn = !is_hot_turn;
     if (is_hot) {
       for (const auto place : hot)
-        if (has_news(members[place])) report(members[place], EPOLLIN);
+        if (members[place].has_news()) report(members[place], EPOLLIN);
       if (!ready.empty()) return true;
     }
     look_at_channels();
@@ -170,7 +187,7 @@ struct [[gnu::visibility("hidden")]] WaitSet::State {
   void look_at_channels() {
     hot.clear();
     for (std::size_t place = 0; place < members.size(); ++place) {
-      if (!has_news(members[place])) continue;
+      if (!members[place].has_news()) continue;
       hot.push_back(place);
       report(members[place], EPOLLIN);
     }
@@ -192,7 +209,7 @@ struct [[gnu::visibility("hidden")]] WaitSet::State {
     const auto count = std::min(members.size(), kFewMembers);
     for (std::size_t i = 0; i < count; ++i) {
       next_looked = next_looked + 1 < members.size() ? next_looked + 1 : 0;
-      if (has_news(members[next_looked])) return true;
+      if (members[next_looked].has_news()) return true;
     }
     return false;
   }
@@ -228,7 +245,7 @@ struct [[gnu::visibility("hidden")]] WaitSet::State {
     is_one_in_use = false;
     for (const auto& member : members) {
       if (!member.channel) continue;
-      const auto owed = member.channel->arm_one_of_many();
+      const auto owed = member.arm();
       if (owed && *owed == sync::ArmFence::heavy) due = sync::ArmFence::heavy;
       if (owed) continue;
       is_one_in_use = is_one_in_use || owed.error().code() == ErrorCode::concurrent_use;
@@ -318,13 +335,17 @@ Result<void> WaitSet::check() const {
 Result<void> WaitSet::add(const Channel& channel, std::uint64_t key) {
   if (auto usable = check(); !usable) return usable;
   if (!channel.core_) return tl::unexpected(Channel::refusal());
-  auto added = state_->add({.key = key, .channel = channel.core_, .fd = channel.event_fd()}, kOnce);
-  if (added && !state_->spin) {
-    auto& context = channel.core_->session();
-    state_->turns_owner = context.shared_arena();
-    state_->spin.emplace(context.spin_limit(), context.turns());
-  }
-  return added;
+  return state_->add_channel(
+      {.key = key, .channel = channel.core_, .link = nullptr, .fd = channel.event_fd()});
+}
+
+Result<void> WaitSet::add(const Link& link, std::uint64_t key) {
+  if (auto usable = check(); !usable) return usable;
+  if (!link.core_) return tl::unexpected(Link::refusal());
+  const int fd = link.event_fd();
+  if (fd < 0) return tl::unexpected(Error::os(errno, "event_fd of a link"));
+  return state_->add_channel(
+      {.key = key, .channel = link.core_->shared_channel(), .link = link.core_, .fd = fd});
 }
 
 Result<void> WaitSet::add(const Session& session, std::uint64_t key) {
@@ -333,7 +354,7 @@ Result<void> WaitSet::add(const Session& session, std::uint64_t key) {
 
 Result<void> WaitSet::add(int fd, std::uint64_t key, std::uint32_t events) {
   if (auto usable = check(); !usable) return usable;
-  return state_->add({.key = key, .channel = nullptr, .fd = fd}, events);
+  return state_->add({.key = key, .channel = nullptr, .link = nullptr, .fd = fd}, events);
 }
 
 bool WaitSet::remove(std::uint64_t key) noexcept {

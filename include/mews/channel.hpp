@@ -189,6 +189,7 @@ class Channel {
   [[nodiscard]] Result<bool> arm_event();
 
  private:
+  friend class Link;
   friend class Plugin;
   friend class Session;
   friend class WaitSet;

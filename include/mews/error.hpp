@@ -28,6 +28,9 @@ enum class ErrorCode : std::uint8_t {
   peer_corrupt,    ///< the other end wrote nonsense, as no correct peer does; it is cut off
   concurrent_use,  ///< a second thread is in the same role of the same channel right now
   wrong_process,   ///< this process is a fork of the one that made the session
+  // calls
+  failed,      ///< the other end's program answered the call with a failure of its own
+  unanswered,  ///< the other end's program dropped the call without an answer
   // memory
   payload_too_large,  ///< no configuration of this arena can hold it
   no_slab,            ///< every slab that may serve the request is in use
@@ -108,6 +111,10 @@ class Error {
   [[nodiscard]] ErrorCode code() const noexcept { return code_; }
   /// Returns the system's errno if a system call failed, otherwise 0.
   [[nodiscard]] int os_errno() const noexcept { return os_errno_; }
+  /// Of a call of a `Link`: returns whether the other end's program had got it, so that it may have
+  /// been carried out in part or whole. False: it was not begun, and will not be.
+  [[nodiscard]] bool was_started() const noexcept { return was_started_; }
+  void set_started(bool was_started) noexcept { was_started_ = was_started; }
   /// Returns the particulars of this case; may be empty.
   [[nodiscard]] const std::string& detail() const noexcept { return detail_; }
   /// Returns one sentence: what failed, on what, and where it helps, what to do.
@@ -118,6 +125,7 @@ class Error {
 
  private:
   ErrorCode code_;
+  bool was_started_ = false;
   int os_errno_ = 0;
   std::string detail_;
 };

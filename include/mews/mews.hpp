@@ -6,6 +6,7 @@
 #include "mews/deadline.hpp"
 #include "mews/error.hpp"
 #include "mews/ids.hpp"
+#include "mews/link.hpp"
 #include "mews/loan.hpp"
 #include "mews/message.hpp"
 #include "mews/options.hpp"

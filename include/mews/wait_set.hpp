@@ -12,6 +12,7 @@
 #include "mews/channel.hpp"
 #include "mews/deadline.hpp"
 #include "mews/error.hpp"
+#include "mews/link.hpp"
 #include "mews/session.hpp"
 
 namespace MEWS_VISIBLE mews {
@@ -61,6 +62,8 @@ class WaitSet {
   /// the same, and none is added twice (`already_exists`). `invalid_argument` (an empty channel, a
   /// bad descriptor), `os_error`, `out_of_memory`: then nothing was added.
   [[nodiscard]] Result<void> add(const Channel& channel, std::uint64_t key);
+  /// Reports a link when `Link::dispatch` or `Link::try_accept` has something to do.
+  [[nodiscard]] Result<void> add(const Link& link, std::uint64_t key);
   /// Reports a session with `Watcher::none` when it is time for `Session::process_events`.
   [[nodiscard]] Result<void> add(const Session& session, std::uint64_t key);
   /// `events` as for epoll(7): EPOLLIN, EPOLLOUT, ...; level-triggered. Remove it before it is

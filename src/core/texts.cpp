@@ -97,6 +97,18 @@ std::string printable(std::string_view text) {
   return result;
 }
 
+std::string one_line(std::string_view text) {
+  text = without_cut_character(text);
+  std::string result;
+  while (!text.empty()) {
+    const auto length = printable_length(text);
+    const bool is_space = std::string_view(" \t\r\n").find(text.front()) != std::string_view::npos;
+    length != 0 ? result += text.substr(0, length) : result += is_space ? ' ' : '?';
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return result;
+}
+
 std::string printable(const char* text, std::size_t limit) {
   // A copy: the other process may write there meanwhile.
   const std::string copy(text, ::strnlen(text, limit));

@@ -23,6 +23,9 @@ inline constexpr auto kFenceForbidden =
 [[nodiscard]] std::size_t printable_length(std::string_view text) noexcept;
 /// Returns `text` with a '?' for each byte that belongs to no printable character.
 [[nodiscard]] std::string printable(std::string_view text);
+/// Returns a text from another process, of any bytes, as one line: '?' as above, but spaces stay,
+/// and what breaks a line becomes one. Without a cut character at the end.
+[[nodiscard]] std::string one_line(std::string_view text);
 /// Returns a name from another process, made printable: up to its first zero, at most `limit`
 /// bytes, without a cut character at the end.
 [[nodiscard]] std::string printable(const char* text, std::size_t limit);

@@ -12,6 +12,7 @@
 #include "../support/catch.hpp"
 #include "../unit/os_support.hpp"
 #include "core/names.hpp"
+#include "link_site.hpp"
 #include "mews/os/memory_file.hpp"
 #include "site.hpp"
 
@@ -158,6 +159,52 @@ TEST_CASE("fork: every call in a child is wrong_process, whatever the parent's t
   must(things->plugins[1].kill(SIGKILL));
   while (guest_channel.receive(1s)) {
   }
+  for (auto& thread : threads)
+    thread.join();
+}
+
+TEST_CASE("fork: every call of a link is wrong_process in a child, whatever the parent has open") {
+  std::optional<LinkPair> pair(std::in_place);
+  auto pending = must(pair->here().start("x", {}, kPatience));
+  auto unasked = must(pair->here().start("y", {}, kPatience));
+  std::optional<mews::Request> request(must(pair->there().accept(kPatience)));
+  // One thread leads, another waits for it.
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&pair] { (void)pair->here().accept(mews::forever); });
+  }
+  std::this_thread::sleep_for(10ms);
+  os_test::Fork child([&] {
+    Walk walk;
+    auto& link = pair->here();
+    walk.call("call", link.call("x"));
+    walk.call("call until", link.call("x", {}, mews::forever));
+    walk.call("start", link.start(std::string(1000, 'x'), {}, mews::forever));
+    walk.call("try_start", link.try_start("x", {}, mews::forever));
+    walk.call("accept", link.accept(mews::forever));
+    walk.call("try_accept", link.try_accept());
+    walk.call("dispatch", link.dispatch());
+    walk.call("arm_event", link.arm_event());
+    walk.call("link loan", link.loan(1000, mews::forever));
+    walk.call("wait", pending.wait(mews::forever));
+    walk.call("get", pending.get());
+    walk.call("request loan", request->loan(1000));
+    walk.call("reply", request->reply("x"));
+    walk.call("fail", request->fail("x"));
+    walk.expect("event_fd", link.event_fd() == -1);
+    walk.expect("on_ready", !unasked.on_ready([] {}));
+    walk.expect("is_ready", !unasked.is_ready());
+    walk.expect("is_cancelled", request->is_cancelled());
+    walk.expect("stop_token", !request->stop_token().stop_possible());
+    unasked.cancel();
+    request.reset();
+    return walk.is_well() ? 0 : 1;
+  });
+  CHECK(child.outcome() == "exit code 0");
+  must(request->reply("z"));
+  CHECK(must(pending.get()).text() == "z");
+  for (int i = 0; i < 2; ++i)
+    (void)must(pair->there().start("end")).wait(kPatience);
   for (auto& thread : threads)
     thread.join();
 }

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: MIT
+#include "link_core.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "link_wait.hpp"
+#include "texts.hpp"
+
+// Taking in: the lead receives a record, checks it against the tables, and tells whom it concerns.
+namespace mews::inline MEWS_LAYOUT::detail {
+
+using layout::CallId;
+using layout::RecordKind;
+
+namespace {
+
+/// Records that one `dispatch` takes in: others want their turn.
+constexpr int kMostAtOnce = 256;
+
+std::uint64_t bits(std::uint32_t count) noexcept {
+  return count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
+}
+
+bool is_code(std::uint32_t code) noexcept {
+  return code <= static_cast<std::uint32_t>(ErrorCode::os_error);
+}
+
+}  // namespace
+
+LinkCore::LinkCore(std::shared_ptr<ChannelCore> channel, LinkOptions options,
+                   std::uint32_t most_calls)
+    : channel_(std::move(channel)),
+      types_(std::move(options.types)),
+      credits_(std::min(options.credits, most_calls)),
+      most_calls_(most_calls),
+      free_(bits(credits_)),
+      outgoing_(std::make_unique<Outgoing[]>(credits_)),
+      incoming_(std::make_unique<Incoming[]>(most_calls)) {
+  static_assert(
+      sizeof(LinkCore) + 16 * (sizeof(Outgoing) + sizeof(Ready)) +
+              layout::most_calls(1024) * (sizeof(Incoming) + 2 * sizeof(std::stop_source)) <
+          16 * 1024,
+      "a link with the default options takes less than 16 KiB");
+  ready_.reserve(credits_);
+  // One for each call, when it is cancelled and at the end; and those of one `look`.
+  stops_due_.reserve(2 * most_calls + kMostAtOnce);
+}
+
+LinkCore::~LinkCore() = default;
+
+Result<void> LinkCore::draw(const Until* until, const Own& own) {
+  if (ended()) return tl::unexpected(end_error());
+  ChannelCore::Record record;
+  auto received = channel_->receive_record(record, until);
+  if (received) {
+    take_in(record, own);
+    return {};
+  }
+  switch (received.error().code()) {
+    case ErrorCode::peer_died:
+    case ErrorCode::host_died:
+    case ErrorCode::closed:
+    case ErrorCode::peer_corrupt:
+      end(std::move(received.error()));
+      return {};
+    default:
+      return received;
+  }
+}
+
+void LinkCore::take_in(ChannelCore::Record& record, const Own& own) {
+  const auto id = CallId::unpack(record.message.correlation());
+  switch (record.kind) {
+    case RecordKind::request:
+      return take_in_request(record.message, id, own);
+    case RecordKind::reply:
+    case RecordKind::failure:
+      return take_in_answer(record, id, own);
+    case RecordKind::cancel:
+      return take_in_cancel(id);
+    case RecordKind::message:
+    case RecordKind::filler:
+    case RecordKind::close:
+      break;  // `ChannelCore` returns none of them
+  }
+}
+
+void LinkCore::take_in_request(Message& message, const CallId& id, const Own& own) {
+  if (id.slot >= most_calls_) {
+    return cut_off(detail_text(
+        [&] { return fmt::format("a request in slot {} of {}", id.slot, most_calls_); }));
+  }
+  auto& call = incoming_[id.slot];
+  // [K6] acquire: the last request of the slot was dealt with; partner [K5].
+  const auto word = Word::unpack(call.word.load(std::memory_order_acquire));
+  if (word.state != State::free) {
+    return cut_off(detail_text(
+        [&] { return fmt::format("a request in slot {}, whose last one is open", id.slot); }));
+  }
+  if (id.generation != CallId::after(word.generation)) {
+    return cut_off(detail_text([&] {
+      return fmt::format("request {} of slot {} after {}", id.generation, id.slot, word.generation);
+    }));
+  }
+  call.deadline = id.detail;
+  call.message = std::move(message);
+  // Relaxed, both: given to the callee with the queue.
+  call.is_cancelled.store(false, std::memory_order_relaxed);
+  call.word.store(Word{id.generation, State::open}.pack(), std::memory_order_relaxed);
+  // Relaxed: only the lead makes it more; earlier requests come first.
+  if (own.request != nullptr && !*own.request && queued_.load(std::memory_order_relaxed) == 0) {
+    *own.request = id.slot;
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    const auto count = queued_.load(std::memory_order_relaxed);
+    queue_[(queue_begin_ + count) % queue_.size()] = static_cast<std::uint8_t>(id.slot);
+    // seq_cst: before the look for waiters, see `Lead`.
+    queued_.store(count + 1, std::memory_order_seq_cst);
+  }
+  (void)lead_.tell(&queue_);
+  signal_waiting_loop();
+}
+
+void LinkCore::take_in_answer(ChannelCore::Record& record, const CallId& id, const Own& own) {
+  if (id.slot >= credits_) {
+    return cut_off(
+        detail_text([&] { return fmt::format("an answer for slot {} of {}", id.slot, credits_); }));
+  }
+  auto& call = outgoing_[id.slot];
+  // Acquire: the owner is done with the last outcome. It may leave meanwhile.
+  const auto word = Word::unpack(call.word.load(std::memory_order_acquire));
+  if (id.generation != word.generation || word.state == State::free ||
+      word.state == State::settled) {
+    return cut_off(detail_text([&] {
+      return fmt::format("answer {} for slot {}, where it is not awaited", id.generation, id.slot);
+    }));
+  }
+  if (record.kind == RecordKind::failure && !is_code(id.detail)) {
+    return cut_off(
+        detail_text([&] { return fmt::format("a failure with the code {}", id.detail); }));
+  }
+  if (word.state == State::open) {
+    if (record.kind == RecordKind::reply) {
+      call.reply = std::move(record.message);
+    } else {
+      call.error = call_error(id.slot, static_cast<ErrorCode>(id.detail),
+                              detail_text([&] { return one_line(record.message.text()); }));
+    }
+    if (own.call == &call) {
+      // The lead's own, which nobody else can end. Relaxed: it is read by this thread.
+      call.word.store(Word{word.generation, State::settled}.pack(), std::memory_order_relaxed);
+      // Relaxed: this thread's. It may wait for the answer, and leave it to `done`.
+      if (call.has_done.load(std::memory_order_relaxed)) tell_owner(call);
+      return;
+    }
+    if (move(call, word, State::settled)) return tell_owner(call);
+    call.reply = Message();
+    call.error.reset();
+  }
+  let_go(id.slot, word.generation);
+}
+
+// [K1] release: what this thread did with the slot, an outcome, say; [K2] acquire: what the other
+// did. seq_cst: before the look for waiters, see `Lead`, or at the end, [K8]. ABA: only the owner
+// opens a slot, once the last call is over.
+bool LinkCore::move(Outgoing& call, Word from, State to) noexcept {
+  auto seen = from.pack();
+  return call.word.compare_exchange_strong(seen, Word{from.generation, to}.pack(),
+                                           std::memory_order_seq_cst, std::memory_order_acquire);
+}
+
+// Of a call that was given up the answer has come, or will not come: the slot is the owner's until
+// it has sent the cancel, or free.
+void LinkCore::let_go(std::uint32_t slot, std::uint32_t generation) {
+  auto& call = outgoing_[slot];
+  if (move(call, {generation, State::leaving}, State::settled)) return;
+  if (move(call, {generation, State::gone}, State::free)) give_slot(slot);
+}
+
+void LinkCore::tell_owner(Outgoing& call) {
+  (void)lead_.tell(&call);
+  // seq_cst: after it was settled; partner: `on_ready`.
+  if (!call.has_done.load(std::memory_order_seq_cst)) return;
+  {
+    const std::lock_guard lock(mutex_);
+    queue_done(call);
+  }
+  signal_loop();
+}
+
+// Mutex held.
+void LinkCore::queue_done(Outgoing& call) {
+  if (!call.done) return;
+  ready_.push_back({static_cast<std::uint32_t>(&call - outgoing_.get()), std::move(call.done)});
+  call.done = nullptr;
+  has_ready_.store(true, std::memory_order_relaxed);
+}
+
+void LinkCore::take_in_cancel(const CallId& id) {
+  if (id.slot >= most_calls_) {
+    return cut_off(detail_text(
+        [&] { return fmt::format("a cancel for slot {} of {}", id.slot, most_calls_); }));
+  }
+  auto& call = incoming_[id.slot];
+  // Relaxed: nothing of the callee's is read.
+  const auto word = Word::unpack(call.word.load(std::memory_order_relaxed));
+  if (id.generation != word.generation) {
+    return cut_off(detail_text([&] {
+      return fmt::format("a cancel of call {} of slot {}, where the last is {}", id.generation,
+                         id.slot, word.generation);
+    }));
+  }
+  if (word.state == State::free) return;  // answered meanwhile
+  // seq_cst: before the look at `stops`; partner: `stop_token`. Once is enough.
+  if (!call.is_cancelled.exchange(true, std::memory_order_seq_cst)) note_stop(call);
+}
+
+// The user's callbacks must not run here: they may use the link, and this thread leads.
+void LinkCore::note_stop(Incoming& call) {
+  const std::lock_guard lock(mutex_);
+  if (!call.stops) return;
+  stops_due_.push_back(*call.stops);
+  has_stops_due_.store(true, std::memory_order_relaxed);
+}
+
+// One by one: nothing is allocated, and a callback may do the same.
+void LinkCore::run_stops_due() noexcept {
+  // Relaxed: whoever sets it looks here afterwards.
+  while (has_stops_due_.load(std::memory_order_relaxed)) {
+    std::optional<std::stop_source> due;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!stops_due_.empty()) {
+        due = std::move(stops_due_.back());
+        stops_due_.pop_back();
+      }
+      has_stops_due_.store(!stops_due_.empty(), std::memory_order_relaxed);
+    }
+    if (due) due->request_stop();
+  }
+}
+
+void LinkCore::end(Error why) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (end_) return;
+    const auto code = static_cast<int>(why.code());
+    end_ = std::move(why);
+    // [K7] seq_cst: before the slots are looked at; partner [K8].
+    ended_.store(code, std::memory_order_seq_cst);
+  }
+  for (std::uint32_t slot = 0; slot < credits_; ++slot)
+    end_call(slot);
+  for (std::uint32_t slot = 0; slot < most_calls_; ++slot)
+    note_stop(incoming_[slot]);
+  lead_.tell_all();
+  signal_waiting_loop();
+}
+
+// After the end nothing is taken in any more: only here outcomes are written, with the mutex.
+void LinkCore::end_call(std::uint32_t slot) {
+  auto& call = outgoing_[slot];
+  bool is_settled = false;
+  // Acquire: the owner is done with the last outcome.
+  const auto word = Word::unpack(call.word.load(std::memory_order_acquire));
+  if (word.state == State::open) {
+    const std::lock_guard lock(mutex_);
+    // Relaxed: what another thread settled, it settled with the mutex.
+    if (call.word.load(std::memory_order_relaxed) != word.pack()) return;
+    call.error = call_error(slot, end_->code(), end_->detail());
+    is_settled = move(call, word, State::settled);
+    if (!is_settled) call.error.reset();
+  }
+  if (is_settled) return tell_owner(call);
+  let_go(slot, word.generation);
+}
+
+void LinkCore::cut_off(std::string what) {
+  auto how = detail_text([&] {
+    return fmt::format("{}: {}", channel_->session().peer_name(channel_->other()), what);
+  });
+  // So that sending fails from now on.
+  channel_->end(ErrorCode::peer_corrupt, how);
+  end(Error(ErrorCode::peer_corrupt, std::move(how)));
+}
+
+Error LinkCore::end_error() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return Error(end_->code(), detail_text([this] { return end_->detail(); }));
+}
+
+void LinkCore::interrupt() noexcept {
+  // Release: what the lead is to see; partner: the exchange in `wait`. Before the bell.
+  interrupted_.store(true, std::memory_order_release);
+  channel_->interrupt_receiver();
+}
+
+void LinkCore::tell(const void* key) {
+  if (lead_.tell(key)) interrupt();
+}
+
+void LinkCore::leave_lead() {
+  lead_.leave();
+  signal_waiting_loop();
+}
+
+Result<void> LinkCore::look() {
+  if (!lead_.try_take()) return {};
+  Result<void> drawn;
+  for (int i = 0; i < kMostAtOnce && drawn && !ended(); ++i)
+    drawn = draw(nullptr, {});
+  leave_lead();
+  run_stops_due();
+  if (!drawn && drawn.error().code() == ErrorCode::would_block) return {};
+  return drawn;
+}
+
+Result<void> LinkCore::send(RecordKind kind, const Body& body, const layout::CallId& id,
+                            std::uint32_t type) {
+  const Envelope envelope{.type = type, .correlation = id.pack()};
+  const auto send_once = [&] {
+    return body.loan() != nullptr ? channel_->send_record(kind, *body.loan(), envelope)
+                                  : channel_->send_record(kind, body.bytes(), envelope);
+  };
+  const auto has_met = [](const Result<void>& sent) {
+    return !sent && sent.error().code() == ErrorCode::concurrent_use;
+  };
+  // Relaxed: a note. A thread that sends alone need not take turns.
+  if (!has_many_senders_.load(std::memory_order_relaxed)) {
+    auto sent = send_once();
+    if (!has_met(sent)) return sent;
+    has_many_senders_.store(true, std::memory_order_relaxed);
+  }
+  // Nobody waits in a turn.
+  (void)send_turn_.enter(forever, [] { return false; });
+  auto sent = send_once();
+  // By a thread that has begun before it could know of the others.
+  for (; has_met(sent); sent = send_once())
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+  send_turn_.leave();
+  return sent;
+}
+
+Result<Loan> LinkCore::loan_of(std::span<const std::byte> bytes, Timeout timeout) {
+  Result<Loan> loan;
+  channel_->loan(loan, bytes.size(), timeout);
+  if (loan) std::copy(bytes.begin(), bytes.end(), loan->bytes().begin());
+  return loan;
+}
+
+}  // namespace mews::inline MEWS_LAYOUT::detail
