@@ -10,6 +10,7 @@
 
 #include "crash/actor.hpp"
 #include "crash/lending.hpp"
+#include "crash/link_scenarios.hpp"
 #include "crash/table.hpp"
 
 /// What a plugin does while it is to be killed. The host's part in each is in partners.cpp under
@@ -240,6 +241,8 @@ inline constexpr std::array kScenarios{
     Scenario{"wait_for_a_slab", CountFrom::work, wait_for_a_slab},
     Scenario{"traffic", CountFrom::work, traffic},
     Scenario{"hold_some", CountFrom::work, hold_some},
+    Scenario{"answer_calls", CountFrom::work, answer_calls},
+    Scenario{"make_calls", CountFrom::work, make_calls},
 };
 
 }  // namespace mews_test::plugin

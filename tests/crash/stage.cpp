@@ -15,12 +15,13 @@
 namespace mews_test {
 namespace {
 
-mews::CreateOptions options_for(const std::string& name, mews::Watcher watcher) {
+mews::CreateOptions options_for(const std::string& name, mews::Watcher watcher,
+                                std::uint32_t ring_cells) {
   mews::CreateOptions options;
   options.name = name;
   options.backing = mews::Backing::named;  // so that the test can map it once more
   options.size_classes = crash_classes();
-  options.ring_cells = kRingCells;
+  options.ring_cells = ring_cells;
   options.max_plugins = 6;
   options.local.watcher = watcher;
   options.local.spin_limit = std::chrono::nanoseconds(0);
@@ -38,9 +39,9 @@ std::string Stage::address() const {
   return mews::detail::socket_of_name(name_);
 }
 
-Stage::Stage(mews::Watcher watcher)
+Stage::Stage(mews::Watcher watcher, std::uint32_t ring_cells)
     : name_(next_name()),
-      host_(value_or_throw(mews::Session::create(options_for(name_, watcher)))),
+      host_(value_or_throw(mews::Session::create(options_for(name_, watcher, ring_cells)))),
       arena_(value_or_throw(mews::mem::Arena::attach(
           value_or_throw(mews::os::MemoryFile::open_named("mews-" + name_)),
           std::chrono::seconds(10)))),

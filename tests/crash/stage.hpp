@@ -6,6 +6,7 @@
 #include <string>
 
 #include "crash/host_side.hpp"
+#include "crash/table.hpp"
 #include "crash/victim_log.hpp"
 #include "crash/worker.hpp"
 #include "mews/mem/arena.hpp"
@@ -18,7 +19,8 @@ namespace mews_test {
 class Stage {
  public:
   /// Throws when it cannot be set.
-  explicit Stage(mews::Watcher watcher = mews::Watcher::thread);
+  explicit Stage(mews::Watcher watcher = mews::Watcher::thread,
+                 std::uint32_t ring_cells = kRingCells);
 
   [[nodiscard]] mews::Session& host() noexcept { return host_; }
   [[nodiscard]] const mews::mem::Arena& arena() const noexcept { return arena_; }
