@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Starts hello_plugin, which lies beside it, sends it one message and prints the reply.
+// Starts hello_plugin, which lies beside it, calls it once and prints the reply.
 #include <cstdio>
 #include <filesystem>
-#include <string_view>
 
 #include "mews/mews.hpp"
 
@@ -19,15 +18,14 @@ int end(const mews::Error& why) {
 
 int main(int, char** argv) {
   const auto path = std::filesystem::path(argv[0]).replace_filename("hello_plugin").string();
-  const std::string_view name = "peregrine";
 
   auto host = mews::Session::create({.name = "site"});
   if (!host) return end(host.error());
   auto plugin = host->spawn("hello", {path});
   if (!plugin) return end(plugin.error());
-  auto sent = plugin->channel().send(std::as_bytes(std::span(name)), {.type = 1});
-  if (!sent) return end(sent.error());
-  auto reply = plugin->channel().receive(5s);
+  auto link = mews::Link::over(std::move(plugin->channel()));
+  if (!link) return end(link.error());
+  auto reply = link->call("peregrine", {.type = 1}, 5s);
   if (!reply) return end(reply.error());
   std::printf("the plugin says: %.*s\n", int(reply->size()), reply->text().data());
   host->shutdown(5s);  // says goodbye to all plugins and waits for them

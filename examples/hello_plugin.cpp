@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Answers every message with a greeting until the host ends; started by hello_host.
+// Answers every call with a greeting until the host ends; started by hello_host.
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -17,17 +17,21 @@ int end(const mews::Error& why) {
 }  // namespace
 
 int main() {
-  auto plugin = mews::Session::attach();  // the arena of the host that started it
-  if (!plugin) return end(plugin.error());
-  auto& channel = plugin->channel();
+  auto session = mews::Session::attach();  // the arena of the host that started it
+  if (!session) return end(session.error());
+  auto link = mews::Link::over(std::move(session->channel()));
+  if (!link) return end(link.error());
   for (;;) {
-    auto request = channel.receive(mews::forever);
+    auto request = link->accept(mews::forever);
     if (!request) return end(request.error());
     const std::string greeting = "hello, " + std::string(request->text()) + "!";
-    auto reply = channel.loan(greeting.size());  // above 480 bytes, shared memory
-    if (!reply) return end(reply.error());
-    std::ranges::copy(std::as_bytes(std::span(greeting)), reply->bytes().begin());
-    auto sent = channel.send(std::move(*reply), request->envelope());  // and not copied
+    auto loan = request->loan(greeting.size());  // above 480 bytes, shared memory
+    if (!loan) {
+      request->fail(loan.error());  // the caller gets it
+      continue;
+    }
+    std::ranges::copy(std::as_bytes(std::span(greeting)), loan->bytes().begin());
+    auto sent = request->reply(std::move(*loan));  // and not copied
     if (!sent) return end(sent.error());
   }
 }

@@ -4,8 +4,6 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <map>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,31 +15,24 @@ using namespace std::chrono_literals;
 
 namespace {
 
+struct Client {
+  mews::Plugin plugin;
+  mews::Link link;
+};
 struct Question {
   std::string plugin;
   std::string text;
+  mews::PendingReply reply;
 };
-/// What has no answer yet, by its correlation.
-using Asked = std::map<std::uint64_t, Question>;
 
-void print(const Question& question, std::string_view answer) {
-  std::printf("%s, asked for %s: %.*s\n", question.plugin.c_str(), question.text.c_str(),
-              static_cast<int>(answer.size()), answer.data());
+void print(Question& question) {
+  const auto reply = question.reply.get();
+  const auto answer = reply ? std::string(reply->text()) : reply.error().message();
+  std::printf("%s, asked for %s: %s\n", question.plugin.c_str(), question.text.c_str(),
+              answer.c_str());
 }
 
-/// Takes all that has arrived. An error: nothing will come any more.
-mews::Result<void> take_answers(mews::Channel& channel, Asked& asked) {
-  auto answer = channel.try_receive();
-  for (; answer; answer = channel.try_receive()) {
-    // Answers come in any order: the correlation says which question this one is for.
-    const auto asked_before = asked.extract(answer->correlation());
-    if (asked_before) print(asked_before.mapped(), answer->text());
-  }
-  if (answer.error().code() == mews::ErrorCode::would_block) return {};
-  return tl::unexpected(answer.error());
-}
-
-/// What to do about a plugin whose channel has ended.
+/// What to do about a plugin whose link has ended.
 void say_goodbye(const mews::Plugin& plugin, const mews::Error& why) {
   switch (why.code()) {
     case mews::ErrorCode::closed:  // in good order: that is no fault
@@ -55,23 +46,27 @@ void say_goodbye(const mews::Plugin& plugin, const mews::Error& why) {
   }
 }
 
-/// Until every question is answered, or all who could answer are gone.
-mews::Result<void> wait_for_all(std::vector<mews::Plugin>& plugins, Asked& asked) {
+/// Until every question has its answer, or an error in its place.
+mews::Result<void> wait_for_all(std::vector<Client>& clients, std::vector<Question>& asked) {
   auto set = mews::WaitSet::create();
   if (!set) return tl::unexpected(set.error());
-  for (std::size_t i = 0; i < plugins.size(); ++i) {
-    if (auto added = set->add(plugins[i].channel(), i); !added) return added;
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    if (auto added = set->add(clients[i].link, i); !added) return added;
   }
   while (!asked.empty()) {
     const auto ready = set->wait(mews::forever);
     if (!ready) return tl::unexpected(ready.error());
     for (const auto& member : *ready) {
-      const auto& name = plugins[member.key].name();
-      const auto taken = take_answers(plugins[member.key].channel(), asked);
+      const auto taken = clients[member.key].link.dispatch();
       if (taken) continue;
-      say_goodbye(plugins[member.key], taken.error());
-      std::erase_if(asked, [&](const auto& entry) { return entry.second.plugin == name; });
+      say_goodbye(clients[member.key].plugin, taken.error());
+      set->remove(member.key);
     }
+    std::erase_if(asked, [](Question& question) {
+      const bool is_ready = question.reply.is_ready();
+      if (is_ready) print(question);
+      return is_ready;
+    });
   }
   return {};
 }
@@ -79,24 +74,24 @@ mews::Result<void> wait_for_all(std::vector<mews::Plugin>& plugins, Asked& asked
 mews::Result<void> run(const std::string& plugin_path, bool is_to_kill) {
   auto host = mews::Session::create({.name = "many"});
   if (!host) return tl::unexpected(host.error());
-  std::vector<mews::Plugin> plugins;
+  std::vector<Client> clients;
   for (const char* name : {"one", "two", "three"}) {
     auto plugin = host->spawn(name, {plugin_path});
     if (!plugin) return tl::unexpected(plugin.error());
-    plugins.push_back(std::move(*plugin));
+    auto link = mews::Link::over(std::move(plugin->channel()));
+    if (!link) return tl::unexpected(link.error());
+    clients.push_back({std::move(*plugin), std::move(*link)});
   }
-  if (is_to_kill) (void)plugins[1].kill(SIGKILL);
+  if (is_to_kill) (void)clients[1].plugin.kill(SIGKILL);
 
-  Asked asked;
-  std::uint64_t correlation = 0;
-  for (auto& plugin : plugins) {
-    for (const std::string_view name : {"merlin", "kestrel", "hobby"}) {
-      const auto sent = plugin.channel().send(std::as_bytes(std::span(name)),
-                                              {.type = 1, .correlation = ++correlation});
-      if (sent) asked.emplace(correlation, Question{plugin.name(), std::string(name)});
+  std::vector<Question> asked;
+  for (auto& client : clients) {
+    for (const char* name : {"merlin", "kestrel", "hobby"}) {
+      auto started = client.link.start(name, {.type = 1}, 5s);
+      if (started) asked.push_back({client.plugin.name(), name, std::move(*started)});
     }
   }
-  return wait_for_all(plugins, asked);
+  return wait_for_all(clients, asked);
 }
 
 }  // namespace

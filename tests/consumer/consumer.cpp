@@ -37,6 +37,26 @@ mews::Result<bool> echo(mews::Channel& channel, mews::WaitSet& set, std::size_t 
   return std::ranges::equal(reply->bytes(), text) && reply->correlation() == bytes;
 }
 
+/// One call, both ends in this thread.
+mews::Result<bool> call(mews::Session& host) {
+  auto joined = host.connect("called");
+  if (!joined) return tl::unexpected(joined.error());
+  auto& [plugin, guest] = *joined;
+  auto here = mews::Link::over(std::move(plugin.channel()));
+  if (!here) return tl::unexpected(here.error());
+  auto there = mews::Link::over(std::move(guest.channel()));
+  if (!there) return tl::unexpected(there.error());
+  auto pending = here->start("question", {.type = 2});
+  if (!pending) return tl::unexpected(pending.error());
+  auto request = there->accept();
+  if (!request) return tl::unexpected(request.error());
+  if (request->text() != "question" || request->is_cancelled()) return false;
+  if (auto sent = request->reply("answer"); !sent) return tl::unexpected(sent.error());
+  const auto reply = pending->get();
+  if (!reply) return tl::unexpected(reply.error());
+  return reply->text() == "answer" && here->open_calls() == 0;
+}
+
 mews::Result<bool> run(const char* program) {
   auto host = mews::Session::create({.name = "consumer"});
   if (!host) return tl::unexpected(host.error());
@@ -49,6 +69,7 @@ mews::Result<bool> run(const char* program) {
     auto is_same = echo(plugin->channel(), *set, bytes);
     if (!is_same || !*is_same) return is_same;
   }
+  if (auto is_answered = call(*host); !is_answered || !*is_answered) return is_answered;
   host->shutdown(std::chrono::seconds(20));
   const auto exit = plugin->exit();
   return exit && !exit->is_signal && exit->number == 0;

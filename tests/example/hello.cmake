@@ -3,6 +3,9 @@ include("${CMAKE_CURRENT_LIST_DIR}/expect.cmake")
 
 if(check STREQUAL "greeting")
   expect(0 "^the plugin says: hello, peregrine!\nhello: exit code 0\n$" "${bin_dir}/hello_host")
+elseif(check STREQUAL "calls")
+  expect(0 "3 words in 'the mews and the hood'\n.*words: sleep: no answer for .*taken .*cancelled"
+    "${bin_dir}/calls_host")
 elseif(check STREQUAL "many")
   expect(0 "three, asked for hobby: hello, hobby!\n" "${bin_dir}/many_host")
   string(REGEX MATCHALL "asked for ([a-z]+): hello, [a-z]+!\n" answers "${output}")
