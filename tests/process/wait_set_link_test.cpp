@@ -69,7 +69,8 @@ TEST_CASE("wait set: one thread keeps calls open with many links, and each gets 
     ask(i);
   }
   while (*std::min_element(done.begin(), done.end()) < kRounds) {
-    for (const auto& member : must(set.wait(kPatience))) {
+    const auto ready = must(set.wait(kPatience));
+    for (const auto& member : ready) {
       const auto i = member.key;
       must(links.at(i).dispatch());
       if (!pending[i].is_ready()) continue;

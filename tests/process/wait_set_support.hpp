@@ -31,7 +31,8 @@ using Keys = std::set<std::uint64_t>;
 /// The keys of a report; each only once.
 inline Keys keys_of(const mews::Result<std::span<const mews::WaitSet::Ready>>& report) {
   Keys keys;
-  for (const auto& member : must(report))
+  const auto ready = must(report);
+  for (const auto& member : ready)
     REQUIRE(keys.insert(member.key).second);
   return keys;
 }

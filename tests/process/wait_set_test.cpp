@@ -155,7 +155,8 @@ TEST_CASE("wait set: seventeen plugins in processes of their own are all answere
   std::array<std::uint64_t, 17> answers{};
   std::size_t left = 17;
   while (left > 0) {
-    for (const auto& member : must(set.wait(kPatience))) {
+    const auto ready = must(set.wait(kPatience));
+    for (const auto& member : ready) {
       auto& channel = plugins[member.key].channel();
       while (channel.try_receive()) {
         if (++answers[member.key] == rounds) {
