@@ -95,13 +95,13 @@ std::stop_token Request::stop_token() {
 Result<Loan> Request::loan(std::size_t bytes) {
   if (!core_) return tl::unexpected(empty(kNoRequest));
   Result<Loan> loan;
-  core_->channel().loan(loan, bytes, Timeout(deadline_));
+  core_->channel().loan_for_reply(loan, bytes, Timeout(deadline_));
   return loan;
 }
 Result<Loan> Request::try_loan(std::size_t bytes) {
   if (!core_) return tl::unexpected(empty(kNoRequest));
   Result<Loan> loan;
-  core_->channel().loan(loan, bytes, Timeout::none());
+  core_->channel().loan_for_reply(loan, bytes, Timeout::none());
   return loan;
 }
 Result<void> Request::reply(Body body, std::uint32_t type) {

@@ -69,6 +69,10 @@ struct CreateOptions {
   std::uint32_t ring_cells = 1024;  ///< 64-byte cells per lane, a power of two from 32 to 2^20
   /// Larger classes that a request may use when its own is full, 0 to 16.
   std::uint32_t fallback_classes = 1;
+  /// The last slabs of each class, which serve replies only (`Request::loan`): so whoever has
+  /// received a request can answer it, though requests and messages have all other memory. A class
+  /// of one slab keeps none.
+  std::uint32_t reply_slabs = 1;
   LocalOptions local = {};
 };
 

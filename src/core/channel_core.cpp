@@ -83,10 +83,10 @@ void ChannelCore::loan_aligned(Result<Loan>& out, std::size_t bytes, std::size_t
 }
 
 /// `room`: least size of the slab in bytes, at least `bytes`.
-void ChannelCore::loan_slab(Result<Loan>& out, std::size_t bytes, std::size_t room,
-                            Timeout timeout) {
+void ChannelCore::loan_slab(Result<Loan>& out, std::size_t bytes, std::size_t room, Timeout timeout,
+                            mem::Purpose purpose) {
   auto& payload = out->payload_;
-  auto claimed = context_->claim(payload.slab(), room, timeout);
+  auto claimed = context_->claim(payload.slab(), room, timeout, purpose);
   if (!claimed) {
     out = tl::unexpected(std::move(claimed.error()));
     return;

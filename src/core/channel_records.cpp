@@ -49,6 +49,11 @@ Result<void> ChannelCore::send_record(RecordKind kind, Loan& loan, const Envelop
   });
 }
 
+void ChannelCore::loan_for_reply(Result<Loan>& out, std::size_t bytes, Timeout timeout) {
+  if (bytes <= layout::kMaxInlineBytes || !context_->is_own()) return loan(out, bytes, timeout);
+  loan_slab(out, bytes, bytes, timeout, mem::Purpose::reply);
+}
+
 ChannelCore::Tried ChannelCore::take_record(Record& out) {
   Descriptor record;
   if (auto found = next(record); !found) return found;

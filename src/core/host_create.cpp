@@ -32,7 +32,8 @@ Result<layout::Geometry> plan(const CreateOptions& options) {
   auto check = layout::plan_geometry({.peer_capacity = 2 * options.max_plugins + 1,
                                       .ring_cells = options.ring_cells,
                                       .fallback_classes = options.fallback_classes,
-                                      .classes = rows});
+                                      .classes = rows,
+                                      .reply_slabs = options.reply_slabs});
   if (check.fault) return fail(ErrorCode::invalid_argument, std::move(check.fault->sentence));
   auto& geometry = check.geometry;
   if (::getrandom(geometry.arena_id, sizeof geometry.arena_id, 0) !=

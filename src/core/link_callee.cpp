@@ -115,7 +115,7 @@ Result<void> LinkCore::reply(std::uint32_t slot, const Body& body, std::uint32_t
                              Deadline deadline) {
   if (!is_own()) return fail(ErrorCode::wrong_process);
   if (body.loan() == nullptr && body.bytes().size() > layout::kMaxInlineBytes) {
-    auto loan = loan_of(body.bytes(), Timeout(deadline));
+    auto loan = loan_of(body.bytes(), mem::Purpose::reply, Timeout(deadline));
     if (!loan) return tl::unexpected(std::move(loan.error()));
     return reply(slot, Body(std::move(*loan)), type, deadline);
   }

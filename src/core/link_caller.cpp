@@ -60,7 +60,8 @@ Result<std::uint32_t> LinkCore::start(const Body& body, const CallOptions& optio
   if (!is_own()) return fail(ErrorCode::wrong_process);
   const bool waits = may_wait == MayWait::yes;
   if (body.loan() == nullptr && body.bytes().size() > layout::kMaxInlineBytes) {
-    auto loan = loan_of(body.bytes(), waits ? Timeout::of(until) : Timeout::none());
+    auto loan =
+        loan_of(body.bytes(), mem::Purpose::ordinary, waits ? Timeout::of(until) : Timeout::none());
     if (!loan) return tl::unexpected(std::move(loan.error()));
     return start(Body(std::move(*loan)), options, until, may_wait);
   }

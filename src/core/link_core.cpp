@@ -347,9 +347,14 @@ Result<void> LinkCore::send(RecordKind kind, const Body& body, const layout::Cal
   return sent;
 }
 
-Result<Loan> LinkCore::loan_of(std::span<const std::byte> bytes, Timeout timeout) {
+Result<Loan> LinkCore::loan_of(std::span<const std::byte> bytes, mem::Purpose purpose,
+                               Timeout timeout) {
   Result<Loan> loan;
-  channel_->loan(loan, bytes.size(), timeout);
+  if (purpose == mem::Purpose::reply) {
+    channel_->loan_for_reply(loan, bytes.size(), timeout);
+  } else {
+    channel_->loan(loan, bytes.size(), timeout);
+  }
   if (loan) std::copy(bytes.begin(), bytes.end(), loan->bytes().begin());
   return loan;
 }

@@ -202,7 +202,8 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
   [[nodiscard]] Result<void> send(layout::RecordKind kind, const Body& body,
                                   const layout::CallId& id, std::uint32_t type);
   /// Puts bytes that do not fit a lane into a loan.
-  [[nodiscard]] Result<Loan> loan_of(std::span<const std::byte> bytes, Timeout timeout);
+  [[nodiscard]] Result<Loan> loan_of(std::span<const std::byte> bytes, mem::Purpose purpose,
+                                     Timeout timeout);
 
   // The caller's.
   [[nodiscard]] std::optional<std::uint32_t> claim_slot() noexcept;

@@ -108,15 +108,16 @@ ClassId PeerContext::class_to_wait_for(std::uint64_t bytes) const noexcept {
   return ClassId{geometry.class_for(bytes).value_or(geometry.class_count - 1)};
 }
 
-Result<void> PeerContext::claim(mem::Slab& slab, std::uint64_t bytes, Timeout timeout) {
+Result<void> PeerContext::claim(mem::Slab& slab, std::uint64_t bytes, Timeout timeout,
+                                mem::Purpose purpose) {
   const auto give_up_at = [&] {
     return timeout.may_wait() ? until(timeout).deadline : Deadline(forever);
   };
-  auto claimed = pool_.try_claim(slab, bytes, give_up_at);
+  auto claimed = pool_.try_claim(slab, bytes, give_up_at, purpose);
   if (claimed || claimed.error().code() != ErrorCode::no_slab || !timeout.may_wait()) {
     return claimed;
   }
-  return wait_for_slab(slab, bytes, until(timeout));
+  return wait_for_slab(slab, bytes, until(timeout), purpose);
 }
 
 void PeerContext::release_slow(const mem::Slab& slab) noexcept {
@@ -133,7 +134,8 @@ std::optional<ErrorCode> PeerContext::why_not_wait() const noexcept {
   return has_left ? std::optional(ErrorCode::closed) : std::nullopt;
 }
 
-Result<void> PeerContext::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, const Until& until) {
+Result<void> PeerContext::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, const Until& until,
+                                        mem::Purpose purpose) {
   const auto id = class_to_wait_for(bytes);
   const auto census = count_slabs(*arena_, id);
   const sync::Doorbell bell(freed_bells_[id.value()]);
@@ -144,7 +146,8 @@ Result<void> PeerContext::wait_for_slab(mem::Slab& slab, std::uint64_t bytes, co
   const auto attempt = [&]() -> Outcome {
     if (found) return std::exchange(found, std::nullopt);
     if (const auto why = why_not_wait()) return fail(*why);
-    auto claimed = pool_.try_claim(slab, bytes, [&until] { return until.deadline; });
+    auto claimed = pool_.try_claim(
+        slab, bytes, [&until] { return until.deadline; }, purpose);
     if (claimed || claimed.error().code() != ErrorCode::no_slab) return claimed;
     if (until.is_cancelled()) return fail(ErrorCode::cancelled);
     return std::nullopt;

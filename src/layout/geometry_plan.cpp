@@ -71,6 +71,7 @@ GeometryCheck plan_geometry(const ArenaPlan& plan) {
   geometry.peer_capacity = plan.peer_capacity;
   geometry.ring_cells = plan.ring_cells;
   geometry.fallback_classes = plan.fallback_classes;
+  geometry.reply_slabs = plan.reply_slabs;
   geometry.class_count = static_cast<std::uint32_t>(
       std::min<std::size_t>(plan.classes.size(), kMaxClasses + std::size_t{1}));
   for (std::uint32_t i = 0; i < geometry.class_count && i < kMaxClasses; ++i) {
@@ -103,6 +104,7 @@ void write_header(const Geometry& geometry, HeaderFields& header) noexcept {
   header.ring_cells = geometry.ring_cells;
   header.class_count = geometry.class_count;
   header.fallback_classes = geometry.fallback_classes;
+  header.reply_slabs = geometry.reply_slabs;
   header.host_pid = geometry.host_pid;
   header.host_start_time = geometry.host_start_time;
   header.seats_offset = geometry.seats_offset;

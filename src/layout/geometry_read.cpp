@@ -22,6 +22,7 @@ void copy_fields(const HeaderFields& header, Geometry& g) noexcept {
   g.ring_cells = header.ring_cells;
   g.class_count = header.class_count;
   g.fallback_classes = header.fallback_classes;
+  g.reply_slabs = header.reply_slabs;
   g.host_pid = header.host_pid;
   g.host_start_time = header.host_start_time;
   g.seats_offset = header.seats_offset;

@@ -104,6 +104,10 @@ std::optional<GeometryFault> check_counts(const Geometry& geometry, Terms terms)
     return bad(fmt::format("fallback_classes is {}, not from 0 to {}", geometry.fallback_classes,
                            kMaxClasses));
   }
+  if (geometry.reply_slabs > kMaxSlabsPerClass) {
+    return bad(fmt::format("reply_slabs is {}, not from 0 to {}", geometry.reply_slabs,
+                           kMaxSlabsPerClass));
+  }
   for (std::uint32_t i = 0; i < geometry.class_count; ++i) {
     if (auto fault = check_class(geometry, i, terms)) return fault;
   }

@@ -68,7 +68,8 @@ Arena::Arena(os::MemoryFile file, os::Mapping mapping, os::PrivateMemory backing
                    .owners = at<base::Atomic<std::uint32_t>>(base, row.owners_offset),
                    .hints = at<base::Atomic<std::uint64_t>>(base, row.hints_offset),
                    .backing = known,
-                   .slabs = base + row.slabs_offset};
+                   .slabs = base + row.slabs_offset,
+                   .ordinary_slabs = geometry_.ordinary_slabs(i)};
     known += row.slab_count;
   }
 }

@@ -12,7 +12,7 @@ bool SlabPool::claim_run(Slab& run, std::uint32_t count) {
   const ClassId id{arena_.class_count() - 1};
   const auto& view = arena_.view(id);
   std::uint32_t begin = 0;
-  for (std::uint32_t i = 0; i < view.geometry.slab_count; ++i) {
+  for (std::uint32_t i = 0; i < view.ordinary_slabs; ++i) {
     // Relaxed: only a guess for the exchange, which checks it.
     const auto word = layout::TruthWord::unpack(view.words[i].load(std::memory_order_relaxed));
     if (word.phase == layout::Phase::free) {

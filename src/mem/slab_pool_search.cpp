@@ -44,7 +44,8 @@ SlabPool::SlabPool(const Arena& arena, PeerId self, FreedListener* listener)
 }
 
 // When the slab in turn was not free: others of its class, larger classes, or a run.
-Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadline) {
+Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadline,
+                                 Purpose purpose) {
   const auto& geometry = arena_.geometry();
   slab.count = 0;
   if (const auto smallest = geometry.class_for(bytes)) {
@@ -58,12 +59,14 @@ Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadl
       if (!taken) taken = claim_elsewhere(ClassId{i}, bytes);
       if (taken) describe(slab, homes_[i].view, ClassId{i}, taken);
     }
+    if (slab.count == 0 && purpose == Purpose::reply) (void)claim_kept(slab, *smallest, last);
   } else {
     const auto& largest = geometry.classes[geometry.class_count - 1];
     if (bytes > geometry.max_payload_bytes()) {
       return fail(ErrorCode::payload_too_large, detail_text([&] {
                     return fmt::format("{} bytes, and the largest run is {} slabs of {} bytes",
-                                       bytes, largest.slab_count, largest.slab_bytes);
+                                       bytes, geometry.ordinary_slabs(geometry.class_count - 1),
+                                       largest.slab_bytes);
                   }));
     }
     const auto count = static_cast<std::uint32_t>(base::ceil_div(bytes, largest.slab_bytes));
@@ -75,6 +78,18 @@ Result<void> SlabPool::claim_any(Slab& slab, std::uint64_t bytes, Deadline deadl
     return {};
   }
   return back_claimed(slab, bytes, deadline);
+}
+
+// One of the slabs that are kept for replies.
+bool SlabPool::claim_kept(Slab& slab, std::uint32_t smallest, std::uint32_t last) {
+  for (auto i = smallest; i <= last; ++i) {
+    const auto& view = homes_[i].view;
+    if (const auto taken = scan(view, view.ordinary_slabs, view.geometry.slab_count)) {
+      describe(slab, view, ClassId{i}, taken);
+      return true;
+    }
+  }
+  return false;
 }
 
 SlabPool::Taken SlabPool::scan(const ClassView& view, std::uint32_t begin, std::uint32_t end) {
@@ -186,7 +201,7 @@ SlabPool::Taken SlabPool::steal(const ClassView& view) {
 // word is looked at before a class counts as exhausted. A word that was never written is free, so
 // this brings no more than one page of them into being.
 SlabPool::Taken SlabPool::sweep(const ClassView& view) {
-  auto slab = scan(view, 0, view.geometry.slab_count);
+  auto slab = scan(view, 0, view.ordinary_slabs);
   if (slab) view.hint(slab.index);
   return slab;
 }
@@ -197,13 +212,13 @@ SlabPool::Taken SlabPool::sweep(const ClassView& view) {
 SlabPool::Taken SlabPool::claim_lowest(const ClassView& view, Home& home) {
   constexpr std::uint32_t kNear = 4;
   constexpr std::uint32_t kTurns = 32;
-  const auto slab = scan(view, 0, view.geometry.slab_count);
+  const auto slab = scan(view, 0, view.ordinary_slabs);
   if (!slab) return slab;
   const bool is_near = slab.index < kNear;
-  const auto after = slab.index + 1 == view.geometry.slab_count ? 0 : slab.index + 1;
+  const auto after = slab.index + 1 == view.ordinary_slabs ? 0 : slab.index + 1;
   // From now on the lowest slab of all is the next in turn, and is asked first; or the one behind
   // this one is, if it has pages.
-  home.warm.store(is_near ? 1 : view.geometry.slab_count, std::memory_order_relaxed);
+  home.warm.store(is_near ? 1 : view.ordinary_slabs, std::memory_order_relaxed);
   home.next.store(is_near ? 0 : after, std::memory_order_relaxed);
   home.left.store(is_near ? kNoLook : kTurns, std::memory_order_relaxed);
   home.chunk.store(0, std::memory_order_relaxed);

@@ -120,6 +120,8 @@ class ChannelCore {
                                          const Envelope& envelope);
   [[nodiscard]] Result<void> send_record(layout::RecordKind kind, std::span<const std::byte> bytes,
                                          const Envelope& envelope);
+  /// As `loan`, of the slabs too that are kept for replies.
+  void loan_for_reply(Result<Loan>& out, std::size_t bytes, Timeout timeout);
   /// Receives one, as `receive`. Null: without waiting.
   [[nodiscard]] Result<void> receive_record(Record& out, const Until* until);
   /// Makes a thread that receives look at its `Until` again. Any thread.
@@ -209,7 +211,8 @@ class ChannelCore {
 
   // The slow twins and their parts.
   [[gnu::cold]] MEWS_VISIBLE void loan_slow(Result<Loan>& out, std::size_t bytes, Timeout timeout);
-  void loan_slab(Result<Loan>& out, std::size_t bytes, std::size_t room, Timeout timeout);
+  void loan_slab(Result<Loan>& out, std::size_t bytes, std::size_t room, Timeout timeout,
+                 mem::Purpose purpose = mem::Purpose::ordinary);
   [[gnu::cold]] MEWS_VISIBLE void ring_slow(const sync::Doorbell& bell) noexcept;
   [[nodiscard]] sync::RingFence fence() noexcept;
 

@@ -95,7 +95,8 @@ class PeerContext final : private mem::FreedListener {
 
   /// Claims a slab or run for `bytes`; blocks while one could become free. A caller that keeps it
   /// counts it (`count_out`). Errors of `Channel::loan`.
-  [[nodiscard]] Result<void> claim(mem::Slab& slab, std::uint64_t bytes, Timeout timeout);
+  [[nodiscard]] Result<void> claim(mem::Slab& slab, std::uint64_t bytes, Timeout timeout,
+                                   mem::Purpose purpose = mem::Purpose::ordinary);
   /// Frees a slab or run, wakes the threads that wait for one, and counts it in. Does nothing in a
   /// forked child.
   void release(const mem::Slab& slab) noexcept {
@@ -157,8 +158,8 @@ class PeerContext final : private mem::FreedListener {
     }
     return false;
   }
-  [[nodiscard]] Result<void> wait_for_slab(mem::Slab& slab, std::uint64_t bytes,
-                                           const Until& until);
+  [[nodiscard]] Result<void> wait_for_slab(mem::Slab& slab, std::uint64_t bytes, const Until& until,
+                                           mem::Purpose purpose);
   /// Returns why no claim may wait any longer.
   [[nodiscard]] std::optional<ErrorCode> why_not_wait() const noexcept;
   [[nodiscard]] ClassId class_to_wait_for(std::uint64_t bytes) const noexcept;

@@ -35,7 +35,7 @@
 /// 48     4    class_count       rows of the size-class table in use
 /// 52     4    fallback_classes  how many classes up a request may go when its own is exhausted
 /// 56     4    host_pid          process id of the creator; told in the error once it is dead
-/// 60     4    -                 zero
+/// 60     4    reply_slabs       the last slabs of each class, which serve replies only
 /// 64     8    host_start_time   its /proc/pid/stat field 22, for diagnosis only
 /// 72     8    seats_offset      page-aligned
 /// 80     8    pool_offset
@@ -84,7 +84,7 @@ struct HeaderFields {
   std::uint32_t class_count;
   std::uint32_t fallback_classes;
   std::uint32_t host_pid;
-  std::uint32_t reserved0;
+  std::uint32_t reply_slabs;
   std::uint64_t host_start_time;
   std::uint64_t seats_offset;
   std::uint64_t pool_offset;
@@ -117,7 +117,7 @@ static_assert(offsetof(HeaderFields, peer_capacity) == 40);
 static_assert(offsetof(HeaderFields, ring_cells) == 44 &&
               offsetof(HeaderFields, class_count) == 48);
 static_assert(offsetof(HeaderFields, fallback_classes) == 52);
-static_assert(offsetof(HeaderFields, host_pid) == 56 && offsetof(HeaderFields, reserved0) == 60);
+static_assert(offsetof(HeaderFields, host_pid) == 56 && offsetof(HeaderFields, reply_slabs) == 60);
 static_assert(offsetof(HeaderFields, host_start_time) == 64);
 static_assert(offsetof(HeaderFields, seats_offset) == 72);
 static_assert(offsetof(HeaderFields, pool_offset) == 80);

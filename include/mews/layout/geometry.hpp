@@ -38,6 +38,7 @@ struct Geometry {
   std::uint32_t ring_cells = 0;
   std::uint32_t class_count = 0;
   std::uint32_t fallback_classes = 0;
+  std::uint32_t reply_slabs = 0;  ///< of each class; one slab at least serves all
   std::uint32_t host_pid = 0;
   std::uint64_t host_start_time = 0;
   std::uint64_t seats_offset = 0;
@@ -52,10 +53,17 @@ struct Geometry {
     const auto bytes = std::uint64_t{ring_cells} * sizeof(Cell);
     return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
   }
-  /// The largest payload: a run of all slabs of the largest class, and at most 2^40 - 1 bytes.
+  /// Returns how many slabs of class `i`, from the first on, serve every claim. The others serve
+  /// replies only, so that requests can never have all of them.
+  [[nodiscard]] std::uint32_t ordinary_slabs(std::uint32_t i) const noexcept {
+    const auto count = classes[i].slab_count;
+    return count - std::min(reply_slabs, count - 1);
+  }
+  /// The largest payload: a run of all ordinary slabs of the largest class, and at most 2^40 - 1
+  /// bytes.
   [[nodiscard]] std::uint64_t max_payload_bytes() const noexcept {
-    const auto& largest = classes[class_count - 1];
-    return std::min(largest.slab_bytes * largest.slab_count, kMaxPayloadBytes);
+    const auto last = class_count - 1;
+    return std::min(classes[last].slab_bytes * ordinary_slabs(last), kMaxPayloadBytes);
   }
   /// Returns the smallest class whose slab holds `bytes`; nothing above the largest class.
   [[nodiscard]] std::optional<std::uint32_t> class_for(std::uint64_t bytes) const noexcept {
@@ -79,6 +87,7 @@ struct ArenaPlan {
   std::uint32_t ring_cells;
   std::uint32_t fallback_classes;
   std::span<const ClassPlan> classes;
+  std::uint32_t reply_slabs = 0;
 };
 
 /// Why a header cannot be used.

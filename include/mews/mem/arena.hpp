@@ -43,9 +43,12 @@ struct ClassView {
   base::Atomic<std::uint64_t>* hints = nullptr;   ///< one bit per chunk
   Backing* backing = nullptr;                     ///< private; slab_count of them
   std::byte* slabs = nullptr;
+  std::uint32_t ordinary_slabs = 0;  ///< see `Geometry::ordinary_slabs`
 
+  /// Returns how many slabs of a chunk serve every claim: none, if it has only the last ones.
   [[nodiscard]] std::uint32_t slabs_in_chunk(std::uint32_t chunk) const noexcept {
-    return std::min(geometry.chunk_slabs, geometry.slab_count - (chunk << geometry.chunk_shift));
+    const auto begin = chunk << geometry.chunk_shift;
+    return begin < ordinary_slabs ? std::min(geometry.chunk_slabs, ordinary_slabs - begin) : 0;
   }
   /// Notes that the chunk of `slab` may have a free slab. Classes without chunks need no hints.
   void hint(std::uint32_t slab) const noexcept {

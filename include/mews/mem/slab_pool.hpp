@@ -18,6 +18,10 @@
 
 namespace mews::inline MEWS_LAYOUT::mem {
 
+/// What a slab is claimed for. The last slabs of each class serve replies only: who has received a
+/// request can answer it, though requests have all other memory.
+enum class Purpose : std::uint8_t { ordinary, reply };
+
 /// The slab allocator, as one peer uses it. The truth words alone say which slabs are free; all
 /// else here says where to look first.
 ///
@@ -92,8 +96,9 @@ class SlabPool {
   /// pages are missing. Then `timed_out`, which says how far it came. The pages that it got stay
   /// behind the slabs, which are free, so that a next call goes on from there.
   template <class Until>
-  [[nodiscard]] Result<void> try_claim(Slab& slab, std::uint64_t bytes, Until&& until) {
-    return try_claim_fast(slab, bytes) ? Result<void>() : claim_any(slab, bytes, until());
+  [[nodiscard]] Result<void> try_claim(Slab& slab, std::uint64_t bytes, Until&& until,
+                                       Purpose purpose = Purpose::ordinary) {
+    return try_claim_fast(slab, bytes) ? Result<void>() : claim_any(slab, bytes, until(), purpose);
   }
 
   /// Puts pages behind the first `bytes` of `slab`, as far as it comes by `deadline`.
@@ -328,7 +333,7 @@ class SlabPool {
     const auto next = home.next.load(std::memory_order_relaxed);
     const auto index = (chunk << view.geometry.chunk_shift) + next;
     // Another thread's `warm` may be that of a larger chunk than this one, which is the last.
-    if (left == 0 || next >= warm || index >= view.geometry.slab_count) {
+    if (left == 0 || next >= warm || index >= view.ordinary_slabs) {
       return false;  // nothing has changed: the next look finds the same
     }
     home.left.store(left - 1, std::memory_order_relaxed);
@@ -347,7 +352,9 @@ class SlabPool {
     if (listener_ != nullptr) listener_->on_freed(id);
   }
 
-  [[nodiscard]] Result<void> claim_any(Slab& slab, std::uint64_t bytes, Deadline deadline);
+  [[nodiscard]] Result<void> claim_any(Slab& slab, std::uint64_t bytes, Deadline deadline,
+                                       Purpose purpose);
+  [[nodiscard]] bool claim_kept(Slab& slab, std::uint32_t smallest, std::uint32_t last);
   [[nodiscard]] Result<void> back_claimed(Slab& slab, std::uint64_t bytes, Deadline deadline);
   struct Wanted {
     std::uint8_t eighths;
