@@ -68,6 +68,7 @@ mews::CreateOptions options_for(const std::string& name, mews::Backing backing) 
   options.name = name;
   options.backing = backing;
   options.size_classes = crash_classes();
+  options.reply_slabs = 0;
   options.ring_cells = kRingCells;
   options.max_plugins = 4;
   options.local.watcher = mews::Watcher::none;  // so that the counted steps come in one order

@@ -21,6 +21,7 @@ mews::CreateOptions options_for(const std::string& name, mews::Watcher watcher,
   options.name = name;
   options.backing = mews::Backing::named;  // so that the test can map it once more
   options.size_classes = crash_classes();
+  options.reply_slabs = 0;
   options.ring_cells = ring_cells;
   options.max_plugins = 6;
   options.local.watcher = watcher;

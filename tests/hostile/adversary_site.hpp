@@ -29,6 +29,7 @@ namespace hostile_test {
   mews::CreateOptions options;
   options.name = unique_name("adversary");
   options.size_classes = {{1024, 256}, {16384, 64}, {1 << 19, 32}, {4 << 20, 2}};
+  options.reply_slabs = 0;
   options.fallback_classes = 1;
   options.ring_cells = 64;
   options.max_plugins = 6;

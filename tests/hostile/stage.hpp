@@ -34,6 +34,7 @@ using namespace process_test;
   mews::CreateOptions options;
   options.name = unique_name("stage");
   options.size_classes = {{1024, 64}, {16384, 16}, {1 << 20, 8}};
+  options.reply_slabs = 0;
   options.ring_cells = 64;
   options.max_plugins = 4;
   return options;

@@ -120,6 +120,7 @@ CreateOptions small_arena() {
           .max_plugins = 2,
           .ring_cells = 32,
           .fallback_classes = 0,
+          .reply_slabs = 0,
           .local = {.watcher = Watcher::none}};
 }
 

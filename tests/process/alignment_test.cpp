@@ -14,6 +14,7 @@ namespace {
 mews::CreateOptions mixed_arena() {
   auto options = small_arena();
   options.size_classes = {{128, 8}, {1024, 8}, {8192, 8}};
+  options.reply_slabs = 0;
   return options;
 }
 
@@ -82,6 +83,7 @@ TEST_CASE("alignment: what is no power of two, or above a page, is invalid_argum
 TEST_CASE("alignment: one that no slab of the arena has is invalid_argument") {
   auto options = small_arena();
   options.size_classes = {{128, 8}, {1024, 8}};
+  options.reply_slabs = 0;
   auto host = must(mews::Session::create(options));
   auto [plugin, guest] = must(host.connect("guest"));
   CHECK(offset_of(must(plugin.channel().try_loan(1, 1024)).bytes(), 1024) == 0);

@@ -18,6 +18,7 @@ mews::CreateOptions two_classes() {
   mews::CreateOptions options;
   options.name = unique_name("cursor");
   options.size_classes = {{1024, 64}, {kMiB, 8}, {4 * kMiB, 4}};
+  options.reply_slabs = 0;
   options.fallback_classes = 0;
   return options;
 }
@@ -74,6 +75,7 @@ TEST_CASE("cursor: looking for slabs brings no page of truth words into being") 
   mews::CreateOptions options;
   options.name = unique_name("sparse");
   options.size_classes = {{1024, 1 << 20}, {kMiB, 1 << 16}, {4 * kMiB, 1 << 16}};
+  options.reply_slabs = 0;
   auto host = must(mews::Session::create(options));
   const auto view = mews_test::second_view(options.name);
   REQUIRE(view);

@@ -128,6 +128,7 @@ inline void fill(std::span<std::byte> bytes, std::uint64_t seed) noexcept {
   mews::CreateOptions options;
   options.name = "small";
   options.size_classes = {{4096, 8}, {65536, 8}, {1 << 20, 8}};
+  options.reply_slabs = 0;
   options.fallback_classes = 0;
   options.ring_cells = 64;
   return options;

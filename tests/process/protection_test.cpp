@@ -17,6 +17,7 @@ mews::CreateOptions stray_arena() {
   mews::CreateOptions options;
   options.name = "stray";
   options.size_classes = {{1024, 64}, {1 << 20, 8}, {4 << 20, 4}};
+  options.reply_slabs = 0;
   options.max_plugins = 3;
   return options;
 }

@@ -23,6 +23,7 @@ mews::CreateOptions large_arena() {
   mews::CreateOptions options;
   options.name = unique_name("large");
   options.size_classes = {{1024, 4096}, {65536, 16384}, {1 << 20, 1024}, {16 << 20, 128}};
+  options.reply_slabs = 0;
   options.max_plugins = 2;
   return options;
 }

@@ -70,6 +70,7 @@ mews::Session make_host() {
   mews::CreateOptions options;
   options.name = "chaos";
   options.size_classes = classes();
+  options.reply_slabs = 0;
   options.ring_cells = 128;
   options.max_plugins = 3 * kPlugins;
   return value_or_throw(mews::Session::create(options));

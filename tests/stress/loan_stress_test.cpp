@@ -91,6 +91,7 @@ class Threesome {
     options_.name = "loans-" + std::to_string(::getpid());
     options_.backing = mews::Backing::named;  // to be looked at from outside
     options_.size_classes = load_.classes;
+    options_.reply_slabs = 0;
     options_.ring_cells = 32;
     options_.local.spin_limit = std::chrono::seconds(0);  // to sleep is what is tested
   }

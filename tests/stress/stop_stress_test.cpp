@@ -29,6 +29,7 @@ mews::CreateOptions tiny_options() {
   mews::CreateOptions options;
   options.name = "stops";
   options.size_classes = {{4096, 2}};
+  options.reply_slabs = 0;
   options.fallback_classes = 0;
   options.ring_cells = 32;
   options.local.spin_limit = std::chrono::nanoseconds(0);
