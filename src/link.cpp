@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "mews/link.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <new>
 
-#include "core/link_core.hpp"
+#include "core/link_root.hpp"
+#include "mews/plugin.hpp"
 
 namespace mews::inline MEWS_LAYOUT {
 namespace {
@@ -24,14 +23,23 @@ constexpr auto kNoRequest = "this request is answered already, or moved from";
 
 // ---- PendingReply
 
-PendingReply::PendingReply(std::shared_ptr<LinkCore> core, std::uint32_t slot) noexcept
-    : core_(std::move(core)), slot_(slot) {}
+struct PendingReply::Again {
+  std::shared_ptr<detail::LinkRoot> root;
+  CallOptions options;
+  Loan kept;  ///< empty: no bytes
+};
+
+PendingReply::PendingReply() noexcept = default;
+PendingReply::PendingReply(std::shared_ptr<LinkCore> core, std::uint32_t slot,
+                           std::unique_ptr<Again> again) noexcept
+    : core_(std::move(core)), slot_(slot), again_(std::move(again)) {}
 PendingReply::PendingReply(PendingReply&& other) noexcept = default;
 PendingReply& PendingReply::operator=(PendingReply&& other) noexcept {
   if (this != &other) {
     cancel();
     core_ = std::move(other.core_);
     slot_ = other.slot_;
+    again_ = std::move(other.again_);
   }
   return *this;
 }
@@ -41,8 +49,15 @@ PendingReply::~PendingReply() {
 
 Result<Message> PendingReply::get(const std::stop_token& stop) {
   if (!core_) return tl::unexpected(empty(kNoReply));
-  const auto core = core_->is_own() ? std::move(core_) : core_;
-  return core->get(slot_, core->until({core->deadline_of(slot_), stop}));
+  auto core = core_->is_own() ? std::move(core_) : core_;
+  const auto until = core->until({core->deadline_of(slot_), stop});
+  auto reply = core->get(slot_, until);
+  const auto again = std::move(again_);
+  while (!reply && again && again->root->follow(core, again->options, until, reply.error())) {
+    const Body body = std::as_const(again->kept).bytes();
+    reply = core->call(body, again->options, Timeout::of(until));
+  }
+  return reply;
 }
 bool PendingReply::is_ready() {
   return core_ && core_->is_ready(slot_);
@@ -58,6 +73,7 @@ void PendingReply::cancel() noexcept {
   if (!core_) return;
   core_->cancel(slot_);
   core_.reset();
+  again_.reset();
 }
 
 // ---- Request
@@ -131,43 +147,52 @@ Error Link::refusal() noexcept {
   return empty("this link is empty: it was moved from");
 }
 
-Result<Link> Link::over(Channel&& channel, LinkOptions options) try {
+Result<Link> Link::over(Channel&& channel, LinkOptions options) {
   auto& core = channel.core_;
   if (!core) return tl::unexpected(Channel::refusal());
-  if (!core->session().is_own()) return mews::fail(ErrorCode::wrong_process);
-  if (core->is_link()) return mews::fail(ErrorCode::already_exists, "this channel has a link");
-  if (options.credits == 0) {
-    return mews::fail(ErrorCode::invalid_argument, "credits is 0: no call could be started");
-  }
-  const auto ring_cells = core->session().arena().geometry().ring_cells;
-  const auto most = layout::most_calls(ring_cells);
-  if (most == 0) {
-    return mews::fail(ErrorCode::invalid_argument, detail_text([&] {
-                        return fmt::format(
-                            "ring_cells is {}: a link needs 64 or more, see CreateOptions",
-                            ring_cells);
-                      }));
-  }
-  auto made = std::make_shared<LinkCore>(core, std::move(options), most);
-  core->become_link();
+  auto made = detail::link_over(core, options);
+  if (!made) return tl::unexpected(std::move(made.error()));
   core.reset();
-  return Link(std::move(made));
+  return Link(std::move(*made));
+}
+
+Result<Link> Link::over(Plugin& plugin, LinkOptions options) try {
+  auto& core = plugin.channel().core_;
+  if (!core) return tl::unexpected(Channel::refusal());
+  auto made = detail::link_over(core, options);
+  if (!made) return tl::unexpected(std::move(made.error()));
+  Link link(nullptr);
+  link.root_ =
+      std::make_shared<detail::LinkRoot>(detail::LinkRoot::Source{plugin.core_, plugin.process_},
+                                         std::move(options), std::move(*made));
+  core.reset();
+  return link;
 } catch (const std::bad_alloc&) {
   return mews::fail(ErrorCode::out_of_memory);
 }
 
+// A link that follows its plugin may go on to the next process meanwhile.
+template <class Use>
+auto Link::with_core(Use&& use) const {
+  if (!root_) return use(core_);
+  const auto core = root_->current();
+  return use(core);
+}
+
 Timeout Link::usual() const noexcept {
-  if (!core_ || latest_.is_forever()) return Timeout::usual();
+  if (latest_.is_forever()) return Timeout::usual();
   auto until = core_->until(Timeout::usual());
   until.deadline = std::min(until.deadline.at(), latest_.at());
   return Timeout::of(until);
 }
 
 Result<Loan> Link::loan_by(std::size_t bytes, const Timeout& timeout) {
-  if (!core_) return tl::unexpected(refusal());
-  Result<Loan> loan;
-  core_->channel().loan(loan, bytes, timeout);
-  return loan;
+  return with_core([&](const auto& core) -> Result<Loan> {
+    if (!core) return tl::unexpected(refusal());
+    Result<Loan> loan;
+    core->channel().loan(loan, bytes, timeout);
+    return loan;
+  });
 }
 Result<Loan> Link::loan(std::size_t bytes) {
   return loan_by(bytes, usual());
@@ -181,6 +206,7 @@ Result<Loan> Link::try_loan(std::size_t bytes) {
 
 Result<Message> Link::call_by(const Body& body, const CallOptions& options,
                               const Timeout& timeout) {
+  if (root_) return root_->call(body, options, root_->current()->until(timeout));
   if (!core_) return tl::unexpected(refusal());
   return core_->call(body, options, timeout);
 }
@@ -193,12 +219,40 @@ Result<Message> Link::call(Body body, CallOptions options, Deadline deadline,
 }
 
 Result<PendingReply> Link::start_by(const Body& body, const CallOptions& options,
-                                    const Timeout& timeout, bool waits) {
-  if (!core_) return tl::unexpected(refusal());
-  auto slot = core_->start(body, options, core_->until(timeout),
-                           waits ? LinkCore::MayWait::yes : LinkCore::MayWait::no);
+                                    const Timeout& timeout, bool waits) try {
+  const auto begin = [&](const std::shared_ptr<LinkCore>& core, const detail::Until& until) {
+    return core->start(body, options, until,
+                       waits ? LinkCore::MayWait::yes : LinkCore::MayWait::no);
+  };
+  if (!root_) {
+    if (!core_) return tl::unexpected(refusal());
+    auto slot = begin(core_, core_->until(timeout));
+    if (!slot) return tl::unexpected(std::move(slot.error()));
+    return PendingReply(core_, *slot, nullptr);
+  }
+  auto core = root_->current();
+  const auto until = core->until(timeout);
+  if (waits && core->is_dead()) {
+    if (auto next = root_->after(core, until)) {
+      core = std::move(*next);
+    } else {
+      return tl::unexpected(std::move(next.error()));
+    }
+  }
+  std::unique_ptr<PendingReply::Again> again;
+  if (options.retry != Retry::never) {
+    again = std::make_unique<PendingReply::Again>(PendingReply::Again{root_, options, {}});
+    const auto bytes = body.loan() != nullptr ? std::as_const(*body.loan()).bytes() : body.bytes();
+    auto kept =
+        core->loan_of(bytes, mem::Purpose::ordinary, waits ? Timeout::of(until) : Timeout::none());
+    if (!kept) return tl::unexpected(std::move(kept.error()));
+    again->kept = std::move(*kept);
+  }
+  auto slot = begin(core, until);
   if (!slot) return tl::unexpected(std::move(slot.error()));
-  return PendingReply(core_, *slot);
+  return PendingReply(std::move(core), *slot, std::move(again));
+} catch (const std::bad_alloc&) {
+  return mews::fail(ErrorCode::out_of_memory);
 }
 Result<PendingReply> Link::start(Body body, CallOptions options) {
   return start_by(body, options, usual(), true);
@@ -212,10 +266,16 @@ Result<PendingReply> Link::try_start(Body body, CallOptions options, Deadline de
 }
 
 Result<Request> Link::accept_by(const Timeout& timeout) {
-  if (!core_) return tl::unexpected(refusal());
-  auto taken = core_->accept(timeout);
-  if (!taken) return tl::unexpected(std::move(taken.error()));
-  return Request(core_, taken->slot, std::move(taken->message), taken->deadline);
+  auto core = root_ ? root_->current() : core_;
+  if (!core) return tl::unexpected(refusal());
+  const auto until = core->until(timeout);
+  for (;;) {
+    auto taken = core->accept(timeout.may_wait() ? Timeout::of(until) : timeout);
+    if (taken) return Request(core, taken->slot, std::move(taken->message), taken->deadline);
+    auto& why = taken.error();
+    const bool can_follow = root_ && timeout.may_wait() && why.code() == ErrorCode::peer_died;
+    if (!can_follow || !root_->go_on(core, until, why)) return tl::unexpected(std::move(why));
+  }
 }
 Result<Request> Link::accept() {
   return accept_by(Timeout::usual());
@@ -241,23 +301,35 @@ Result<void> Link::serve(base::FunctionRef<void(Request&)> handle, Deadline dead
 }
 
 Result<bool> Link::dispatch() try {
-  if (!core_) return tl::unexpected(refusal());
-  return core_->dispatch();
+  return with_core([](const auto& core) -> Result<bool> {
+    if (!core) return tl::unexpected(refusal());
+    return core->dispatch();
+  });
 } catch (const std::bad_alloc&) {
   return mews::fail(ErrorCode::out_of_memory);
 }
 int Link::event_fd() const noexcept {
-  return core_ ? core_->event_fd() : -1;
+  return with_core([](const auto& core) { return core ? core->event_fd() : -1; });
 }
 Result<bool> Link::arm_event() {
-  if (!core_) return tl::unexpected(refusal());
-  return core_->arm_event();
+  return with_core([](const auto& core) -> Result<bool> {
+    if (!core) return tl::unexpected(refusal());
+    return core->arm_event();
+  });
+}
+Result<void> Link::renew(Deadline deadline, const std::stop_token& stop) {
+  if (!root_) return mews::fail(ErrorCode::invalid_argument, "this link follows no plugin");
+  const auto core = root_->current();
+  if (!core->is_dead()) return {};
+  auto next = root_->after(core, core->until({deadline, stop}));
+  if (!next) return tl::unexpected(std::move(next.error()));
+  return {};
 }
 std::uint32_t Link::credits() const noexcept {
-  return core_ ? core_->credits() : 0;
+  return with_core([](const auto& core) { return core ? core->credits() : 0; });
 }
 std::uint32_t Link::open_calls() const noexcept {
-  return core_ ? core_->open_calls() : 0;
+  return with_core([](const auto& core) { return core ? core->open_calls() : 0; });
 }
 
 }  // namespace mews::inline MEWS_LAYOUT

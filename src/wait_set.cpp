@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/link_core.hpp"
+#include "core/link_root.hpp"
 #include "core/longest_sleep.hpp"
 #include "core/texts.hpp"
 #include "core/wake_on_stop.hpp"
@@ -341,11 +341,12 @@ Result<void> WaitSet::add(const Channel& channel, std::uint64_t key) {
 
 Result<void> WaitSet::add(const Link& link, std::uint64_t key) {
   if (auto usable = check(); !usable) return usable;
-  if (!link.core_) return tl::unexpected(Link::refusal());
-  const int fd = link.event_fd();
+  const auto core = link.root_ ? link.root_->current() : link.core_;
+  if (!core) return tl::unexpected(Link::refusal());
+  const int fd = core->event_fd();
   if (fd < 0) return tl::unexpected(Error::os(errno, "event_fd of a link"));
   return state_->add_channel(
-      {.key = key, .channel = link.core_->shared_channel(), .link = link.core_, .fd = fd});
+      {.key = key, .channel = core->shared_channel(), .link = core, .fd = fd});
 }
 
 Result<void> WaitSet::add(const Session& session, std::uint64_t key) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -26,9 +27,11 @@ inline namespace MEWS_LAYOUT {
 
 namespace detail {
 class LinkCore;
+class LinkRoot;
 }  // namespace detail
 
 class Link;
+class Plugin;
 
 /// The payload of a request or a reply: a loan, which is sent without a copy, or bytes or a text,
 /// which are copied. An argument only: it refers to what it was made from. On an error a loan is
@@ -66,10 +69,21 @@ struct LinkOptions {
   /// of 1024 cells. Larger numbers count as the most.
   std::uint32_t credits = 16;
   std::vector<TypeName> types = {};
+  /// For a link that follows a plugin (`Link::over(plugin)`): a process that has not answered a
+  /// call so long after the call's deadline is killed, so that a hang becomes a death. Zero: never.
+  std::chrono::nanoseconds kill_after{0};
+};
+
+/// What becomes of a call whose process has died, on a link that follows its plugin.
+enum class Retry : std::uint8_t {
+  never,        ///< `peer_died`, which says whether it was begun
+  not_started,  ///< if it was not begun, the next process gets it
+  always,       ///< the next process gets it: for what may be carried out twice
 };
 
 struct CallOptions {
   std::uint32_t type = 0;  ///< the program's own: what is asked for
+  Retry retry = Retry::never;
 };
 
 /// A call that was started. Dropping it cancels the call.
@@ -78,7 +92,7 @@ struct CallOptions {
 /// has returned, and when moved from: then `invalid_argument`.
 class [[nodiscard]] PendingReply {
  public:
-  PendingReply() noexcept = default;
+  PendingReply() noexcept;
   PendingReply(PendingReply&& other) noexcept;
   PendingReply& operator=(PendingReply&& other) noexcept;
   ~PendingReply();
@@ -103,9 +117,13 @@ class [[nodiscard]] PendingReply {
 
  private:
   friend class Link;
-  PendingReply(std::shared_ptr<detail::LinkCore> core, std::uint32_t slot) noexcept;
+  /// What a call needs to be made again.
+  struct Again;
+  PendingReply(std::shared_ptr<detail::LinkCore> core, std::uint32_t slot,
+               std::unique_ptr<Again> again) noexcept;
   std::shared_ptr<detail::LinkCore> core_;
   std::uint32_t slot_ = 0;
+  std::unique_ptr<Again> again_;
 };
 
 /// A call that arrived. It is to be answered by `reply` or `fail`; dropped unanswered, its caller
@@ -203,6 +221,11 @@ class Link {
   /// made. `invalid_argument` (an empty channel, credits of 0, a ring too small: 64 cells are the
   /// least), `already_exists` (it has a link), `out_of_memory`.
   [[nodiscard]] static Result<Link> over(Channel&& channel, LinkOptions options = {});
+  /// The same for a host's plugin, and follows it: when its process has died and the next one runs
+  /// (`Restart::on_crash`), calls go there, and calls with `CallOptions::retry` that had no end are
+  /// made again. Takes over the plugin's channel. The handle stays the caller's, for `stop`, `kill`
+  /// and `exit`; do not `renew` it. Keep it as long as the plugin is to be started again.
+  [[nodiscard]] static Result<Link> over(Plugin& plugin, LinkOptions options = {});
 
   /// As `Channel::loan`, for a request.
   [[nodiscard]] Result<Loan> loan(std::size_t bytes);
@@ -220,7 +243,13 @@ class Link {
   [[nodiscard]] Result<Message> call(Body body, CallOptions options, Deadline deadline,
                                      const std::stop_token& stop = {});
 
-  /// Starts a call, and returns before it is answered. Its deadline is the call's. Blocks only
+  /// On a link that follows its plugin: a call that finds the process dead waits for the next one,
+  /// and so does one with `CallOptions::retry` whose process dies meanwhile, until its deadline.
+  /// Its payload is kept until then: a loan is copied. When there is no next process, the error
+  /// says how the last one died, and why.
+  ///
+  /// Starts a call, and returns before it is answered. With a retry, `PendingReply::get` makes it
+  /// again. Its deadline is the call's. Blocks only
   /// while all credits are in use, and for a slab as `Channel::loan` if it must copy more than 480
   /// bytes. `timed_out` (says which calls are open), `cancelled`, `peer_died`, `host_died`,
   /// `closed`, `peer_corrupt`, `invalid_argument` (an empty or another session's loan).
@@ -254,6 +283,11 @@ class Link {
   /// Returns false when there is something to do already: then call `dispatch`, and `try_accept`.
   [[nodiscard]] Result<bool> arm_event();
 
+  /// Of a link that follows its plugin: waits until the process of which `dispatch` or a call has
+  /// returned the death is followed by the next one. `event_fd` is another one then: `add` the link
+  /// to its wait set anew. Errors of `Plugin::renew`; `invalid_argument` for another link.
+  [[nodiscard]] Result<void> renew(Deadline deadline, const std::stop_token& stop = {});
+
   /// Returns the calls that this end may have open at once.
   [[nodiscard]] std::uint32_t credits() const noexcept;
   /// Returns those that are open now.
@@ -267,14 +301,18 @@ class Link {
   static Error refusal() noexcept;
   /// The timeout of a call without a deadline.
   [[nodiscard]] detail::Timeout usual() const noexcept;
+  /// Calls `use` with the inside of the link, which it keeps alive meanwhile.
+  template <class Use>
+  auto with_core(Use&& use) const;
   [[nodiscard]] Result<Loan> loan_by(std::size_t bytes, const detail::Timeout& timeout);
   [[nodiscard]] Result<Message> call_by(const Body& body, const CallOptions& options,
                                         const detail::Timeout& timeout);
   [[nodiscard]] Result<PendingReply> start_by(const Body& body, const CallOptions& options,
                                               const detail::Timeout& timeout, bool waits);
   [[nodiscard]] Result<Request> accept_by(const detail::Timeout& timeout);
-  std::shared_ptr<detail::LinkCore> core_;
-  Deadline latest_ = forever;  ///< of calls without a deadline
+  std::shared_ptr<detail::LinkCore> core_;  ///< null for a link that follows a plugin
+  std::shared_ptr<detail::LinkRoot> root_;  ///< of one that does
+  Deadline latest_ = forever;               ///< of calls without a deadline
 };
 
 }  // namespace MEWS_LAYOUT

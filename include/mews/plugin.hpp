@@ -85,6 +85,7 @@ class Plugin {
   [[nodiscard]] Result<void> kill(int signal_number);
 
  private:
+  friend class Link;
   friend class Session;
   Plugin(std::shared_ptr<detail::PluginCore> core, std::shared_ptr<detail::PluginProcess> process,
          std::shared_ptr<detail::ChannelCore> channel);

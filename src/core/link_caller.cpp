@@ -90,10 +90,10 @@ Result<std::uint32_t> LinkCore::start(const Body& body, const CallOptions& optio
   const auto began = nanoseconds(until.began);
   const CallId id{
       .slot = *slot, .generation = CallId::after(last), .detail = packed(until.deadline, began)};
-  // Relaxed, both: for texts.
+  // Relaxed, all: nothing depends on when others see them.
   call.type.store(options.type, std::memory_order_relaxed);
   call.began_ns.store(began, std::memory_order_relaxed);
-  call.deadline = until.deadline;
+  call.deadline_ns.store(nanoseconds(until.deadline.at()), std::memory_order_relaxed);
   const Word open{id.generation, State::open};
   // seq_cst: before the look at the end [K8]; partner [K7].
   call.word.store(open.pack(), std::memory_order_seq_cst);
@@ -129,6 +129,29 @@ Result<Message> LinkCore::call(const Body& body, const CallOptions& options, Tim
 bool LinkCore::is_settled(std::uint32_t slot) const noexcept {
   // [K2] acquire: the outcome; partner [K1].
   return Word::unpack(outgoing_[slot].word.load(std::memory_order_acquire)).state == State::settled;
+}
+
+Deadline LinkCore::deadline_of(std::uint32_t slot) const noexcept {
+  // Relaxed: the owner's own.
+  const auto ns = outgoing_[slot].deadline_ns.load(std::memory_order_relaxed);
+  return Deadline::Clock::time_point(std::chrono::nanoseconds(ns));
+}
+
+std::optional<std::chrono::nanoseconds> LinkCore::overdue_in(std::chrono::nanoseconds after) {
+  if (!is_own()) return std::nullopt;
+  (void)look();
+  const auto now = now_ns();
+  std::optional<std::chrono::nanoseconds> least;
+  for (std::uint32_t slot = 0; slot < credits_; ++slot) {
+    const auto& call = outgoing_[slot];
+    // Acquire: the deadline is this call's.
+    if (Word::unpack(call.word.load(std::memory_order_acquire)).state != State::gone) continue;
+    const auto deadline = call.deadline_ns.load(std::memory_order_relaxed);
+    if (deadline == nanoseconds(Deadline(forever).at())) continue;
+    const std::chrono::nanoseconds left(std::max<std::int64_t>(deadline - now, -after.count()));
+    least = std::min(least.value_or(left + after), left + after);
+  }
+  return least;
 }
 
 Result<Message> LinkCore::get(std::uint32_t slot, const Until& until) {

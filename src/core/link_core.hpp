@@ -79,9 +79,12 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
   [[nodiscard]] Until until(const Timeout& timeout) const noexcept;
   /// `until` has the call's deadline.
   [[nodiscard]] Result<Message> get(std::uint32_t slot, const Until& until);
-  [[nodiscard]] Deadline deadline_of(std::uint32_t slot) const noexcept {
-    return outgoing_[slot].deadline;
-  }
+  [[nodiscard]] Deadline deadline_of(std::uint32_t slot) const noexcept;
+  /// Returns whether the other process is known to have died.
+  [[nodiscard]] bool is_dead() const noexcept { return ended() == ErrorCode::peer_died; }
+  /// Returns how long from now a call that was given up will be unanswered for `after` past its
+  /// deadline, zero if one is already; nothing when there is none.
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> overdue_in(std::chrono::nanoseconds after);
   [[nodiscard]] bool is_ready(std::uint32_t slot);
   [[nodiscard]] Result<void> wait_settled(std::uint32_t slot, Timeout timeout);
   [[nodiscard]] bool on_ready(std::uint32_t slot, std::function<void()> done);
@@ -92,6 +95,12 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
     return credits_ -
            static_cast<std::uint32_t>(std::popcount(free_.load(std::memory_order_relaxed)));
   }
+
+  /// Copies bytes into a loan.
+  [[nodiscard]] Result<Loan> loan_of(std::span<const std::byte> bytes, mem::Purpose purpose,
+                                     Timeout timeout);
+  /// Once it has ended: why.
+  [[nodiscard]] Error end_error() const noexcept;
 
   // The callee's side (link_callee.cpp).
   struct Taken {
@@ -136,10 +145,10 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
   /// A call of this end.
   struct Outgoing {
     AtomicWord word{0};
-    // The owner's, before `open`; others read the first two, for texts.
+    // The owner's, before `open`; others read them, for texts and for `overdue_in`.
     base::LocalAtomic<std::uint32_t> type{0};
     base::LocalAtomic<std::int64_t> began_ns{0};
-    Deadline deadline = forever;
+    base::LocalAtomic<std::int64_t> deadline_ns{0};
     base::LocalAtomic<bool> has_done{false};
     // The lead's, before `settled`; then the owner's.
     Message reply;
@@ -188,7 +197,6 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
     const auto code = ended_.load(std::memory_order_seq_cst);
     return code < 0 ? std::nullopt : std::optional(static_cast<ErrorCode>(code));
   }
-  [[nodiscard]] Error end_error() const noexcept;
   /// Takes in what has come, unless another thread does. The reason why it could not, if any.
   [[nodiscard]] Result<void> look();
   void leave_lead();
@@ -201,9 +209,6 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
 
   [[nodiscard]] Result<void> send(layout::RecordKind kind, const Body& body,
                                   const layout::CallId& id, std::uint32_t type);
-  /// Puts bytes that do not fit a lane into a loan.
-  [[nodiscard]] Result<Loan> loan_of(std::span<const std::byte> bytes, mem::Purpose purpose,
-                                     Timeout timeout);
 
   // The caller's.
   [[nodiscard]] std::optional<std::uint32_t> claim_slot() noexcept;

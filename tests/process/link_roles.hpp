@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,6 +28,8 @@ enum LinkType : std::uint32_t {
   kHang,         ///< answers nothing until the call is cancelled
   kDie,          ///< kills its process
   kCallBack,     ///< calls the host's kEcho with the same bytes, and sends its answer back
+  kDieFirst,     ///< "PATH": kills its process unless there is that file, which it makes; echoes
+  kIgnore,       ///< never answers, cancelled or not
   kMore,         ///< "BYTES": sends so many back, filled with seed 7
 };
 
@@ -56,6 +61,18 @@ inline void answer(mews::Request& request) {
     case kDie:
       ::raise(SIGKILL);
       return;
+    case kDieFirst: {
+      const std::string path(request.text());
+      if (::access(path.c_str(), F_OK) != 0) {
+        std::ofstream(path) << "died";
+        ::raise(SIGKILL);
+      }
+      (void)request.reply(request.bytes());
+      return;
+    }
+    case kIgnore:
+      for (;;)
+        ::pause();
     case kCallBack: {
       auto link = request.link();
       auto reply = link->call(request.bytes(), {.type = kEcho});
