@@ -287,10 +287,12 @@ Result<Request> Link::try_accept() {
   return accept_by(Timeout::none());
 }
 
+// `handle`, like the functions that `dispatch` runs, may drop this link.
 Result<void> Link::serve(base::FunctionRef<void(Request&)> handle, Deadline deadline,
                          const std::stop_token& stop) {
+  Link self(*this);
   for (;;) {
-    auto request = accept(deadline, stop);
+    auto request = self.accept(deadline, stop);
     if (request) {
       handle(*request);
       continue;
@@ -301,10 +303,9 @@ Result<void> Link::serve(base::FunctionRef<void(Request&)> handle, Deadline dead
 }
 
 Result<bool> Link::dispatch() try {
-  return with_core([](const auto& core) -> Result<bool> {
-    if (!core) return tl::unexpected(refusal());
-    return core->dispatch();
-  });
+  const auto core = root_ ? root_->current() : core_;
+  if (!core) return tl::unexpected(refusal());
+  return core->dispatch();
 } catch (const std::bad_alloc&) {
   return mews::fail(ErrorCode::out_of_memory);
 }

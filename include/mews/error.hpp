@@ -112,7 +112,9 @@ class Error {
   /// Returns the system's errno if a system call failed, otherwise 0.
   [[nodiscard]] int os_errno() const noexcept { return os_errno_; }
   /// Of a call of a `Link`: returns whether the other end's program had got it, so that it may have
-  /// been carried out in part or whole. False: it was not begun, and will not be.
+  /// been carried out in part or whole. With `peer_died`, `host_died` and `closed`, and where the
+  /// other end refused it, false is final: it was not begun, and will not be. With `timed_out` and
+  /// `cancelled` it may still be begun, until the other end has heard of that.
   [[nodiscard]] bool was_started() const noexcept { return was_started_; }
   void set_started(bool was_started) noexcept { was_started_ = was_started; }
   /// Returns the particulars of this case; may be empty.

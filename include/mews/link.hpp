@@ -105,10 +105,11 @@ class [[nodiscard]] PendingReply {
   [[nodiscard]] bool is_ready();
   /// Blocks until it is ready. `timed_out`, `cancelled`: the call goes on.
   [[nodiscard]] Result<void> wait(Deadline deadline, const std::stop_token& stop = {});
-  /// Calls `done` once, as soon as the reply has come (or will not come), in a thread that calls
-  /// `Link::dispatch`, and not before this call has returned. Returns false, and does not call it,
-  /// when it is ready now. Not called any more once this object is dropped, or `get` has returned.
-  /// `done` may use the link. May throw `std::bad_alloc`.
+  /// Calls `done` once, as soon as the reply has come or the other end is gone, in a thread that
+  /// calls `Link::dispatch`. Returns false, and does not call it, when it is ready now. In the
+  /// thread that dispatches it is not called any more once this object is dropped, or `get` has
+  /// returned. The call's deadline is the loop's to keep, by a timer: `get` returns `timed_out`
+  /// then. `done` may use the link, and drop it. May throw `std::bad_alloc`.
   [[nodiscard]] bool on_ready(std::function<void()> done);
   /// Gives the call up: the other end is told, and its reply, if any, is dropped. Never blocks. No
   /// effect on an empty one.
@@ -272,15 +273,16 @@ class Link {
   [[nodiscard]] Result<void> serve(base::FunctionRef<void(Request&)> handle, Deadline deadline,
                                    const std::stop_token& stop = {});
 
-  /// For an event loop: takes in all that has come, and calls `PendingReply::on_ready`'s functions.
-  /// Never blocks. Returns whether there are calls for `try_accept`. Once the other end is gone:
-  /// why.
+  /// For an event loop, or a wait set, one for each link: takes in what has come, up to 256
+  /// records, and calls the functions of `PendingReply::on_ready`. Never blocks. Returns whether
+  /// there are calls for `try_accept`. Once the other end is gone: why.
   [[nodiscard]] Result<bool> dispatch();
   /// As `Channel::event_fd`: readable when `dispatch` has something to do, provided `arm_event` was
   /// called since. It belongs to the link, which makes it at the first call; -1 when the system has
   /// none, which `arm_event` tells.
   [[nodiscard]] int event_fd() const noexcept;
   /// Returns false when there is something to do already: then call `dispatch`, and `try_accept`.
+  /// Once `dispatch` has told the end: why.
   [[nodiscard]] Result<bool> arm_event();
 
   /// Of a link that follows its plugin: waits until the process of which `dispatch` or a call has

@@ -44,7 +44,7 @@ Result<void> ChannelCore::send_record(RecordKind kind, Loan& loan, const Envelop
   }
   return send_now([&]() -> Tried {
     if (auto may_send = check_may_send(); !may_send) return may_send;
-    if (!producer_.has_room(1, ring::Room::ordinary)) return refused(ErrorCode::would_block);
+    if (!producer_.has_room(1, ring::Room::control)) return refused(ErrorCode::would_block);
     return stage_slab(payload, envelope, kind);
   });
 }
@@ -70,6 +70,16 @@ Result<void> ChannelCore::receive_record(Record& out, const Until* until) {
   if (tried) return {};
   if (tried.error() != ErrorCode::would_block || until == nullptr) return failure(tried.error());
   return repeat(*until, attempt, [this](const Until& wait) { return wait_for_record(wait); });
+}
+
+bool ChannelCore::may_have_record() const noexcept {
+  // Relaxed: it says only that it is worth looking.
+  return ended_.load(std::memory_order_relaxed) >= 0 ||
+         consumer_.is_published(consumer_.position());
+}
+
+void ChannelCore::drain_event() noexcept {
+  slow_->wake->drain();
 }
 
 void ChannelCore::interrupt_receiver() noexcept {

@@ -12,6 +12,15 @@ namespace mews::inline MEWS_LAYOUT::detail {
 
 using layout::Descriptor;
 
+namespace {
+
+// All records of a link fit the lane together with its control records: see `layout::most_calls`.
+ring::Room room_for(layout::RecordKind kind) noexcept {
+  return layout::is_of_link(kind) ? ring::Room::control : ring::Room::ordinary;
+}
+
+}  // namespace
+
 ChannelCore::Tried ChannelCore::check_may_send() const noexcept {
   if (send_failed_) return refused(*send_failed_);
   // Relaxed: an end that is missed here costs one record, which nobody receives. `ended` looks
@@ -37,7 +46,7 @@ ChannelCore::Tried ChannelCore::push_inline(std::span<const std::byte> bytes, En
                               .type = envelope.type,
                               .correlation = envelope.correlation,
                               .bytes = bytes.size()};
-  switch (producer_.try_stage(descriptor, bytes, ring::Room::ordinary)) {
+  switch (producer_.try_stage(descriptor, bytes, room_for(kind))) {
     case ring::Push::done:
       return {};
     case ring::Push::full:
@@ -59,7 +68,8 @@ ChannelCore::Tried ChannelCore::push_slab(Payload& payload, Envelope envelope) {
 ChannelCore::Tried ChannelCore::stage_slab(Payload& payload, Envelope envelope,
                                            layout::RecordKind kind) {
   if (auto marked = mark_in_flight(payload); !marked) return marked;
-  if (producer_.try_stage_slab(descriptor_of(payload, envelope, kind)) != ring::Push::done) {
+  if (producer_.try_stage_slab(descriptor_of(payload, envelope, kind), room_for(kind)) !=
+      ring::Push::done) {
     undo_send(payload);
     fail_sending(ErrorCode::peer_corrupt);
     return refused(ErrorCode::peer_corrupt);

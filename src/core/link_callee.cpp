@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <algorithm>
+#include <fmt/format.h>
 
 #include "link_core.hpp"
 #include "link_wait.hpp"
@@ -72,9 +72,15 @@ Result<LinkCore::Taken> LinkCore::accept(Timeout timeout) {
   std::optional<Until> until;
   for (bool has_looked = false;;) {
     // Of those that still wait nobody wants an answer then.
-    if (ended()) return tl::unexpected(end_error());
-    while (const auto slot = pop_request())
+    if (ended()) {
+      tell_end();
+      return tl::unexpected(end_error());
+    }
+    while (const auto slot = pop_request()) {
       if (begin(*slot, taken)) return taken;
+      // They may come without end.
+      if (until && (until->is_cancelled() || until->deadline.has_passed())) break;
+    }
     if (!timeout.may_wait()) {
       if (has_looked) return fail(ErrorCode::would_block);
       if (auto looked = look(); !looked) return tl::unexpected(std::move(looked.error()));
@@ -106,9 +112,18 @@ CallId LinkCore::close_request(std::uint32_t slot) {
   return {.slot = slot, .generation = word.generation};
 }
 
-void LinkCore::reopen_request(std::uint32_t slot, std::uint32_t generation) noexcept {
-  // Relaxed: nothing was sent, so no request can come for this slot.
-  incoming_[slot].word.store(Word{generation, State::open}.pack(), std::memory_order_relaxed);
+void LinkCore::reopen_request(std::uint32_t slot, std::uint32_t generation) {
+  auto closed = Word{generation, State::free}.pack();
+  // Acquire: what the lead wrote, where it has let in another request, as no correct link sends it
+  // before it has this one's answer. ABA: the generation.
+  if (!incoming_[slot].word.compare_exchange_strong(closed, Word{generation, State::open}.pack(),
+                                                    std::memory_order_acquire,
+                                                    std::memory_order_acquire)) {
+    channel_->end(ErrorCode::peer_corrupt, detail_text([&] {
+                    return fmt::format("{}: a request in slot {} before the last one was answered",
+                                       channel_->session().peer_name(channel_->other()), slot);
+                  }));
+  }
 }
 
 Result<void> LinkCore::reply(std::uint32_t slot, const Body& body, std::uint32_t type,

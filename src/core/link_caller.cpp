@@ -35,8 +35,8 @@ std::string age_text(std::int64_t since_ns, std::int64_t now) {
 }  // namespace
 
 std::optional<std::uint32_t> LinkCore::claim_slot() noexcept {
-  // Relaxed: a guess for the exchange.
-  auto seen = free_.load(std::memory_order_relaxed);
+  // seq_cst: a waiter's look, after it is counted or has named its key; see `Lead`.
+  auto seen = free_.load(std::memory_order_seq_cst);
   while (seen != 0) {
     const auto slot = static_cast<std::uint32_t>(std::countr_zero(seen));
     // [K4] acquire: the last use of the slot; partner [K3]. seq_cst: see `Lead`. ABA: a free slot
@@ -55,41 +55,56 @@ void LinkCore::give_slot(std::uint32_t slot) {
   tell(&free_);
 }
 
+// Waits for a free slot, unless it may not.
+Result<std::uint32_t> LinkCore::await_slot(const Until& until, MayWait may_wait) {
+  if (const auto slot = claim_slot()) return *slot;
+  if (may_wait == MayWait::no) {
+    if (auto looked = look(); !looked) return tl::unexpected(std::move(looked.error()));
+    if (const auto slot = claim_slot()) return *slot;
+    return ended() ? tl::unexpected(end_error()) : fail(ErrorCode::would_block);
+  }
+  std::optional<std::uint32_t> slot;
+  const auto waited = wait({.key = &free_, .is_open = true}, {}, until, [&] {
+    if (!slot) slot = claim_slot();
+    return slot || ended();
+  });
+  if (slot) return *slot;
+  if (waited || ended()) return tl::unexpected(end_error());
+  return fail(waited.error().code(), detail_text([&] { return open_calls_text(); }));
+}
+
+// The credit comes before the slab: a thread that waits for one keeps none of the other.
 Result<std::uint32_t> LinkCore::start(const Body& body, const CallOptions& options,
                                       const Until& until, MayWait may_wait) {
   if (!is_own()) return fail(ErrorCode::wrong_process);
-  const bool waits = may_wait == MayWait::yes;
+  const auto slot = await_slot(until, may_wait);
+  if (!slot) return slot;
+  Result<void> begun;
   if (body.loan() == nullptr && body.bytes().size() > layout::kMaxInlineBytes) {
-    auto loan =
-        loan_of(body.bytes(), mem::Purpose::ordinary, waits ? Timeout::of(until) : Timeout::none());
-    if (!loan) return tl::unexpected(std::move(loan.error()));
-    return start(Body(std::move(*loan)), options, until, may_wait);
-  }
-  auto slot = claim_slot();
-  if (!slot) {
-    if (!waits) {
-      if (auto looked = look(); !looked) return tl::unexpected(std::move(looked.error()));
-      slot = claim_slot();
-      if (!slot && ended()) return tl::unexpected(end_error());
-      if (!slot) return fail(ErrorCode::would_block);
+    auto loan = loan_of(body.bytes(), mem::Purpose::ordinary,
+                        may_wait == MayWait::yes ? Timeout::of(until) : Timeout::none());
+    if (loan) {
+      begun = begin_call(*slot, Body(std::move(*loan)), options, until);
+    } else {
+      begun = tl::unexpected(std::move(loan.error()));
+      give_slot(*slot);
     }
+  } else {
+    begun = begin_call(*slot, body, options, until);
   }
-  if (!slot) {
-    const auto waited = wait({.key = &free_, .is_open = true}, {}, until, [&] {
-      if (!slot) slot = claim_slot();
-      return slot || ended();
-    });
-    if (!slot) {
-      if (waited || ended()) return tl::unexpected(end_error());
-      return fail(waited.error().code(), detail_text([&] { return open_calls_text(); }));
-    }
-  }
-  auto& call = outgoing_[*slot];
+  if (!begun) return tl::unexpected(std::move(begun.error()));
+  return *slot;
+}
+
+// Sends the request. On an error the slot is free again.
+Result<void> LinkCore::begin_call(std::uint32_t slot, const Body& body, const CallOptions& options,
+                                  const Until& until) {
+  auto& call = outgoing_[slot];
   // Relaxed: the slot is this thread's.
   const auto last = Word::unpack(call.word.load(std::memory_order_relaxed)).generation;
   const auto began = nanoseconds(until.began);
   const CallId id{
-      .slot = *slot, .generation = CallId::after(last), .detail = packed(until.deadline, began)};
+      .slot = slot, .generation = CallId::after(last), .detail = packed(until.deadline, began)};
   // Relaxed, all: nothing depends on when others see them.
   call.type.store(options.type, std::memory_order_relaxed);
   call.began_ns.store(began, std::memory_order_relaxed);
@@ -98,21 +113,20 @@ Result<std::uint32_t> LinkCore::start(const Body& body, const CallOptions& optio
   // seq_cst: before the look at the end [K8]; partner [K7].
   call.word.store(open.pack(), std::memory_order_seq_cst);
   if (auto sent = send(RecordKind::request, body, id, options.type); !sent) {
-    // Nothing was sent, so the generation stays. Or the end has settled it: that outcome is
-    // dropped.
     auto seen = open.pack();
-    // Acquire: that outcome. ABA: only the owner opens a slot.
+    // Nothing was sent, so the generation stays. Or the end has settled it: that outcome is
+    // dropped. Acquire: that outcome. ABA: only the owner opens a slot.
     if (call.word.compare_exchange_strong(seen, Word{last, State::free}.pack(),
                                           std::memory_order_acquire, std::memory_order_acquire)) {
-      give_slot(*slot);
+      give_slot(slot);
     } else {
-      (void)collect(*slot);
+      (void)collect(slot);
     }
-    return tl::unexpected(std::move(sent.error()));
+    return sent;
   }
   // Or no event loop would learn that this call has ended.
-  if (ended()) end_call(*slot);
-  return *slot;
+  if (ended()) end_call(slot);
+  return {};
 }
 
 Until LinkCore::until(const Timeout& timeout) const noexcept {
@@ -127,8 +141,8 @@ Result<Message> LinkCore::call(const Body& body, const CallOptions& options, Tim
 }
 
 bool LinkCore::is_settled(std::uint32_t slot) const noexcept {
-  // [K2] acquire: the outcome; partner [K1].
-  return Word::unpack(outgoing_[slot].word.load(std::memory_order_acquire)).state == State::settled;
+  // [K2] acquire: the outcome; partner [K1]. seq_cst: a waiter's look, see `Lead`.
+  return Word::unpack(outgoing_[slot].word.load(std::memory_order_seq_cst)).state == State::settled;
 }
 
 Deadline LinkCore::deadline_of(std::uint32_t slot) const noexcept {
@@ -168,27 +182,36 @@ Result<Message> LinkCore::get(std::uint32_t slot, const Until& until) {
 
 Result<void> LinkCore::wait_settled(std::uint32_t slot, Timeout timeout) {
   if (!is_own()) return fail(ErrorCode::wrong_process);
-  auto waited = wait({.key = &outgoing_[slot]}, {.call = &outgoing_[slot]}, until(timeout),
+  auto until = this->until(timeout);
+  const auto own = deadline_of(slot);
+  // `get` returns at once then.
+  const bool is_last = own.at() <= until.deadline.at();
+  if (is_last) until.deadline = own;
+  auto waited = wait({.key = &outgoing_[slot]}, {.call = &outgoing_[slot]}, until,
                      [&] { return is_settled(slot); });
-  if (!waited) return tl::unexpected(call_error(slot, waited.error().code(), {}));
-  return {};
+  if (waited || (is_last && waited.error().code() == ErrorCode::timed_out)) return {};
+  return tl::unexpected(call_error(slot, waited.error().code(), {}));
 }
 
 bool LinkCore::is_ready(std::uint32_t slot) {
   if (!is_settled(slot) && is_own()) (void)look();
-  return is_settled(slot);
+  return is_settled(slot) || deadline_of(slot).has_passed();
 }
 
 bool LinkCore::on_ready(std::uint32_t slot, std::function<void()> done) {
   if (!is_own()) return false;
   auto& call = outgoing_[slot];
-  const std::lock_guard lock(mutex_);
-  if (is_settled(slot)) return false;
-  call.done = std::move(done);
-  // seq_cst: before the second look; the lead settles, then asks. One of the two sees the other's.
-  call.has_done.store(true, std::memory_order_seq_cst);
-  if (Word::unpack(call.word.load(std::memory_order_seq_cst)).state != State::settled) return true;
-  call.done = nullptr;
+  {
+    // What is dropped may be a request or a pending reply: not with the mutex held.
+    const std::lock_guard lock(mutex_);
+    if (is_settled(slot)) return false;
+    done.swap(call.done);
+    // seq_cst: before the second look; the lead settles, then asks. One of the two sees the
+    // other's.
+    call.has_done.store(true, std::memory_order_seq_cst);
+    if (!is_settled(slot)) return true;
+    done.swap(call.done);
+  }
   return false;
 }
 
@@ -212,10 +235,17 @@ Result<Message> LinkCore::collect(std::uint32_t slot) {
 void LinkCore::forget_done(Outgoing& call, std::uint32_t slot) {
   // Relaxed: only the owner sets it.
   if (!call.has_done.load(std::memory_order_relaxed)) return;
-  std::function<void()> dropped;
+  // Dropped once the mutex is free.
+  std::function<void()> waiting;
+  std::function<void()> due;
   const std::lock_guard lock(mutex_);
-  dropped.swap(call.done);
-  std::erase_if(ready_, [slot](const Ready& ready) { return ready.slot == slot; });
+  waiting.swap(call.done);
+  const auto found = std::find_if(ready_.begin(), ready_.end(),
+                                  [slot](const Ready& ready) { return ready.slot == slot; });
+  if (found != ready_.end()) {
+    due.swap(found->done);
+    ready_.erase(found);
+  }
   call.has_done.store(false, std::memory_order_relaxed);
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "link_wait.hpp"
+#include "mews/os/membarrier.hpp"
 #include "texts.hpp"
 
 // Taking in: the lead receives a record, checks it against the tables, and tells whom it concerns.
@@ -67,6 +68,9 @@ Result<void> LinkCore::draw(const Until* until, const Own& own) {
     case ErrorCode::peer_corrupt:
       end(std::move(received.error()));
       return {};
+    case ErrorCode::concurrent_use:
+      if (os::is_light_fence_broken()) return fail(ErrorCode::os_error, kFenceForbidden);
+      return received;
     default:
       return received;
   }
@@ -141,6 +145,10 @@ void LinkCore::take_in_answer(ChannelCore::Record& record, const CallId& id, con
       return fmt::format("answer {} for slot {}, where it is not awaited", id.generation, id.slot);
     }));
   }
+  if (record.message.size() > layout::kMaxInlineBytes && record.kind == RecordKind::failure) {
+    return cut_off(detail_text(
+        [&] { return fmt::format("a failure with a text of {} bytes", record.message.size()); }));
+  }
   if (record.kind == RecordKind::failure && !is_code(id.detail)) {
     return cut_off(
         detail_text([&] { return fmt::format("a failure with the code {}", id.detail); }));
@@ -149,8 +157,10 @@ void LinkCore::take_in_answer(ChannelCore::Record& record, const CallId& id, con
     if (record.kind == RecordKind::reply) {
       call.reply = std::move(record.message);
     } else {
-      call.error = call_error(id.slot, static_cast<ErrorCode>(id.detail),
-                              detail_text([&] { return one_line(record.message.text()); }));
+      call.error = call_error(id.slot, static_cast<ErrorCode>(id.detail), detail_text([&] {
+                                // A copy: in a slab, it could change meanwhile.
+                                return one_line(std::string(record.message.text()));
+                              }));
     }
     if (own.call == &call) {
       // The lead's own, which nobody else can end. Relaxed: it is read by this thread.
@@ -196,7 +206,9 @@ void LinkCore::tell_owner(Outgoing& call) {
 
 // Mutex held.
 void LinkCore::queue_done(Outgoing& call) {
-  if (!call.done) return;
+  // The owner may have collected the outcome meanwhile, and have begun the slot's next call.
+  const auto state = Word::unpack(call.word.load(std::memory_order_seq_cst)).state;
+  if (!call.done || state != State::settled) return;
   ready_.push_back({static_cast<std::uint32_t>(&call - outgoing_.get()), std::move(call.done)});
   call.done = nullptr;
   has_ready_.store(true, std::memory_order_relaxed);
@@ -216,9 +228,14 @@ void LinkCore::take_in_cancel(const CallId& id) {
                          id.slot, word.generation);
     }));
   }
-  if (word.state == State::free) return;  // answered meanwhile
-  // seq_cst: before the look at `stops`; partner: `stop_token`. Once is enough.
-  if (!call.is_cancelled.exchange(true, std::memory_order_seq_cst)) note_stop(call);
+  // seq_cst: before the look at `stops`; partner: `stop_token`.
+  if (call.is_cancelled.exchange(true, std::memory_order_seq_cst)) {
+    return cut_off(detail_text([&] {
+      return fmt::format("a second cancel of call {} of slot {}", id.generation, id.slot);
+    }));
+  }
+  // Otherwise it was answered meanwhile.
+  if (word.state == State::open) note_stop(call);
 }
 
 // The user's callbacks must not run here: they may use the link, and this thread leads.
@@ -259,6 +276,8 @@ void LinkCore::end(Error why) {
     end_call(slot);
   for (std::uint32_t slot = 0; slot < most_calls_; ++slot)
     note_stop(incoming_[slot]);
+  // seq_cst: after the functions of all calls are due; partner: `dispatch`.
+  is_end_whole_.store(true, std::memory_order_seq_cst);
   lead_.tell_all();
   signal_waiting_loop();
 }
@@ -267,8 +286,8 @@ void LinkCore::end(Error why) {
 void LinkCore::end_call(std::uint32_t slot) {
   auto& call = outgoing_[slot];
   bool is_settled = false;
-  // Acquire: the owner is done with the last outcome.
-  const auto word = Word::unpack(call.word.load(std::memory_order_acquire));
+  // Acquire: the owner is done with the last outcome. seq_cst: after [K7]; partner [K8].
+  const auto word = Word::unpack(call.word.load(std::memory_order_seq_cst));
   if (word.state == State::open) {
     const std::lock_guard lock(mutex_);
     // Relaxed: what another thread settled, it settled with the mutex.
@@ -286,7 +305,7 @@ void LinkCore::cut_off(std::string what) {
     return fmt::format("{}: {}", channel_->session().peer_name(channel_->other()), what);
   });
   // So that sending fails from now on.
-  channel_->end(ErrorCode::peer_corrupt, how);
+  channel_->end(ErrorCode::peer_corrupt, detail_text([&] { return how; }));
   end(Error(ErrorCode::peer_corrupt, std::move(how)));
 }
 
@@ -299,23 +318,27 @@ void LinkCore::interrupt() noexcept {
   // Release: what the lead is to see; partner: the exchange in `wait`. Before the bell.
   interrupted_.store(true, std::memory_order_release);
   channel_->interrupt_receiver();
+  // That has cleared the bell of a loop, too.
+  signal_waiting_loop();
 }
 
 void LinkCore::tell(const void* key) {
   if (lead_.tell(key)) interrupt();
 }
 
-void LinkCore::leave_lead() {
-  lead_.leave();
-  signal_waiting_loop();
-}
-
 Result<void> LinkCore::look() {
   if (!lead_.try_take()) return {};
   Result<void> drawn;
-  for (int i = 0; i < kMostAtOnce && drawn && !ended(); ++i)
-    drawn = draw(nullptr, {});
-  leave_lead();
+  int count = 0;
+  {
+    const sync::Lead::Leaving leaving(lead_);
+    while (count < kMostAtOnce && drawn && !ended()) {
+      drawn = draw(nullptr, {});
+      if (drawn) ++count;
+    }
+  }
+  // Without a record the bell of a loop is as it was.
+  if (count > 0) signal_waiting_loop();
   run_stops_due();
   if (!drawn && drawn.error().code() == ErrorCode::would_block) return {};
   return drawn;
@@ -341,9 +364,13 @@ Result<void> LinkCore::send(RecordKind kind, const Body& body, const layout::Cal
   (void)send_turn_.enter(forever, [] { return false; });
   auto sent = send_once();
   // By a thread that has begun before it could know of the others.
-  for (; has_met(sent); sent = send_once())
+  // (Without membarrier the role stays with its thread.)
+  while (has_met(sent) && !os::is_light_fence_broken()) {
     std::this_thread::sleep_for(std::chrono::microseconds(20));
+    sent = send_once();
+  }
   send_turn_.leave();
+  if (has_met(sent)) return fail(ErrorCode::os_error, kFenceForbidden);
   return sent;
 }
 

@@ -55,7 +55,7 @@ namespace mews::inline MEWS_LAYOUT::detail {
 /// Crash of the other process at any moment: its lane ends, the lead learns it (`receive_record`)
 /// after all that was published before, and ends all calls. A request that was not taken there
 /// (`layout::CallsTaken`) was not begun.
-class LinkCore : public std::enable_shared_from_this<LinkCore> {
+class LinkCore {
  public:
   LinkCore(std::shared_ptr<ChannelCore> channel, LinkOptions options, std::uint32_t most_calls);
   LinkCore(const LinkCore&) = delete;
@@ -140,7 +140,6 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
     }
   };
   using AtomicWord = base::LocalAtomic<std::uint32_t>;
-  using TimePoint = Deadline::Clock::time_point;
 
   /// A call of this end.
   struct Outgoing {
@@ -199,11 +198,14 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
   }
   /// Takes in what has come, unless another thread does. The reason why it could not, if any.
   [[nodiscard]] Result<void> look();
-  void leave_lead();
   void signal_waiting_loop() noexcept;
   void signal_loop() noexcept;
   [[nodiscard]] Result<void> announce_loop() noexcept;
   [[nodiscard]] bool has_work() noexcept;
+  void tell_end() noexcept {
+    // Relaxed: a note of the loop's own.
+    is_end_told_.store(true, std::memory_order_relaxed);
+  }
   void interrupt() noexcept;
   void tell(const void* key);
 
@@ -211,6 +213,9 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
                                   const layout::CallId& id, std::uint32_t type);
 
   // The caller's.
+  [[nodiscard]] Result<std::uint32_t> await_slot(const Until& until, MayWait may_wait);
+  [[nodiscard]] Result<void> begin_call(std::uint32_t slot, const Body& body,
+                                        const CallOptions& options, const Until& until);
   [[nodiscard]] std::optional<std::uint32_t> claim_slot() noexcept;
   void give_slot(std::uint32_t slot);
   [[nodiscard]] bool give_up(std::uint32_t slot) noexcept;
@@ -227,7 +232,7 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
   [[nodiscard]] std::optional<std::uint32_t> pop_request();
   [[nodiscard]] bool begin(std::uint32_t slot, Taken& out);
   layout::CallId close_request(std::uint32_t slot);
-  void reopen_request(std::uint32_t slot, std::uint32_t generation) noexcept;
+  void reopen_request(std::uint32_t slot, std::uint32_t generation);
 
   std::shared_ptr<ChannelCore> channel_;
   ForkStamp fork_stamp_;
@@ -244,8 +249,9 @@ class LinkCore : public std::enable_shared_from_this<LinkCore> {
   sync::Lead lead_;
   base::LocalAtomic<bool> interrupted_{false};
   base::LocalAtomic<bool> is_loop_waiting_{false};
-  base::LocalAtomic<int> loop_event_{-1};       ///< `Loop::own`, once there is one
-  base::LocalAtomic<bool> is_end_told_{false};  ///< to the loop
+  base::LocalAtomic<int> loop_event_{-1};        ///< `Loop::own`, once there is one
+  base::LocalAtomic<bool> is_end_whole_{false};  ///< all calls have ended
+  base::LocalAtomic<bool> is_end_told_{false};   ///< to the loop
   base::LocalAtomic<int> ended_{-1};
 
   base::LocalAtomic<std::uint64_t> free_;  ///< a bit for each slot of `outgoing_`

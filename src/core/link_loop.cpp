@@ -11,7 +11,8 @@
 namespace mews::inline MEWS_LAYOUT::detail {
 
 void LinkCore::signal_waiting_loop() noexcept {
-  // [K9] seq_cst: after what the loop is to find, or after the lead was left; partner: `arm_event`.
+  // [K9] seq_cst: after what the loop is to find, or after the lead was left; partner:
+  // `announce_loop`.
   if (is_loop_waiting_.load(std::memory_order_seq_cst) &&
       is_loop_waiting_.exchange(false, std::memory_order_seq_cst)) {
     signal_loop();
@@ -21,16 +22,16 @@ void LinkCore::signal_waiting_loop() noexcept {
 Result<bool> LinkCore::dispatch() {
   if (!is_own()) return fail(ErrorCode::wrong_process);
   auto looked = look();
+  // seq_cst: before the functions that are due, which then are all there are; partner: `end`.
+  const bool is_over = is_end_whole_.load(std::memory_order_seq_cst);
   run_ready();
-  if (ended()) {
-    // Relaxed: a note of the loop's own.
-    is_end_told_.store(true, std::memory_order_relaxed);
+  if (is_over) {
+    tell_end();
     return tl::unexpected(end_error());
   }
-  // Relaxed: a hint; another thread may accept it first.
-  if (queued_.load(std::memory_order_relaxed) > 0) return true;
   if (!looked) return tl::unexpected(std::move(looked.error()));
-  return false;
+  // Relaxed: a hint; another thread may accept it first.
+  return queued_.load(std::memory_order_relaxed) > 0;
 }
 
 // One by one: a function may dispatch, too, or drop the next one's call.
@@ -53,7 +54,8 @@ void LinkCore::run_ready() {
 bool LinkCore::has_work() noexcept {
   return queued_.load(std::memory_order_seq_cst) > 0 ||
          has_ready_.load(std::memory_order_seq_cst) ||
-         (ended() && !is_end_told_.load(std::memory_order_relaxed));
+         (is_end_whole_.load(std::memory_order_seq_cst) &&
+          !is_end_told_.load(std::memory_order_relaxed));
 }
 
 int LinkCore::event_fd() noexcept {
@@ -64,6 +66,7 @@ int LinkCore::event_fd() noexcept {
   auto event = os::make_event_fd();
   if (!event) return -1;
   Loop loop{.poll = os::own_fd(::epoll_create1(EPOLL_CLOEXEC)), .own = std::move(*event)};
+  if (!loop.poll) return -1;
   for (const int fd : {loop.own.get(), channel_->event_fd()}) {
     epoll_event wanted{.events = EPOLLIN, .data = {.fd = fd}};
     if (::epoll_ctl(loop.poll.get(), EPOLL_CTL_ADD, fd, &wanted) != 0) return -1;
@@ -83,7 +86,7 @@ void LinkCore::signal_loop() noexcept {
 // What this takes back is found by the look that follows.
 Result<void> LinkCore::announce_loop() noexcept {
   if (!is_own()) return fail(ErrorCode::wrong_process);
-  if (event_fd() < 0) return fail(ErrorCode::os_error, errno, "no descriptor for an event loop");
+  if (event_fd() < 0) return fail(ErrorCode::os_error, errno, "a descriptor for an event loop");
   os::drain_event_fd(loop_event_.load(std::memory_order_relaxed));
   is_loop_waiting_.store(true, std::memory_order_seq_cst);
   return {};
@@ -95,11 +98,16 @@ Result<bool> LinkCore::arm_event() {
   if (auto announced = announce_loop(); !announced) {
     return tl::unexpected(std::move(announced.error()));
   }
+  // Relaxed: a note of the loop's own.
+  if (is_end_told_.load(std::memory_order_relaxed)) return tl::unexpected(end_error());
   Result<bool> armed = true;
   if (lead_.try_take()) {
     armed = channel_->arm_event();
     lead_.leave();
     if (!armed) return armed;
+  } else {
+    // The thread that leads takes in what this told, and signals when it leaves.
+    channel_->drain_event();
   }
   if (*armed && !has_work()) return true;
   is_loop_waiting_.store(false, std::memory_order_relaxed);
@@ -118,7 +126,7 @@ Result<sync::ArmFence> LinkCore::arm_one_of_many() {
 
 bool LinkCore::has_news() noexcept {
   if (has_work()) return true;
-  return !ended() && channel_->has_news();
+  return !ended() && channel_->may_have_record();
 }
 
 }  // namespace mews::inline MEWS_LAYOUT::detail

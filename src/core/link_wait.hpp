@@ -18,8 +18,14 @@ Result<void> LinkCore::wait(sync::Lead::Wanted wanted, const Own& own, const Unt
   auto drawing = until;
   drawing.is_interrupted = &interrupted_;
   Result<void> drawn;
+  std::uint32_t draws = 0;
   const auto draw_one = [&] {
     drawn = draw(&drawing, own);
+    // What comes may come without end, and be nobody's.
+    if (drawn && until.is_cancelled()) drawn = fail(ErrorCode::cancelled);
+    if (drawn && ++draws % 64 == 0 && until.deadline.has_passed()) {
+      drawn = fail(ErrorCode::timed_out);
+    }
     if (!drawn && drawn.error().code() == ErrorCode::cancelled && !until.is_cancelled()) {
       // Acquire: what the interrupter changed, before `is_done` looks; partner: `interrupt`.
       (void)interrupted_.exchange(false, std::memory_order_acquire);

@@ -195,22 +195,30 @@ TEST_CASE("forged link: kinds that do not exist, and plain messages, cut their s
   }
 }
 
-TEST_CASE("forged link: cancels again and again, and texts of any bytes, are harmless") {
-  Forger evil;
-  REQUIRE(evil.forge(RecordKind::request, {.slot = 0, .generation = 1}));
-  auto request = must(evil.link().accept(1s));
-  const auto token = request.stop_token();
-  for (int round = 0; round < 50; ++round) {
-    for (int i = 0; i < 20; ++i)
-      (void)evil.forge(RecordKind::cancel, {.slot = 0, .generation = 1}, 0);
+TEST_CASE("forged link: a second cancel cuts its sender off, before the answer and after it") {
+  for (const bool is_answered : {false, true}) {
+    Forger evil;
+    REQUIRE(evil.forge(RecordKind::request, {.slot = 0, .generation = 1}));
+    auto request = must(evil.link().accept(1s));
+    const auto token = request.stop_token();
+    REQUIRE(evil.forge(RecordKind::cancel, {.slot = 0, .generation = 1}, 0));
     CHECK(request.is_cancelled());
+    CHECK(token.stop_requested());
+    if (is_answered) must(request.reply());
+    REQUIRE(evil.forge(RecordKind::cancel, {.slot = 0, .generation = 1}, 0));
+    evil.check_cut_off("a second cancel of call 1");
   }
-  CHECK(token.stop_requested());
-  must(request.reply());
+}
+
+TEST_CASE("forged link: a failure's text of any bytes is one line, and has a bound") {
+  Forger evil;
   auto pending = must(evil.link().start("x", {}, kPatience));
   REQUIRE(evil.forge(RecordKind::failure, {.slot = 0, .generation = 1}, 32));
-  const auto reply = pending.get();
-  CHECK(outcome(reply) == "would_block");  // code 0, as its program chose
+  CHECK(outcome(pending.get()) == "would_block");  // code 0, as its program chose
+  auto second = must(evil.link().start("x", {}, kPatience));
+  REQUIRE(evil.forge(RecordKind::failure, {.slot = 0, .generation = 2}, 5'000));
+  CHECK(outcome(second.get()) == "peer_corrupt");
+  evil.check_cut_off("a text of 5000 bytes");
 }
 
 TEST_CASE("forged link: any records at all leave a host that goes on") {

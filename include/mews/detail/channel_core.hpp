@@ -124,6 +124,11 @@ class ChannelCore {
   void loan_for_reply(Result<Loan>& out, std::size_t bytes, Timeout timeout);
   /// Receives one, as `receive`. Null: without waiting.
   [[nodiscard]] Result<void> receive_record(Record& out, const Until* until);
+  /// Returns whether a record, or the end, is there, as far as this thread sees. Any thread, also
+  /// while another one receives.
+  [[nodiscard]] bool may_have_record() const noexcept;
+  /// Takes back the signals of this end's event descriptor. Look for what they told afterwards.
+  void drain_event() noexcept;
   /// Makes a thread that receives look at its `Until` again. Any thread.
   void interrupt_receiver() noexcept;
   /// Returns the words in which the other end says which calls of this end it has taken.

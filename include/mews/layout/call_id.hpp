@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "mews/base/atomic.hpp"
@@ -49,8 +50,10 @@ inline constexpr std::int64_t kFarthestDeadline = (std::int64_t{1} << 31) - 2;
 
 [[nodiscard]] constexpr std::uint32_t pack_deadline(std::int64_t at_ns,
                                                     std::int64_t now_ns) noexcept {
-  const auto units = ((at_ns - 1) >> kDeadlineShift) + 1;
-  if (units - (now_ns >> kDeadlineShift) > kFarthestDeadline) return 0;
+  const auto now = now_ns >> kDeadlineShift;
+  // One that has passed long ago has passed now.
+  const auto units = std::max(((at_ns - 1) >> kDeadlineShift) + 1, now);
+  if (units - now > kFarthestDeadline) return 0;
   const auto packed = static_cast<std::uint32_t>(units);
   return packed == 0 ? 1 : packed;
 }
@@ -95,12 +98,14 @@ struct alignas(kLineBytes) CallsTaken {
 /// So many that all of their records fit a lane together, and nobody ever waits for room. Of each
 /// call of its sender a lane has at most one request and two cancels (the second is sent after the
 /// first call of the slot was answered, before that one was read), of each call of its reader one
-/// answer: 18 cells. A reader gives back a quarter of the ring at a time; besides there are the
-/// control cells, and fillers to the start of the ring and behind payloads that look like a mark.
+/// answer: 18 cells. A reader keeps almost a quarter of the ring before it gives any back. Fillers
+/// take up to 7 cells at the ring's end, and up to 16 where a record leads over the unread rest of
+/// the lap before. One cell is left for the record that closes the channel.
 [[nodiscard]] constexpr std::uint32_t most_calls(std::uint32_t ring_cells) noexcept {
-  constexpr std::uint32_t kFillers = 2 * kMaxRecordCells;
+  constexpr std::uint32_t kFillers = 3 * kMaxRecordCells - 1;
+  constexpr std::uint32_t kClose = 1;
   constexpr std::uint32_t kCellsPerCall = 2 * kMaxRecordCells + 2;
-  const auto spare = ring_cells / 4 + kControlCells + kFillers;
+  const auto spare = ring_cells / 4 + kFillers + kClose;
   if (ring_cells < spare + kCellsPerCall) return 0;
   const auto most = (ring_cells - spare) / kCellsPerCall;
   return most < kMaxCalls ? most : kMaxCalls;

@@ -150,8 +150,9 @@ class LaneProducer {
   }
   /// As `try_stage`, for a record without a payload in it that names a slab, once `has_slab_room`
   /// has said so.
-  [[nodiscard]] Push try_stage_slab(const layout::Descriptor& descriptor) {
-    const auto push = try_stage(descriptor, {}, Room::ordinary);
+  [[nodiscard]] Push try_stage_slab(const layout::Descriptor& descriptor,
+                                    Room room = Room::ordinary) {
+    const auto push = try_stage(descriptor, {}, room);
     if (push == Push::done) charge(descriptor.bytes);
     return push;
   }

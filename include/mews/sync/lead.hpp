@@ -41,8 +41,8 @@ class Lead {
   /// Returns whether the calling thread is the lead, until `leave`. Never blocks.
   [[nodiscard]] bool try_take() noexcept {
     bool has_lead = false;
-    // [L1] acquire: what the last lead did; partner [L2]. seq_cst: after [L3].
-    return !has_lead_.load(std::memory_order_relaxed) &&
+    // [L1] acquire: what the last lead did; partner [L2]. seq_cst, both: after [L3].
+    return !has_lead_.load(std::memory_order_seq_cst) &&
            has_lead_.compare_exchange_strong(has_lead, true, std::memory_order_seq_cst,
                                              std::memory_order_relaxed);
   }
@@ -54,6 +54,18 @@ class Lead {
     const std::lock_guard lock(mutex_);
     offer();
   }
+
+  /// The lead's time, for one that has taken it.
+  class Leaving {
+   public:
+    explicit Leaving(Lead& lead) noexcept : lead_(lead) {}
+    Leaving(const Leaving&) = delete;
+    Leaving& operator=(const Leaving&) = delete;
+    ~Leaving() { lead_.leave(); }
+
+   private:
+    Lead& lead_;
+  };
 
   /// Returns once `is_done()` is true, or the deadline has passed, or `is_over()` says so, or
   /// `draw()` is false; the caller finds out which. `draw` is called by the lead alone and without
@@ -99,17 +111,6 @@ class Lead {
     Waiter* previous = nullptr;
     Waiter* next = nullptr;
     CondVar condition{};
-  };
-
-  class Leaving {
-   public:
-    explicit Leaving(Lead& lead) noexcept : lead_(lead) {}
-    Leaving(const Leaving&) = delete;
-    Leaving& operator=(const Leaving&) = delete;
-    ~Leaving() { lead_.leave(); }
-
-   private:
-    Lead& lead_;
   };
 
   /// A waiter's place in the list. Mutex held in both.
