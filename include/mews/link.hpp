@@ -65,7 +65,7 @@ struct TypeName {
 
 struct LinkOptions {
   /// Calls that this end may have open at once: started, and not yet answered or the answer not yet
-  /// collected. At least 1, at most 64, and at most what the arena's rings hold: 41 for the default
+  /// collected. At least 1, at most 64, and at most what the arena's rings hold: 24 for the default
   /// of 1024 cells. Larger numbers count as the most.
   std::uint32_t credits = 16;
   std::vector<TypeName> types = {};
@@ -219,7 +219,7 @@ class [[nodiscard]] Request {
 class Link {
  public:
   /// Takes the channel over. No message was received from it or sent to it, and no shared sender
-  /// made. `invalid_argument` (an empty channel, credits of 0, a ring too small: 64 cells are the
+  /// made. `invalid_argument` (an empty channel, credits of 0, a ring too small: 128 cells are the
   /// least), `already_exists` (it has a link), `out_of_memory`.
   [[nodiscard]] static Result<Link> over(Channel&& channel, LinkOptions options = {});
   /// The same for a host's plugin, and follows it: when its process has died and the next one runs

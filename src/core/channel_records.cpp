@@ -7,6 +7,11 @@ namespace mews::inline MEWS_LAYOUT::detail {
 using layout::Descriptor;
 using layout::RecordKind;
 
+void ChannelCore::become_link() noexcept {
+  is_link_ = true;
+  consumer_.owe_at_most(layout::most_owed_cells(context_->arena().geometry().ring_cells));
+}
+
 template <class Push>
 Result<void> ChannelCore::send_now(Push&& push) {
   if (!context_->is_own()) return fail(ErrorCode::wrong_process);
@@ -44,7 +49,7 @@ Result<void> ChannelCore::send_record(RecordKind kind, Loan& loan, const Envelop
   }
   return send_now([&]() -> Tried {
     if (auto may_send = check_may_send(); !may_send) return may_send;
-    if (!producer_.has_room(1, ring::Room::control)) return refused(ErrorCode::would_block);
+    if (!producer_.has_room(1, ring::Room::bounded)) return refused(ErrorCode::would_block);
     return stage_slab(payload, envelope, kind);
   });
 }

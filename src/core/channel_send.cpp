@@ -16,7 +16,7 @@ namespace {
 
 // All records of a link fit the lane together with its control records: see `layout::most_calls`.
 ring::Room room_for(layout::RecordKind kind) noexcept {
-  return layout::is_of_link(kind) ? ring::Room::control : ring::Room::ordinary;
+  return layout::is_of_link(kind) ? ring::Room::bounded : ring::Room::ordinary;
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ Result<std::shared_ptr<LinkCore>> link_over(const std::shared_ptr<ChannelCore>& 
   const auto most = layout::most_calls(ring_cells);
   if (most == 0) {
     return fail(ErrorCode::invalid_argument, detail_text([&] {
-                  return fmt::format("ring_cells is {}: a link needs 64 or more, see CreateOptions",
+                  return fmt::format("ring_cells is {}: a link needs 128 or more, see CreateOptions",
                                      ring_cells);
                 }));
   }

@@ -7,6 +7,21 @@
 // The place of the next record when it does not simply follow the last one: once a lap, when the
 // ring looks full, and behind a payload that looks like a mark.
 namespace mews::inline MEWS_LAYOUT::ring {
+namespace {
+
+std::uint64_t cells_left_by(Room room) noexcept {
+  switch (room) {
+    case Room::ordinary:
+      return layout::kControlCells;
+    case Room::bounded:
+      return 1;
+    case Room::control:
+      break;
+  }
+  return 0;
+}
+
+}  // namespace
 
 Push LaneProducer::try_stage_slow(const layout::Descriptor& descriptor,
                                   std::span<const std::byte> payload, Room room) {
@@ -23,7 +38,7 @@ Push LaneProducer::try_stage_slow(const layout::Descriptor& descriptor,
 }
 
 LaneProducer::Place LaneProducer::find_place(std::uint32_t cells, Room room) {
-  const auto needed = cells + (room == Room::ordinary ? layout::kControlCells : 0);
+  const auto needed = cells + cells_left_by(room);
   const auto at = offset(position_);
   const auto to_end = capacity_ - at;
   if (to_end < cells) return {reserve(to_end + needed), to_end};

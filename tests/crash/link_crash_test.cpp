@@ -14,8 +14,8 @@ namespace {
 using namespace mews_test;
 using plugin::LinkRequest;
 
-/// Room for four calls at once.
-constexpr std::uint32_t kLinkCells = 128;
+/// Room for five calls at once.
+constexpr std::uint32_t kLinkCells = 256;
 
 struct HostCalls {
   mews::Link link;

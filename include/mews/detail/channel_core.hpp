@@ -107,7 +107,7 @@ class ChannelCore {
 
   /// From now on this end sends and receives a link's records, and nothing else. Once, before
   /// either.
-  void become_link() noexcept { is_link_ = true; }
+  void become_link() noexcept;
   [[nodiscard]] bool is_link() const noexcept { return is_link_; }
   /// A record of a link. Its message has the envelope as it came.
   struct Record {

@@ -92,26 +92,32 @@ struct alignas(kLineBytes) CallsTaken {
   return static_cast<std::int64_t>(units >> 24) << 10;
 }
 
+/// Returns the cells that a link's reader keeps before it gives them back.
+[[nodiscard]] constexpr std::uint32_t most_owed_cells(std::uint32_t ring_cells) noexcept {
+  return ring_cells / 16;
+}
+
 /// Returns how many calls each end of a link may have open on lanes of `ring_cells`, at most
 /// `kMaxCalls`; 0: the ring is too small for a link.
 ///
 /// So many that all of their records fit a lane together, and nobody ever waits for room. Of each
 /// call of its sender a lane has at most one request and two cancels (the second is sent after the
 /// first call of the slot was answered, before that one was read), of each call of its reader one
-/// answer: 18 cells. A reader keeps almost a quarter of the ring before it gives any back. Fillers
-/// take up to 7 cells at the ring's end, and up to 16 where a record leads over the unread rest of
-/// the lap before. One cell is left for the record that closes the channel.
+/// answer: 18 cells. A record may lead over the unread rest of the lap before, whose cells then
+/// stay unused until the reader comes there: 18 cells more. A reader of a link gives cells back
+/// when it has a sixteenth of the ring, which counts twice likewise. Fillers take up to 7 cells at
+/// the ring's end, and up to 16 elsewhere; one cell is left for the record that closes the channel.
 [[nodiscard]] constexpr std::uint32_t most_calls(std::uint32_t ring_cells) noexcept {
   constexpr std::uint32_t kFillers = 3 * kMaxRecordCells - 1;
   constexpr std::uint32_t kClose = 1;
-  constexpr std::uint32_t kCellsPerCall = 2 * kMaxRecordCells + 2;
-  const auto spare = ring_cells / 4 + kFillers + kClose;
+  constexpr std::uint32_t kCellsPerCall = 2 * (2 * kMaxRecordCells + 2);
+  const auto spare = 2 * most_owed_cells(ring_cells) + kFillers + kClose;
   if (ring_cells < spare + kCellsPerCall) return 0;
   const auto most = (ring_cells - spare) / kCellsPerCall;
   return most < kMaxCalls ? most : kMaxCalls;
 }
 
 static_assert(sizeof(CallsTaken) == 512);
-static_assert(most_calls(32) == 0 && most_calls(64) == 1 && most_calls(1024) == 41);
+static_assert(most_calls(64) == 0 && most_calls(128) == 2 && most_calls(1024) == 24);
 
 }  // namespace mews::inline MEWS_LAYOUT::layout

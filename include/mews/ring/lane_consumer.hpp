@@ -102,7 +102,7 @@ class LaneConsumer {
  public:
   /// `cells` is the whole ring. The lane is fresh.
   LaneConsumer(layout::LaneState& state, std::span<layout::Cell> cells) noexcept
-      : state_(&state), cells_(cells), quarter_(cells.size() / 4), step_(quarter_) {}
+      : state_(&state), cells_(cells), most_owed_(cells.size() / 4), step_(most_owed_) {}
 
   /// Returns whether the next record is published. For spinning: it also prefetches as many lines
   /// as the last message had, so that they come together with the first and not one after the
@@ -186,13 +186,18 @@ class LaneConsumer {
     return true;
   }
 
+  /// From now on gives cells back when so many are owed, at the latest.
+  void owe_at_most(std::uint64_t cells) noexcept {
+    most_owed_ = step_ = cells;
+  }
+
   /// Adapts how soon cells go back to records with payloads of `bytes`: the sender of large ones
   /// may wait for room in its window (`SlabWindow`), of which it is to have a quarter back at a
   /// time. For the slow way of a record: a reader that keeps a sender waiting soon waits itself.
   void adapt_steps(std::uint64_t bytes) noexcept {
     step_ = bytes < SlabWindow::kSmallBytes
-                ? quarter_
-                : std::clamp<std::uint64_t>(kBytesPerRelease / bytes, 1, quarter_);
+                ? most_owed_
+                : std::clamp<std::uint64_t>(kBytesPerRelease / bytes, 1, most_owed_);
   }
 
   /// Returns whether a record starts at `position`, one of this consumer's. Any thread.
@@ -219,7 +224,7 @@ class LaneConsumer {
   std::span<layout::Cell> cells_;
   base::LocalAtomic<std::uint64_t> position_{0};
   std::uint64_t released_ = 0;    ///< the head
-  std::uint64_t quarter_;         ///< of the ring
+  std::uint64_t most_owed_;       ///< cells that are given back together at the latest
   std::uint64_t step_;            ///< cells that go back at a time
   std::uint32_t last_cells_ = 1;  ///< of the last message
 };

@@ -17,8 +17,12 @@
 
 namespace mews::inline MEWS_LAYOUT::ring {
 
-/// Whether a record may use the last `kControlCells` cells that are free.
-enum class Room : std::uint8_t { ordinary, control };
+/// How many free cells a record leaves.
+enum class Room : std::uint8_t {
+  ordinary,  ///< `kControlCells`
+  bounded,   ///< one, for a filler: of records that are so few that they all fit, a link's
+  control,   ///< none
+};
 
 enum class Push : std::uint8_t {
   done,
