@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <cstdlib>
+#include <memory>
+#include <optional>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -217,4 +219,66 @@ TEST_CASE("link: a call and its reply allocate nothing") {
     has_allocated = failing.has_failed();
   }
   CHECK(!has_allocated);
+}
+
+TEST_CASE("link: a pending reply is ready at its deadline, too") {
+  LinkPair pair;
+  auto pending = must(pair.here().start("x", {.type = kEcho}, 20ms));
+  CHECK(!pending.is_ready());
+  must(pending.wait(mews::forever));
+  CHECK(pending.is_ready());
+  CHECK(outcome(pending.get()) == "timed_out");
+}
+
+TEST_CASE("link: what a loop calls may drop links, replies and requests, whatever holds them") {
+  LinkPair pair;
+  std::optional<mews::Link> link(pair.here());
+  auto request = must([&] {
+    auto asked = must(pair.there().start("z", {}, kPatience));
+    auto accepted = pair.here().accept(kPatience);
+    asked.cancel();
+    return accepted;
+  }());
+  const auto token = request.stop_token();
+  // The function owns a reply with a function of its own, and a request whose token was asked for.
+  auto inner =
+      std::make_shared<mews::PendingReply>(must(pair.here().start("inner", {}, kPatience)));
+  REQUIRE(inner->on_ready([] {}));
+  auto kept = std::make_shared<mews::Request>(std::move(request));
+  int done = 0;
+  auto first = must(pair.here().start("first", {}, kPatience));
+  REQUIRE(first.on_ready([&link, &done, inner, kept] {
+    ++done;
+    link.reset();
+  }));
+  auto second = must(pair.here().start("second", {}, kPatience));
+  REQUIRE(second.on_ready([inner, kept] {}));
+  inner.reset();
+  kept.reset();
+  must(must(pair.there().accept(kPatience)).reply("inner"));
+  must(must(pair.there().accept(kPatience)).reply("first"));
+  (void)link->dispatch();
+  CHECK(done == 1);
+  CHECK(!link);
+  // Dropped by its owner, its function goes with the last of both.
+  second.cancel();
+  CHECK(text_of(first.get()) == "first");
+}
+
+TEST_CASE("link: a loop sleeps while another thread takes in") {
+  LinkPair pair;
+  auto& link = pair.here();
+  REQUIRE(must(link.arm_event()));
+  std::stop_source stop;
+  std::thread other([&] { (void)link.serve(answer, mews::forever, stop.get_token()); });
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(text_of(pair.there().call("x", {.type = kEcho}, kPatience)) == "x");
+    (void)link.dispatch();
+    const auto armed = must(link.arm_event());
+    if (armed) CHECK(eventually([&link] { return !is_readable(link.event_fd()); }));
+  }
+  stop.request_stop();
+  other.join();
+  auto pending = must(pair.there().start("x"));
+  CHECK(becomes_readable(link.event_fd()));
 }
