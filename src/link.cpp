@@ -53,9 +53,8 @@ Result<Message> PendingReply::get(const std::stop_token& stop) {
   const auto until = core->until({core->deadline_of(slot_), stop});
   auto reply = core->get(slot_, until);
   const auto again = std::move(again_);
-  while (!reply && again && again->root->follow(core, again->options, until, reply.error())) {
-    const Body body = std::as_const(again->kept).bytes();
-    reply = core->call(body, again->options, Timeout::of(until));
+  if (!reply && again && again->root->follow(core, again->options, until, reply.error())) {
+    return again->root->call(std::as_const(again->kept).bytes(), again->options, until);
   }
   return reply;
 }
@@ -232,13 +231,6 @@ Result<PendingReply> Link::start_by(const Body& body, const CallOptions& options
   }
   auto core = root_->current();
   const auto until = core->until(timeout);
-  if (waits && core->is_dead()) {
-    if (auto next = root_->after(core, until)) {
-      core = std::move(*next);
-    } else {
-      return tl::unexpected(std::move(next.error()));
-    }
-  }
   std::unique_ptr<PendingReply::Again> again;
   if (options.retry != Retry::never) {
     again = std::make_unique<PendingReply::Again>(PendingReply::Again{root_, options, {}});
@@ -248,9 +240,13 @@ Result<PendingReply> Link::start_by(const Body& body, const CallOptions& options
     if (!kept) return tl::unexpected(std::move(kept.error()));
     again->kept = std::move(*kept);
   }
-  auto slot = begin(core, until);
-  if (!slot) return tl::unexpected(std::move(slot.error()));
-  return PendingReply(std::move(core), *slot, std::move(again));
+  for (;;) {
+    auto slot = begin(core, until);
+    if (slot) return PendingReply(std::move(core), *slot, std::move(again));
+    auto& why = slot.error();
+    const bool can_follow = waits && why.code() == ErrorCode::peer_died;
+    if (!can_follow || !root_->go_on(core, until, why)) return tl::unexpected(std::move(why));
+  }
 } catch (const std::bad_alloc&) {
   return mews::fail(ErrorCode::out_of_memory);
 }
@@ -321,6 +317,7 @@ Result<bool> Link::arm_event() {
 Result<void> Link::renew(Deadline deadline, const std::stop_token& stop) {
   if (!root_) return mews::fail(ErrorCode::invalid_argument, "this link follows no plugin");
   const auto core = root_->current();
+  if (!core->is_dead()) (void)core->dispatch();
   if (!core->is_dead()) return {};
   auto next = root_->after(core, core->until({deadline, stop}));
   if (!next) return tl::unexpected(std::move(next.error()));

@@ -23,8 +23,8 @@ Result<std::shared_ptr<LinkCore>> link_over(const std::shared_ptr<ChannelCore>& 
   const auto most = layout::most_calls(ring_cells);
   if (most == 0) {
     return fail(ErrorCode::invalid_argument, detail_text([&] {
-                  return fmt::format("ring_cells is {}: a link needs 128 or more, see CreateOptions",
-                                     ring_cells);
+                  return fmt::format(
+                      "ring_cells is {}: a link needs 128 or more, see CreateOptions", ring_cells);
                 }));
   }
   auto made = std::make_shared<LinkCore>(channel, options, most);
@@ -116,16 +116,20 @@ Result<Message> LinkRoot::call(const Body& body, const CallOptions& options, con
     if (!copy) return tl::unexpected(std::move(copy.error()));
     kept = std::move(*copy);
   }
-  if (core->is_dead()) {
-    Error why = core->end_error();
-    if (!go_on(core, until, why)) return tl::unexpected(std::move(why));
+  for (bool is_sent = false;;) {
+    const bool uses_copy = is_sent && kept.is_valid();
+    const auto slot = core->start(uses_copy ? Body(std::as_const(kept).bytes()) : body, options,
+                                  until, LinkCore::MayWait::yes);
+    if (!slot) {
+      // Nothing was sent: it goes to the next process in any case.
+      Error why = slot.error();
+      if (why.code() == ErrorCode::peer_died && go_on(core, until, why)) continue;
+      return tl::unexpected(std::move(why));
+    }
+    is_sent = true;
+    auto reply = core->get(*slot, until);
+    if (reply || !follow(core, options, until, reply.error())) return reply;
   }
-  auto reply = core->call(body, options, Timeout::of(until));
-  while (!reply && follow(core, options, until, reply.error())) {
-    reply = core->call(kept.is_valid() ? Body(std::as_const(kept).bytes()) : body, options,
-                       Timeout::of(until));
-  }
-  return reply;
 }
 
 // On the watcher's thread, or the one that processes events.

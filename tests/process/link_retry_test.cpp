@@ -93,7 +93,8 @@ TEST_CASE("link, retry: what may run twice ends with the right reply from the ne
   SECTION("a call with a loan, which is kept") {
     const Marker marker;
     auto loan = must(site.link.loan(marker.path().size()));
-    const auto path = bytes_of(marker.path());
+    const auto text = marker.path();
+    const auto path = bytes_of(text);
     std::copy(path.begin(), path.end(), loan.bytes().begin());
     const mews::CallOptions options{.type = kDieFirst, .retry = mews::Retry::always};
     CHECK(text_of(site.link.call(std::move(loan), options, kPatience)) == marker.path());
