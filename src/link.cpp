@@ -262,15 +262,23 @@ Result<PendingReply> Link::try_start(Body body, CallOptions options, Deadline de
 }
 
 Result<Request> Link::accept_by(const Timeout& timeout) {
-  auto core = root_ ? root_->current() : core_;
-  if (!core) return tl::unexpected(refusal());
+  const auto accept_on = [](const std::shared_ptr<LinkCore>& core,
+                            const Timeout& patience) -> Result<Request> {
+    auto taken = core->accept(patience);
+    if (!taken) return tl::unexpected(std::move(taken.error()));
+    return Request(core, taken->slot, std::move(taken->message), taken->deadline);
+  };
+  if (!root_) return core_ ? accept_on(core_, timeout) : tl::unexpected(refusal());
+  auto core = root_->current();
+  if (!timeout.may_wait()) return accept_on(core, timeout);
+  // One deadline for all processes.
   const auto until = core->until(timeout);
   for (;;) {
-    auto taken = core->accept(timeout.may_wait() ? Timeout::of(until) : timeout);
-    if (taken) return Request(core, taken->slot, std::move(taken->message), taken->deadline);
-    auto& why = taken.error();
-    const bool can_follow = root_ && timeout.may_wait() && why.code() == ErrorCode::peer_died;
-    if (!can_follow || !root_->go_on(core, until, why)) return tl::unexpected(std::move(why));
+    auto request = accept_on(core, Timeout::of(until));
+    if (request) return request;
+    auto& why = request.error();
+    const bool can_follow = why.code() == ErrorCode::peer_died;
+    if (!can_follow || !root_->go_on(core, until, why)) return request;
   }
 }
 Result<Request> Link::accept() {
