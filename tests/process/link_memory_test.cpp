@@ -48,34 +48,6 @@ int call_all(std::vector<mews::Link>& links, unsigned threads, std::uint32_t typ
   return wrong;
 }
 
-/// Plugins in threads of this process, which serve.
-class Plugins {
- public:
-  Plugins(mews::Session& host, std::uint32_t count) {
-    for (std::uint32_t i = 0; i < count; ++i) {
-      auto [plugin, guest] = must(host.connect("p" + std::to_string(i)));
-      links.push_back(must(mews::Link::over(std::move(plugin.channel()))));
-      auto there = must(mews::Link::over(std::move(guest.channel())));
-      plugins_.push_back(std::move(plugin));
-      threads_.emplace_back([link = std::move(there), session = std::move(guest)]() mutable {
-        (void)link.serve(answer, mews::forever);
-      });
-    }
-  }
-  Plugins(const Plugins&) = delete;
-  Plugins& operator=(const Plugins&) = delete;
-  ~Plugins() {
-    links.clear();
-    for (auto& thread : threads_)
-      thread.join();
-  }
-  std::vector<mews::Link> links;
-
- private:
-  std::vector<mews::Plugin> plugins_;
-  std::vector<std::thread> threads_;
-};
-
 }  // namespace
 
 TEST_CASE("link, rule 4: with memory for one request and one reply all calls are answered") {
@@ -83,7 +55,7 @@ TEST_CASE("link, rule 4: with memory for one request and one reply all calls are
     for (const unsigned threads : {1u, 4u}) {
       INFO(count << " plugins, " << threads << " threads");
       auto host = must(mews::Session::create(tightest(count)));
-      Plugins plugins(host, count);
+      LinkPlugins plugins(host, count);
       CHECK(call_all(plugins.links, threads, kEcho, kBytes, 60) == 0);
       CHECK(call_all(plugins.links, threads, kForwardBack, kBytes, 60) == 0);
       CHECK(host.stats().is_all_free());
@@ -115,7 +87,7 @@ TEST_CASE("link, rule 4: nested calls need memory of their own for requests, and
   auto options = tightest(4);
   options.size_classes = {{4096, 3}};
   auto host = must(mews::Session::create(options));
-  Plugins plugins(host, 4);
+  LinkPlugins plugins(host, 4);
   std::vector<std::thread> servers;
   std::stop_source stop;
   for (auto& link : plugins.links) {

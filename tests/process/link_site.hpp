@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -57,6 +59,34 @@ class LinkPair {
   std::optional<mews::Session> guest_;
   std::optional<mews::Link> here_;
   std::optional<mews::Link> there_;
+  std::vector<std::thread> threads_;
+};
+
+/// Links of `host` to so many plugins within this process, each served by a thread.
+class LinkPlugins {
+ public:
+  LinkPlugins(mews::Session& host, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      auto [plugin, guest] = must(host.connect("p" + std::to_string(i)));
+      links.push_back(must(mews::Link::over(std::move(plugin.channel()))));
+      auto there = must(mews::Link::over(std::move(guest.channel())));
+      plugins_.push_back(std::move(plugin));
+      threads_.emplace_back([link = std::move(there), session = std::move(guest)]() mutable {
+        (void)link.serve(answer, mews::forever);
+      });
+    }
+  }
+  LinkPlugins(const LinkPlugins&) = delete;
+  LinkPlugins& operator=(const LinkPlugins&) = delete;
+  ~LinkPlugins() {
+    links.clear();
+    for (auto& thread : threads_)
+      thread.join();
+  }
+  std::vector<mews::Link> links;
+
+ private:
+  std::vector<mews::Plugin> plugins_;
   std::vector<std::thread> threads_;
 };
 

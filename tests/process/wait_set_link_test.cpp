@@ -15,29 +15,13 @@ using namespace process_test;
 
 namespace {
 
-/// Links to so many plugins within this process, each served by a thread.
+/// A host, and links to so many plugins.
 class Links {
  public:
-  explicit Links(std::uint32_t count) : host_(must(mews::Session::create(options(count)))) {
-    for (std::uint32_t i = 0; i < count; ++i) {
-      auto [plugin, guest] = must(host_.connect("p" + std::to_string(i)));
-      here_.push_back(must(mews::Link::over(std::move(plugin.channel()))));
-      auto there = must(mews::Link::over(std::move(guest.channel())));
-      plugins_.push_back(std::move(plugin));
-      threads_.emplace_back([link = std::move(there), session = std::move(guest)]() mutable {
-        (void)link.serve(answer, mews::forever);
-      });
-    }
-  }
-  Links(const Links&) = delete;
-  Links& operator=(const Links&) = delete;
-  ~Links() {
-    here_.clear();
-    for (auto& thread : threads_)
-      thread.join();
-  }
-  [[nodiscard]] mews::Link& at(std::size_t i) { return here_[i]; }
-  [[nodiscard]] std::size_t size() const { return here_.size(); }
+  explicit Links(std::uint32_t count)
+      : host_(must(mews::Session::create(options(count)))), plugins_(host_, count) {}
+  [[nodiscard]] mews::Link& at(std::size_t i) { return plugins_.links[i]; }
+  [[nodiscard]] std::size_t size() const { return plugins_.links.size(); }
 
  private:
   static mews::CreateOptions options(std::uint32_t count) {
@@ -47,9 +31,7 @@ class Links {
   }
 
   mews::Session host_;
-  std::vector<mews::Plugin> plugins_;
-  std::vector<mews::Link> here_;
-  std::vector<std::thread> threads_;
+  LinkPlugins plugins_;
 };
 
 }  // namespace
