@@ -44,6 +44,8 @@ Text text_of(ErrorCode code) noexcept {
       return {"failed", "the call failed"};
     case ErrorCode::unanswered:
       return {"unanswered", "the call was dropped without an answer"};
+    case ErrorCode::reset:
+      return {"reset", "the stream was given up before its end"};
     case ErrorCode::payload_too_large:
       return {"payload_too_large",
               "the payload is larger than this arena can hold; CreateOptions::size_classes sets "

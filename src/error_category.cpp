@@ -25,6 +25,8 @@ std::optional<std::errc> condition_of(ErrorCode code) noexcept {
     case ErrorCode::peer_died:
     case ErrorCode::host_died:
       return std::errc::connection_reset;
+    case ErrorCode::reset:
+      return std::errc::connection_aborted;
     case ErrorCode::closed:
       return std::errc::broken_pipe;
     case ErrorCode::peer_corrupt:

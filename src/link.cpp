@@ -6,6 +6,7 @@
 
 #include "core/link_root.hpp"
 #include "mews/plugin.hpp"
+#include "mews/stream.hpp"
 
 namespace mews::inline MEWS_LAYOUT {
 namespace {
@@ -17,6 +18,7 @@ Error empty(const char* what) noexcept {
   return Error(ErrorCode::invalid_argument, what);
 }
 constexpr auto kNoReply = "this pending reply is empty: it was collected or moved from";
+constexpr auto kIsStream = "this request opens a stream: accept_stream it, or fail it";
 constexpr auto kNoRequest = "this request is answered already, or moved from";
 
 }  // namespace
@@ -77,16 +79,22 @@ void PendingReply::cancel() noexcept {
 
 // ---- Request
 
-Request::Request(std::shared_ptr<LinkCore> core, std::uint32_t slot, Message message,
-                 Deadline deadline) noexcept
-    : core_(std::move(core)), slot_(slot), message_(std::move(message)), deadline_(deadline) {}
+Request::Request(std::shared_ptr<LinkCore> core, detail::TakenCall&& call) noexcept
+    : core_(std::move(core)),
+      slot_(call.slot),
+      is_stream_(call.is_stream),
+      message_(std::move(call.message)),
+      lent_(std::move(call.lent)),
+      deadline_(call.deadline) {}
 Request::Request(Request&& other) noexcept = default;
 Request& Request::operator=(Request&& other) noexcept {
   if (this != &other) {
     drop();
     core_ = std::move(other.core_);
     slot_ = other.slot_;
+    is_stream_ = other.is_stream_;
     message_ = std::move(other.message_);
+    lent_ = std::move(other.lent_);
     deadline_ = other.deadline_;
   }
   return *this;
@@ -98,7 +106,12 @@ Request::~Request() {
 void Request::drop() noexcept {
   if (!core_) return;
   if (core_->is_own()) (void)core_->fail_call(slot_, ErrorCode::unanswered, {});
+  let_go();
+}
+
+void Request::let_go() noexcept {
   core_.reset();
+  lent_ = Message();
 }
 
 bool Request::is_cancelled() {
@@ -107,28 +120,40 @@ bool Request::is_cancelled() {
 std::stop_token Request::stop_token() {
   return core_ ? core_->stop_token(slot_) : std::stop_token();
 }
-Result<Loan> Request::loan(std::size_t bytes) {
+Result<Loan> Request::loan_by(std::size_t bytes, const Timeout& timeout) {
   if (!core_) return tl::unexpected(empty(kNoRequest));
   Result<Loan> loan;
-  core_->channel().loan_for_reply(loan, bytes, Timeout(deadline_));
+  if (lent_.size() >= bytes && bytes > layout::kMaxInlineBytes) {
+    loan = std::move(lent_).into_loan();
+    loan->shrink(bytes);
+  } else {
+    core_->channel().loan_for_reply(loan, bytes, timeout);
+  }
   return loan;
 }
+Result<Loan> Request::loan(std::size_t bytes) {
+  return loan_by(bytes, Timeout(deadline_));
+}
 Result<Loan> Request::try_loan(std::size_t bytes) {
-  if (!core_) return tl::unexpected(empty(kNoRequest));
-  Result<Loan> loan;
-  core_->channel().loan_for_reply(loan, bytes, Timeout::none());
-  return loan;
+  return loan_by(bytes, Timeout::none());
 }
 Result<void> Request::reply(Body body, std::uint32_t type) {
   if (!core_) return tl::unexpected(empty(kNoRequest));
+  if (is_stream_) return tl::unexpected(empty(kIsStream));
+  if (body.loan() == nullptr && body.bytes().size() > layout::kMaxInlineBytes &&
+      lent_.size() >= body.bytes().size()) {
+    auto loan = loan_by(body.bytes().size(), Timeout::none());
+    std::copy(body.bytes().begin(), body.bytes().end(), loan->bytes().begin());
+    return reply(std::move(*loan), type);
+  }
   auto sent = core_->reply(slot_, body, type, deadline_);
-  if (sent) core_.reset();
+  if (sent) let_go();
   return sent;
 }
 Result<void> Request::fail(ErrorCode code, std::string_view text) {
   if (!core_) return tl::unexpected(empty(kNoRequest));
   auto sent = core_->fail_call(slot_, code, text);
-  if (sent) core_.reset();
+  if (sent) let_go();
   return sent;
 }
 Result<Link> Request::link() const {
@@ -266,7 +291,7 @@ Result<Request> Link::accept_by(const Timeout& timeout) {
                             const Timeout& patience) -> Result<Request> {
     auto taken = core->accept(patience);
     if (!taken) return tl::unexpected(std::move(taken.error()));
-    return Request(core, taken->slot, std::move(taken->message), taken->deadline);
+    return Request(core, std::move(*taken));
   };
   if (!root_) return core_ ? accept_on(core_, timeout) : tl::unexpected(refusal());
   auto core = root_->current();
@@ -289,6 +314,35 @@ Result<Request> Link::accept(Deadline deadline, const std::stop_token& stop) {
 }
 Result<Request> Link::try_accept() {
   return accept_by(Timeout::none());
+}
+
+// A stream that finds the process dead is opened on the next one.
+Result<Stream> Link::open_by(const Body& body, const CallOptions& options,
+                             const Timeout& timeout) try {
+  const auto may_wait = timeout.may_wait() ? LinkCore::MayWait::yes : LinkCore::MayWait::no;
+  auto core = root_ ? root_->current() : core_;
+  if (!core) return tl::unexpected(refusal());
+  const auto until = core->until(timeout);
+  for (;;) {
+    auto end = core->open(body, options, until, may_wait);
+    if (end) return Stream(std::move(core), std::move(*end));
+    auto& why = end.error();
+    const bool can_follow =
+        root_ && timeout.may_wait() && why.code() == ErrorCode::peer_died;
+    if (!can_follow || !root_->go_on(core, until, why)) return tl::unexpected(std::move(why));
+  }
+} catch (const std::bad_alloc&) {
+  return mews::fail(ErrorCode::out_of_memory);
+}
+Result<Stream> Link::open(Body body, CallOptions options) {
+  return open_by(body, options, usual());
+}
+Result<Stream> Link::open(Body body, CallOptions options, Deadline deadline,
+                          const std::stop_token& stop) {
+  return open_by(body, options, {deadline, stop});
+}
+Result<Stream> Link::try_open(Body body, CallOptions options) {
+  return open_by(body, options, Timeout::none());
 }
 
 // `handle`, like the functions that `dispatch` runs, may drop this link.

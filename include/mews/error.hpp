@@ -31,6 +31,7 @@ enum class ErrorCode : std::uint8_t {
   // calls
   failed,      ///< the other end's program answered the call with a failure of its own
   unanswered,  ///< the other end's program dropped the call without an answer
+  reset,       ///< one end gave the stream up before both had finished
   // memory
   payload_too_large,  ///< no configuration of this arena can hold it
   no_slab,            ///< every slab that may serve the request is in use
@@ -64,6 +65,7 @@ MEWS_VISIBLE std::ostream& operator<<(std::ostream& stream, ErrorCode code);
 /// would_block        resource_unavailable_try_again, operation_would_block
 /// timed_out          timed_out              cancelled           operation_canceled
 /// peer_died          connection_reset       host_died           connection_reset
+/// reset              connection_aborted
 /// closed             broken_pipe            peer_corrupt        bad_message
 /// payload_too_large  message_size           no_slab             no_buffer_space
 /// out_of_memory      not_enough_memory      permission_denied   permission_denied

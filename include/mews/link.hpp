@@ -28,10 +28,12 @@ inline namespace MEWS_LAYOUT {
 namespace detail {
 class LinkCore;
 class LinkRoot;
+struct TakenCall;
 }  // namespace detail
 
 class Link;
 class Plugin;
+class Stream;
 
 /// The payload of a request or a reply: a loan, which is sent without a copy, or bytes or a text,
 /// which are copied. An argument only: it refers to what it was made from. On an error a loan is
@@ -65,9 +67,13 @@ struct TypeName {
 
 struct LinkOptions {
   /// Calls that this end may have open at once: started, and not yet answered or the answer not yet
-  /// collected. At least 1, at most 64, and at most what the arena's rings hold: 24 for the default
-  /// of 1024 cells. Larger numbers count as the most.
+  /// collected. At least 1, at most 64, and at most what the arena's rings hold: 16 for the default
+  /// of 1024 cells. Larger numbers count as the most. Up to half of what the rings hold may be
+  /// streams; rings of 128 cells hold none.
   std::uint32_t credits = 16;
+  /// Bytes of a stream that the other end may have sent and this end has not received, from 1 KiB;
+  /// one piece may go beyond it.
+  std::size_t stream_window = std::size_t{1} << 20;
   std::vector<TypeName> types = {};
   /// For a link that follows a plugin (`Link::over(plugin)`): a process that has not answered a
   /// call so long after the call's deadline is killed, so that a hang becomes a death. Zero: never.
@@ -84,6 +90,9 @@ enum class Retry : std::uint8_t {
 struct CallOptions {
   std::uint32_t type = 0;  ///< the program's own: what is asked for
   Retry retry = Retry::never;
+  /// Room for a reply of so many bytes is claimed here and lent along with the request. So the
+  /// other end need not wait for memory to answer, and cannot fail for want of it. 0 to 480: none.
+  std::size_t reply_bytes = 0;
 };
 
 /// A call that was started. Dropping it cancels the call.
@@ -162,7 +171,8 @@ class [[nodiscard]] Request {
   /// May throw `std::bad_alloc`.
   [[nodiscard]] std::stop_token stop_token();
 
-  /// Returns memory for the reply. Blocks and fails as `Channel::loan`, at most until the call's
+  /// Returns memory for the reply: what the caller has lent (`CallOptions::reply_bytes`), if it is
+  /// enough, and otherwise as `Channel::loan`, which blocks and fails, at most until the call's
   /// deadline.
   [[nodiscard]] Result<Loan> loan(std::size_t bytes);
   [[nodiscard]] Result<Loan> try_loan(std::size_t bytes);
@@ -180,18 +190,28 @@ class [[nodiscard]] Request {
   Result<void> fail(const Error& why) { return fail(why.code(), why.detail()); }
   [[nodiscard]] bool is_answered() const noexcept { return core_ == nullptr; }
 
+  /// Whether the caller wants a stream (`Link::open`): then the answer is `accept_stream`, or
+  /// `fail`, and `reply` is `invalid_argument`.
+  [[nodiscard]] bool is_stream() const noexcept { return is_stream_; }
+  /// Takes the stream; the request is answered then. Never blocks. Errors of `reply`,
+  /// `invalid_argument` when the caller wants none, `out_of_memory`.
+  [[nodiscard]] Result<Stream> accept_stream();
+
   /// The link on which it came, to call back: its calls without a deadline of their own end with
   /// this request's deadline, if that is the earlier. `invalid_argument` once it is answered.
   [[nodiscard]] Result<Link> link() const;
 
  private:
   friend class Link;
-  Request(std::shared_ptr<detail::LinkCore> core, std::uint32_t slot, Message message,
-          Deadline deadline) noexcept;
+  Request(std::shared_ptr<detail::LinkCore> core, detail::TakenCall&& call) noexcept;
   void drop() noexcept;
+  void let_go() noexcept;
+  [[nodiscard]] Result<Loan> loan_by(std::size_t bytes, const detail::Timeout& timeout);
   std::shared_ptr<detail::LinkCore> core_;
   std::uint32_t slot_ = 0;
+  bool is_stream_ = false;
   Message message_;
+  Message lent_;  ///< for the reply
   Deadline deadline_ = forever;
 };
 
@@ -273,6 +293,15 @@ class Link {
   [[nodiscard]] Result<void> serve(base::FunctionRef<void(Request&)> handle, Deadline deadline,
                                    const std::stop_token& stop = {});
 
+  /// Opens a stream: the other end gets a request with `Request::is_stream`. Returns before it is
+  /// accepted; what is sent waits for that. Blocks and fails as `start`, also while as many streams
+  /// are open as the rings hold (8 with the default of 1024 cells); `retry` and `reply_bytes` have
+  /// no meaning here. Include mews/stream.hpp.
+  [[nodiscard]] Result<Stream> open(Body body, CallOptions options = {});
+  [[nodiscard]] Result<Stream> open(Body body, CallOptions options, Deadline deadline,
+                                    const std::stop_token& stop = {});
+  [[nodiscard]] Result<Stream> try_open(Body body, CallOptions options = {});
+
   /// For an event loop, or a wait set, one for each link: takes in what has come, up to 256
   /// records, and calls the functions of `PendingReply::on_ready`. Never blocks. Returns whether
   /// there are calls for `try_accept`. Once the other end is gone: why.
@@ -312,6 +341,8 @@ class Link {
   [[nodiscard]] Result<PendingReply> start_by(const Body& body, const CallOptions& options,
                                               const detail::Timeout& timeout, bool waits);
   [[nodiscard]] Result<Request> accept_by(const detail::Timeout& timeout);
+  [[nodiscard]] Result<Stream> open_by(const Body& body, const CallOptions& options,
+                                       const detail::Timeout& timeout);
   std::shared_ptr<detail::LinkCore> core_;  ///< null for a link that follows a plugin
   std::shared_ptr<detail::LinkRoot> root_;  ///< of one that does
   Deadline latest_ = forever;               ///< of calls without a deadline

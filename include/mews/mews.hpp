@@ -13,5 +13,6 @@
 #include "mews/plugin.hpp"
 #include "mews/session.hpp"
 #include "mews/stats.hpp"
+#include "mews/stream.hpp"
 #include "mews/version.hpp"
 #include "mews/wait_set.hpp"

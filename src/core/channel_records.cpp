@@ -59,6 +59,14 @@ void ChannelCore::loan_for_reply(Result<Loan>& out, std::size_t bytes, Timeout t
   loan_slab(out, bytes, bytes, timeout, mem::Purpose::reply);
 }
 
+void ChannelCore::loan_in_slab(Result<Loan>& out, std::size_t bytes, Timeout timeout) {
+  if (!context_->is_own()) {
+    out = fail(ErrorCode::wrong_process);
+    return;
+  }
+  loan_slab(out, bytes, bytes, timeout, mem::Purpose::ordinary);
+}
+
 ChannelCore::Tried ChannelCore::take_record(Record& out) {
   Descriptor record;
   if (auto found = next(record); !found) return found;

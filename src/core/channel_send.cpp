@@ -14,7 +14,7 @@ using layout::Descriptor;
 
 namespace {
 
-// All records of a link fit the lane together with its control records: see `layout::most_calls`.
+// All records of a link fit the lane together with its control records: see `layout::LinkLimits`.
 ring::Room room_for(layout::RecordKind kind) noexcept {
   return layout::is_of_link(kind) ? ring::Room::bounded : ring::Room::ordinary;
 }

@@ -37,22 +37,25 @@ std::optional<std::uint32_t> LinkCore::pop_request() {
 }
 
 // Returns false when it was answered here, since nobody waits for it.
-bool LinkCore::begin(std::uint32_t slot, Taken& out) {
+bool LinkCore::begin(std::uint32_t slot, TakenCall& out) {
   auto& call = incoming_[slot];
   const auto coarse = os::coarse_now();
   const auto now = nanoseconds(coarse);
-  out.deadline = call.deadline == 0 ? Deadline(forever)
-                                    : Deadline(Deadline::Clock::time_point(std::chrono::nanoseconds(
-                                          layout::unpack_deadline(call.deadline, now))));
+  out.is_stream = call.is_stream;
+  out.deadline = call.deadline == 0 || call.is_stream
+                     ? Deadline(forever)
+                     : Deadline(Deadline::Clock::time_point(std::chrono::nanoseconds(
+                           layout::unpack_deadline(call.deadline, now))));
   out.message = std::move(call.message);
+  out.lent = std::move(call.lent);
   // Relaxed: a cancel that is missed here is seen by the callee.
   if (call.is_cancelled.load(std::memory_order_relaxed)) {
-    out.message = Message();
+    out = TakenCall();
     (void)fail_call(slot, ErrorCode::cancelled, {});
     return false;
   }
   if (has_passed(out.deadline, coarse)) {
-    out.message = Message();
+    out = TakenCall();
     (void)fail_call(slot, ErrorCode::timed_out, "it came too late, and was not begun");
     return false;
   }
@@ -66,9 +69,9 @@ bool LinkCore::begin(std::uint32_t slot, Taken& out) {
   return true;
 }
 
-Result<LinkCore::Taken> LinkCore::accept(Timeout timeout) {
+Result<TakenCall> LinkCore::accept(Timeout timeout) {
   if (!is_own()) return fail(ErrorCode::wrong_process);
-  Taken taken;
+  TakenCall taken;
   std::optional<Until> until;
   for (bool has_looked = false;;) {
     // Of those that still wait nobody wants an answer then.
@@ -106,6 +109,16 @@ CallId LinkCore::close_request(std::uint32_t slot) {
     const std::lock_guard lock(mutex_);
     call.stops.reset();
     call.has_stops.store(false, std::memory_order_relaxed);
+  }
+  std::shared_ptr<StreamEnd> former;
+  std::unique_lock<sync::Mutex> lock;
+  if (call.is_stream) {
+    // With the mutex, in which the lead finds the stream, or that it is closed.
+    lock = std::unique_lock(mutex_);
+    former.swap(call.stream);
+    call.is_stream_finished = false;
+    // Relaxed: the answer that follows tells the other end.
+    streams_there_.fetch_sub(1, std::memory_order_relaxed);
   }
   // [K5] release: the callee is done with the request's fields; partner [K6].
   call.word.store(Word{word.generation, State::free}.pack(), std::memory_order_release);

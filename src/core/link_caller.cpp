@@ -49,23 +49,41 @@ std::optional<std::uint32_t> LinkCore::claim_slot() noexcept {
   return std::nullopt;
 }
 
+std::optional<std::uint32_t> LinkCore::claim_slot(bool is_stream) noexcept {
+  if (is_stream && !take_stream_place()) return std::nullopt;
+  const auto slot = claim_slot();
+  if (is_stream && !slot) give_stream_place();
+  return slot;
+}
+
 void LinkCore::give_slot(std::uint32_t slot) {
+  auto& call = outgoing_[slot];
+  // Relaxed, both: the slot is this thread's, whichever it is.
+  if (call.is_stream.load(std::memory_order_relaxed)) {
+    std::shared_ptr<StreamEnd> former;
+    {
+      const std::lock_guard lock(mutex_);
+      former.swap(call.stream);
+    }
+    call.is_stream.store(false, std::memory_order_relaxed);
+    give_stream_place();
+  }
   // [K3] release: this use of the slot; partner [K4]. seq_cst: before the look for waiters.
   free_.fetch_or(std::uint64_t{1} << slot, std::memory_order_seq_cst);
   tell(&free_);
 }
 
 // Waits for a free slot, unless it may not.
-Result<std::uint32_t> LinkCore::await_slot(const Until& until, MayWait may_wait) {
-  if (const auto slot = claim_slot()) return *slot;
+Result<std::uint32_t> LinkCore::await_slot(const Until& until, MayWait may_wait, bool is_stream) {
+  if (const auto slot = claim_slot(is_stream)) return *slot;
   if (may_wait == MayWait::no) {
     if (auto looked = look(); !looked) return tl::unexpected(std::move(looked.error()));
-    if (const auto slot = claim_slot()) return *slot;
+    if (const auto slot = claim_slot(is_stream)) return *slot;
     return ended() ? tl::unexpected(end_error()) : fail(ErrorCode::would_block);
   }
   std::optional<std::uint32_t> slot;
   const auto waited = wait({.key = &free_, .is_open = true}, {}, until, [&] {
-    if (!slot) slot = claim_slot();
+    if (!slot) slot = claim_slot(is_stream);
     return slot || ended();
   });
   if (slot) return *slot;
@@ -73,46 +91,87 @@ Result<std::uint32_t> LinkCore::await_slot(const Until& until, MayWait may_wait)
   return fail(waited.error().code(), detail_text([&] { return open_calls_text(); }));
 }
 
-// The credit comes before the slab: a thread that waits for one keeps none of the other.
 Result<std::uint32_t> LinkCore::start(const Body& body, const CallOptions& options,
                                       const Until& until, MayWait may_wait) {
+  return start(body, options, until, may_wait, nullptr);
+}
+
+// The credit comes before the slabs: a thread that waits for one keeps none of the other.
+Result<std::uint32_t> LinkCore::start(const Body& body, const CallOptions& options,
+                                      const Until& until, MayWait may_wait,
+                                      std::shared_ptr<StreamEnd> stream) {
   if (!is_own()) return fail(ErrorCode::wrong_process);
-  const auto slot = await_slot(until, may_wait);
+  const auto slot = await_slot(until, may_wait, stream != nullptr);
   if (!slot) return slot;
-  Result<void> begun;
-  if (body.loan() == nullptr && body.bytes().size() > layout::kMaxInlineBytes) {
-    auto loan = loan_of(body.bytes(), mem::Purpose::ordinary,
-                        may_wait == MayWait::yes ? Timeout::of(until) : Timeout::none());
-    if (loan) {
-      begun = begin_call(*slot, Body(std::move(*loan)), options, until);
-    } else {
-      begun = tl::unexpected(std::move(loan.error()));
+  // Relaxed: the slot is this thread's.
+  outgoing_[*slot].is_stream.store(stream != nullptr, std::memory_order_relaxed);
+  Loan copy;
+  Loan lent;
+  const bool needs_slabs = options.reply_bytes > layout::kMaxInlineBytes ||
+                           (body.loan() == nullptr && body.bytes().size() > layout::kMaxInlineBytes);
+  if (needs_slabs) {
+    const auto timeout = may_wait == MayWait::yes ? Timeout::of(until) : Timeout::none();
+    if (auto prepared = prepare_call(body, options, timeout, copy, lent); !prepared) {
       give_slot(*slot);
+      return tl::unexpected(std::move(prepared.error()));
     }
-  } else {
-    begun = begin_call(*slot, body, options, until);
   }
+  auto begun = begin_call(*slot, copy.is_valid() ? Body(std::move(copy)) : body, options, until,
+                          lent, std::move(stream));
   if (!begun) return tl::unexpected(std::move(begun.error()));
   return *slot;
 }
 
+// Room for the reply comes first: it is the other end's only chance, where memory is short.
+Result<void> LinkCore::prepare_call(const Body& body, const CallOptions& options, Timeout timeout,
+                                    Loan& copy, Loan& lent) {
+  if (options.reply_bytes > layout::kMaxInlineBytes) {
+    Result<Loan> loan;
+    channel_->loan(loan, options.reply_bytes, timeout);
+    if (!loan) return tl::unexpected(std::move(loan.error()));
+    lent = std::move(*loan);
+  }
+  if (body.loan() == nullptr && body.bytes().size() > layout::kMaxInlineBytes) {
+    auto loan = loan_of(body.bytes(), mem::Purpose::ordinary, timeout);
+    if (!loan) return tl::unexpected(std::move(loan.error()));
+    copy = std::move(*loan);
+  }
+  return {};
+}
+
 // Sends the request. On an error the slot is free again.
 Result<void> LinkCore::begin_call(std::uint32_t slot, const Body& body, const CallOptions& options,
-                                  const Until& until) {
+                                  const Until& until, Loan& lent,
+                                  std::shared_ptr<StreamEnd> stream) {
   auto& call = outgoing_[slot];
   // Relaxed: the slot is this thread's.
   const auto last = Word::unpack(call.word.load(std::memory_order_relaxed)).generation;
   const auto began = nanoseconds(until.began);
-  const CallId id{
-      .slot = slot, .generation = CallId::after(last), .detail = packed(until.deadline, began)};
+  // A stream has no deadline.
+  const auto deadline = stream ? Deadline(forever) : until.deadline;
+  CallId id{.slot = slot, .generation = CallId::after(last), .detail = packed(deadline, began)};
+  auto kind = RecordKind::request;
+  if (stream) {
+    kind = RecordKind::open;
+    stream->id = id;
+    id.detail = layout::pack_window(stream->window);
+    const std::lock_guard lock(mutex_);
+    call.stream = std::move(stream);
+  }
   // Relaxed, all: nothing depends on when others see them.
   call.type.store(options.type, std::memory_order_relaxed);
   call.began_ns.store(began, std::memory_order_relaxed);
-  call.deadline_ns.store(nanoseconds(until.deadline.at()), std::memory_order_relaxed);
+  call.deadline_ns.store(nanoseconds(deadline.at()), std::memory_order_relaxed);
   const Word open{id.generation, State::open};
   // seq_cst: before the look at the end [K8]; partner [K7].
   call.word.store(open.pack(), std::memory_order_seq_cst);
-  if (auto sent = send(RecordKind::request, body, id, options.type); !sent) {
+  Result<void> sent;
+  if (lent.is_valid()) {
+    sent = send(RecordKind::lend, Body(std::move(lent)),
+                {.slot = slot, .generation = id.generation}, options.type);
+  }
+  if (sent) sent = send(kind, body, id, options.type);
+  if (!sent) {
     auto seen = open.pack();
     // Nothing was sent, so the generation stays. Or the end has settled it: that outcome is
     // dropped. Acquire: that outcome. ABA: only the owner opens a slot.
@@ -175,7 +234,7 @@ Result<Message> LinkCore::get(std::uint32_t slot, const Until& until) {
   if (!waited) {
     auto error = call_error(slot, waited.error().code(), {});
     // Otherwise the answer has come just now.
-    if (give_up(slot)) return tl::unexpected(std::move(error));
+    if (give_up(slot, 0)) return tl::unexpected(std::move(error));
   }
   return collect(slot);
 }
@@ -224,7 +283,7 @@ Result<Message> LinkCore::collect(std::uint32_t slot) {
   } else {
     outcome = std::move(call.reply);
   }
-  forget_done(call, slot);
+  forget_done(call);
   // Relaxed: `give_slot` publishes it.
   const auto word = Word::unpack(call.word.load(std::memory_order_relaxed));
   call.word.store(Word{word.generation, State::free}.pack(), std::memory_order_relaxed);
@@ -232,31 +291,38 @@ Result<Message> LinkCore::collect(std::uint32_t slot) {
   return outcome;
 }
 
-void LinkCore::forget_done(Outgoing& call, std::uint32_t slot) {
+void LinkCore::forget_done(Outgoing& call) {
   // Relaxed: only the owner sets it.
-  if (!call.has_done.load(std::memory_order_relaxed)) return;
-  // Dropped once the mutex is free.
-  std::function<void()> waiting;
+  if (call.has_done.load(std::memory_order_relaxed)) forget_ready(&call, call.done, call.has_done);
+}
+
+// What is dropped may be a request or a pending reply: not with the mutex held.
+void LinkCore::forget_ready(const void* key, std::function<void()>& waiting,
+                            base::LocalAtomic<bool>& is_set) {
+  std::function<void()> former;
   std::function<void()> due;
   const std::lock_guard lock(mutex_);
-  waiting.swap(call.done);
+  former.swap(waiting);
   const auto found = std::find_if(ready_.begin(), ready_.end(),
-                                  [slot](const Ready& ready) { return ready.slot == slot; });
+                                  [key](const Ready& ready) { return ready.key == key; });
   if (found != ready_.end()) {
     due.swap(found->done);
     ready_.erase(found);
   }
-  call.has_done.store(false, std::memory_order_relaxed);
+  is_set.store(false, std::memory_order_relaxed);
 }
 
-bool LinkCore::give_up(std::uint32_t slot) noexcept {
+bool LinkCore::give_up(std::uint32_t slot, std::optional<std::uint32_t> detail) noexcept {
   auto& call = outgoing_[slot];
   // Relaxed: the generation is the owner's.
   const auto generation = Word::unpack(call.word.load(std::memory_order_relaxed)).generation;
-  forget_done(call, slot);
+  forget_done(call);
   if (!move(call, {generation, State::open}, State::leaving)) return false;
   // Where it cannot be sent, the link is at its end.
-  (void)send(RecordKind::cancel, Body(), {.slot = slot, .generation = generation}, 0);
+  if (detail) {
+    (void)send(RecordKind::cancel, Body(),
+               {.slot = slot, .generation = generation, .detail = *detail}, 0);
+  }
   if (!move(call, {generation, State::leaving}, State::gone)) {
     // The answer has come meanwhile. Relaxed: `give_slot` publishes it.
     call.word.store(Word{generation, State::free}.pack(), std::memory_order_relaxed);
@@ -269,7 +335,7 @@ bool LinkCore::give_up(std::uint32_t slot) noexcept {
 
 void LinkCore::cancel(std::uint32_t slot) noexcept {
   // In a forked child the turn to send may never come.
-  if (is_own() && !give_up(slot)) (void)collect(slot);
+  if (is_own() && !give_up(slot, 0)) (void)collect(slot);
 }
 
 std::optional<std::chrono::nanoseconds> LinkCore::taken_for(std::uint32_t slot,

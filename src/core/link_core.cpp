@@ -26,6 +26,11 @@ std::uint64_t bits(std::uint32_t count) noexcept {
   return count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
 }
 
+bool is_at_its_end(StreamEnd& stream) noexcept {
+  const std::lock_guard lock(stream.mutex);
+  return stream.error || stream.have_both_finished();
+}
+
 bool is_code(std::uint32_t code) noexcept {
   return code <= static_cast<std::uint32_t>(ErrorCode::os_error);
 }
@@ -33,22 +38,26 @@ bool is_code(std::uint32_t code) noexcept {
 }  // namespace
 
 LinkCore::LinkCore(std::shared_ptr<ChannelCore> channel, LinkOptions options,
-                   std::uint32_t most_calls)
+                   layout::LinkLimits limits)
     : channel_(std::move(channel)),
       types_(std::move(options.types)),
-      credits_(std::min(options.credits, most_calls)),
-      most_calls_(most_calls),
+      credits_(std::min(options.credits, limits.calls)),
+      limits_(limits),
+      stream_window_(layout::unpack_window(layout::pack_window(options.stream_window))),
       free_(bits(credits_)),
+      streams_free_(std::min(limits.streams, credits_)),
       outgoing_(std::make_unique<Outgoing[]>(credits_)),
-      incoming_(std::make_unique<Incoming[]>(most_calls)) {
+      incoming_(std::make_unique<Incoming[]>(limits.calls)) {
   static_assert(
-      sizeof(LinkCore) + 16 * (sizeof(Outgoing) + sizeof(Ready)) +
-              layout::most_calls(1024) * (sizeof(Incoming) + 2 * sizeof(std::stop_source)) <
+      sizeof(LinkCore) + 16 * (sizeof(Outgoing) + sizeof(Ready)) + 16 * 3 * sizeof(Ready) +
+              16 * (sizeof(Incoming) + 2 * sizeof(std::stop_source)) +
+              kMostAtOnce * sizeof(std::stop_source) <
           16 * 1024,
-      "a link with the default options takes less than 16 KiB");
-  ready_.reserve(credits_);
+      "a link with the default options takes less than 16 KiB, and its streams aside");
+  // One for each call, three for each stream of either end.
+  ready_.reserve(credits_ + 3 * 2 * limits.streams);
   // One for each call, when it is cancelled and at the end; and those of one `look`.
-  stops_due_.reserve(2 * most_calls + kMostAtOnce);
+  stops_due_.reserve(2 * limits.calls + kMostAtOnce);
 }
 
 LinkCore::~LinkCore() = default;
@@ -80,12 +89,20 @@ void LinkCore::take_in(ChannelCore::Record& record, const Own& own) {
   const auto id = CallId::unpack(record.message.correlation());
   switch (record.kind) {
     case RecordKind::request:
-      return take_in_request(record.message, id, own);
+    case RecordKind::open:
+      return take_in_request(record, id, own);
+    case RecordKind::lend:
+      return take_in_lend(record.message, id);
     case RecordKind::reply:
     case RecordKind::failure:
       return take_in_answer(record, id, own);
     case RecordKind::cancel:
       return take_in_cancel(id);
+    case RecordKind::accept:
+    case RecordKind::data:
+    case RecordKind::finish:
+    case RecordKind::window:
+      return take_in_stream(record, id);
     case RecordKind::message:
     case RecordKind::filler:
     case RecordKind::close:
@@ -93,25 +110,51 @@ void LinkCore::take_in(ChannelCore::Record& record, const Own& own) {
   }
 }
 
-void LinkCore::take_in_request(Message& message, const CallId& id, const Own& own) {
-  if (id.slot >= most_calls_) {
-    return cut_off(detail_text(
-        [&] { return fmt::format("a request in slot {} of {}", id.slot, most_calls_); }));
+// Whether a correct link may begin this call now. Otherwise it is cut off.
+bool LinkCore::may_begin(const CallId& id) {
+  if (id.slot >= limits_.calls) {
+    cut_off(detail_text(
+        [&] { return fmt::format("a request in slot {} of {}", id.slot, limits_.calls); }));
+    return false;
   }
-  auto& call = incoming_[id.slot];
   // [K6] acquire: the last request of the slot was dealt with; partner [K5].
-  const auto word = Word::unpack(call.word.load(std::memory_order_acquire));
+  const auto word = Word::unpack(incoming_[id.slot].word.load(std::memory_order_acquire));
   if (word.state != State::free) {
-    return cut_off(detail_text(
+    cut_off(detail_text(
         [&] { return fmt::format("a request in slot {}, whose last one is open", id.slot); }));
+    return false;
   }
   if (id.generation != CallId::after(word.generation)) {
-    return cut_off(detail_text([&] {
+    cut_off(detail_text([&] {
       return fmt::format("request {} of slot {} after {}", id.generation, id.slot, word.generation);
     }));
+    return false;
+  }
+  return true;
+}
+
+void LinkCore::take_in_lend(Message& message, const CallId& id) {
+  if (!may_begin(id)) return;
+  auto& lent = incoming_[id.slot].lent;
+  if (lent.size() > 0) {
+    return cut_off(detail_text(
+        [&] { return fmt::format("two slabs lent for the reply in slot {}", id.slot); }));
+  }
+  lent = std::move(message);
+}
+
+void LinkCore::take_in_request(ChannelCore::Record& record, const CallId& id, const Own& own) {
+  if (!may_begin(id)) return;
+  auto& call = incoming_[id.slot];
+  const bool is_stream = record.kind == RecordKind::open;
+  // Relaxed: the answer to the last stream, which makes it less, comes before the next one.
+  if (is_stream && streams_there_.fetch_add(1, std::memory_order_relaxed) >= limits_.streams) {
+    return cut_off(
+        detail_text([&] { return fmt::format("a stream more than {}", limits_.streams); }));
   }
   call.deadline = id.detail;
-  call.message = std::move(message);
+  call.message = std::move(record.message);
+  call.is_stream = is_stream;
   // Relaxed, both: given to the callee with the queue.
   call.is_cancelled.store(false, std::memory_order_relaxed);
   call.word.store(Word{id.generation, State::open}.pack(), std::memory_order_relaxed);
@@ -152,6 +195,19 @@ void LinkCore::take_in_answer(ChannelCore::Record& record, const CallId& id, con
   if (record.kind == RecordKind::failure && !is_code(id.detail)) {
     return cut_off(
         detail_text([&] { return fmt::format("a failure with the code {}", id.detail); }));
+  }
+  // Relaxed: the owner's, before `open`.
+  const auto stream =
+      call.is_stream.load(std::memory_order_relaxed) ? stream_of(call) : nullptr;
+  if (stream) {
+    if (record.kind == RecordKind::failure) {
+      end_stream(stream, static_cast<ErrorCode>(id.detail), detail_text([&] {
+                   return one_line(std::string(record.message.text()));
+                 }));
+    } else if (word.state == State::open && !is_at_its_end(*stream)) {
+      return cut_off(detail_text(
+          [&] { return fmt::format("a stream in slot {} answered before its end", id.slot); }));
+    }
   }
   if (word.state == State::open) {
     if (record.kind == RecordKind::reply) {
@@ -199,25 +255,25 @@ void LinkCore::tell_owner(Outgoing& call) {
   if (!call.has_done.load(std::memory_order_seq_cst)) return;
   {
     const std::lock_guard lock(mutex_);
-    queue_done(call);
+    // The owner may have collected the outcome meanwhile, and have begun the slot's next call.
+    const auto state = Word::unpack(call.word.load(std::memory_order_seq_cst)).state;
+    if (state == State::settled) queue_ready(&call, call.done);
   }
   signal_loop();
 }
 
 // Mutex held.
-void LinkCore::queue_done(Outgoing& call) {
-  // The owner may have collected the outcome meanwhile, and have begun the slot's next call.
-  const auto state = Word::unpack(call.word.load(std::memory_order_seq_cst)).state;
-  if (!call.done || state != State::settled) return;
-  ready_.push_back({static_cast<std::uint32_t>(&call - outgoing_.get()), std::move(call.done)});
-  call.done = nullptr;
+void LinkCore::queue_ready(const void* key, std::function<void()>& done) {
+  if (!done) return;
+  ready_.push_back({key, std::move(done)});
+  done = nullptr;
   has_ready_.store(true, std::memory_order_relaxed);
 }
 
 void LinkCore::take_in_cancel(const CallId& id) {
-  if (id.slot >= most_calls_) {
+  if (id.slot >= limits_.calls) {
     return cut_off(detail_text(
-        [&] { return fmt::format("a cancel for slot {} of {}", id.slot, most_calls_); }));
+        [&] { return fmt::format("a cancel for slot {} of {}", id.slot, limits_.calls); }));
   }
   auto& call = incoming_[id.slot];
   // Relaxed: nothing of the callee's is read.
@@ -235,7 +291,14 @@ void LinkCore::take_in_cancel(const CallId& id) {
     }));
   }
   // Otherwise it was answered meanwhile.
-  if (word.state == State::open) note_stop(call);
+  if (word.state != State::open) return;
+  note_stop(call);
+  // seq_cst above: before this look; partner: `accept_stream`.
+  if (const auto stream = stream_of(call)) {
+    end_stream(stream, is_code(id.detail) && id.detail != 0 ? static_cast<ErrorCode>(id.detail)
+                                                            : ErrorCode::reset,
+               {});
+  }
 }
 
 // The user's callbacks must not run here: they may use the link, and this thread leads.
@@ -261,57 +324,6 @@ void LinkCore::run_stops_due() noexcept {
     }
     if (due) due->request_stop();
   }
-}
-
-void LinkCore::end(Error why) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (end_) return;
-    const auto code = static_cast<int>(why.code());
-    end_ = std::move(why);
-    // [K7] seq_cst: before the slots are looked at; partner [K8].
-    ended_.store(code, std::memory_order_seq_cst);
-  }
-  for (std::uint32_t slot = 0; slot < credits_; ++slot)
-    end_call(slot);
-  for (std::uint32_t slot = 0; slot < most_calls_; ++slot)
-    note_stop(incoming_[slot]);
-  // seq_cst: after the functions of all calls are due; partner: `dispatch`.
-  is_end_whole_.store(true, std::memory_order_seq_cst);
-  lead_.tell_all();
-  signal_waiting_loop();
-}
-
-// After the end nothing is taken in any more: only here outcomes are written, with the mutex.
-void LinkCore::end_call(std::uint32_t slot) {
-  auto& call = outgoing_[slot];
-  bool is_settled = false;
-  // Acquire: the owner is done with the last outcome. seq_cst: after [K7]; partner [K8].
-  const auto word = Word::unpack(call.word.load(std::memory_order_seq_cst));
-  if (word.state == State::open) {
-    const std::lock_guard lock(mutex_);
-    // Relaxed: what another thread settled, it settled with the mutex.
-    if (call.word.load(std::memory_order_relaxed) != word.pack()) return;
-    call.error = call_error(slot, end_->code(), end_->detail());
-    is_settled = move(call, word, State::settled);
-    if (!is_settled) call.error.reset();
-  }
-  if (is_settled) return tell_owner(call);
-  let_go(slot, word.generation);
-}
-
-void LinkCore::cut_off(std::string what) {
-  auto how = detail_text([&] {
-    return fmt::format("{}: {}", channel_->session().peer_name(channel_->other()), what);
-  });
-  // So that sending fails from now on.
-  channel_->end(ErrorCode::peer_corrupt, detail_text([&] { return how; }));
-  end(Error(ErrorCode::peer_corrupt, std::move(how)));
-}
-
-Error LinkCore::end_error() const noexcept {
-  const std::lock_guard lock(mutex_);
-  return Error(end_->code(), detail_text([this] { return end_->detail(); }));
 }
 
 void LinkCore::interrupt() noexcept {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "mews/base/atomic.hpp"
+#include "link_stream.hpp"
 #include "mews/detail/channel_core.hpp"
 #include "mews/layout/call_id.hpp"
 #include "mews/link.hpp"
@@ -21,6 +22,15 @@
 #include "mews/sync/turn.hpp"
 
 namespace mews::inline MEWS_LAYOUT::detail {
+
+/// A call that has come.
+struct TakenCall {
+  std::uint32_t slot = 0;
+  bool is_stream = false;
+  Message message;
+  Message lent;  ///< for the reply
+  Deadline deadline = forever;
+};
 
 /// The inside of a link: a table of the calls that this end has started, one of those that have
 /// come, and the lead, which takes in what comes for all threads. `Link` documents each function.
@@ -45,8 +55,14 @@ namespace mews::inline MEWS_LAYOUT::detail {
 /// ended_            the lead       any thread   [K7] / [K8] seq_cst          nothing: says "stop"
 /// interrupted_      any thread     the lead     set, then its bell           nothing: says "look"
 /// queued_           mutex          any thread   the mutex; relaxed           nothing: a hint
+/// streams_free_     owner, lead    owner        seq_cst, see `Lead`          nothing: a count
 /// is_loop_waiting_  any thread     any thread   [K9]                         nothing: says
 /// "signal"
+///
+/// **Streams.** A stream is a call that stays open: `open` is its request, and its answer, `reply` or
+/// `failure`, comes when the acceptor drops its end. Its data goes from `StreamEnd` to `StreamEnd`
+/// meanwhile, to which the slots of both ends lead. Records that cross the answer find a slot that
+/// is free, and are dropped.
 ///
 /// [K7] [K8]: a starter opens its slot, sends, and then looks at the end [K8]; the lead notes the
 /// end [K7] and then goes through the slots. One of the two ends the call.
@@ -57,7 +73,7 @@ namespace mews::inline MEWS_LAYOUT::detail {
 /// (`layout::CallsTaken`) was not begun.
 class LinkCore {
  public:
-  LinkCore(std::shared_ptr<ChannelCore> channel, LinkOptions options, std::uint32_t most_calls);
+  LinkCore(std::shared_ptr<ChannelCore> channel, LinkOptions options, layout::LinkLimits limits);
   LinkCore(const LinkCore&) = delete;
   LinkCore& operator=(const LinkCore&) = delete;
   ~LinkCore();
@@ -103,17 +119,30 @@ class LinkCore {
   [[nodiscard]] Error end_error() const noexcept;
 
   // The callee's side (link_callee.cpp).
-  struct Taken {
-    std::uint32_t slot = 0;
-    Message message;
-    Deadline deadline = forever;
-  };
-  [[nodiscard]] Result<Taken> accept(Timeout timeout);
+  [[nodiscard]] Result<TakenCall> accept(Timeout timeout);
   [[nodiscard]] Result<void> reply(std::uint32_t slot, const Body& body, std::uint32_t type,
                                    Deadline deadline);
   [[nodiscard]] Result<void> fail_call(std::uint32_t slot, ErrorCode code, std::string_view text);
   [[nodiscard]] bool is_cancelled(std::uint32_t slot);
   [[nodiscard]] std::stop_token stop_token(std::uint32_t slot);
+
+  // Streams (link_stream.cpp). `Stream` documents each function.
+  [[nodiscard]] Result<std::shared_ptr<StreamEnd>> open(const Body& body,
+                                                        const CallOptions& options,
+                                                        const Until& until, MayWait may_wait);
+  [[nodiscard]] Result<std::shared_ptr<StreamEnd>> accept_stream(std::uint32_t slot,
+                                                                 std::uint32_t type);
+  void loan_piece(Result<Loan>& out, std::size_t bytes, Timeout timeout);
+  [[nodiscard]] Result<void> send_piece(StreamEnd& end, const Body& piece, Timeout timeout);
+  [[nodiscard]] Result<void> finish(StreamEnd& end);
+  [[nodiscard]] Result<Message> receive_piece(StreamEnd& end, Timeout timeout);
+  void reset(StreamEnd& end, ErrorCode code) noexcept;
+  /// The end's owner is done with it.
+  void drop(StreamEnd& end) noexcept;
+  /// Waits until `word` of the stream is true; the stream's error, if it has one then.
+  [[nodiscard]] Result<void> wait_stream(StreamEnd& end, const base::LocalAtomic<bool>& word,
+                                         Timeout timeout);
+  [[nodiscard]] bool watch(StreamEnd::Watch& watch, const base::LocalAtomic<bool>& word, std::function<void()> done);
 
   // Event loops (link_loop.cpp).
 
@@ -152,14 +181,20 @@ class LinkCore {
     // The lead's, before `settled`; then the owner's.
     Message reply;
     std::optional<Error> error;
-    std::function<void()> done;  ///< mutex
+    std::function<void()> done;         ///< mutex
+    std::shared_ptr<StreamEnd> stream;  ///< mutex
+    base::LocalAtomic<bool> is_stream{false};  ///< the owner's, before `open`
   };
   /// A call of the other end. It is `open` from its arrival until its answer, otherwise `free`.
   struct Incoming {
     AtomicWord word{0};
-    std::uint32_t deadline = 0;  ///< as it travels
+    std::uint32_t deadline = 0;  ///< as it travels; of a stream the caller's window
+    bool is_stream = false;
     base::LocalAtomic<bool> is_cancelled{false};
     Message message;                        ///< until it is accepted
+    Message lent;                           ///< likewise
+    std::shared_ptr<StreamEnd> stream;      ///< mutex
+    bool is_stream_finished = false;        ///< mutex; by its opener, before it was accepted
     std::optional<std::stop_source> stops;  ///< mutex; made when asked for
     base::LocalAtomic<bool> has_stops{false};
   };
@@ -177,9 +212,24 @@ class LinkCore {
   /// Takes one record in. Lead only. Null: without waiting. `would_block`, or the reason to stop.
   [[nodiscard]] Result<void> draw(const Until* until, const Own& own);
   void take_in(ChannelCore::Record& record, const Own& own);
-  void take_in_request(Message& message, const layout::CallId& id, const Own& own);
+  void take_in_request(ChannelCore::Record& record, const layout::CallId& id, const Own& own);
+  void take_in_lend(Message& message, const layout::CallId& id);
+  [[nodiscard]] bool may_begin(const layout::CallId& id);
   void take_in_answer(ChannelCore::Record& record, const layout::CallId& id, const Own& own);
   void take_in_cancel(const layout::CallId& id);
+  // Streams (link_streams.cpp).
+  void take_in_stream(ChannelCore::Record& record, const layout::CallId& id);
+  [[nodiscard]] const char* take_into(StreamEnd& end, ChannelCore::Record& record,
+                                      const layout::CallId& id);
+  void end_stream(const std::shared_ptr<StreamEnd>& end, ErrorCode code, const std::string& what);
+  [[nodiscard]] std::shared_ptr<StreamEnd> stream_of(const Outgoing& call) const;
+  [[nodiscard]] std::shared_ptr<StreamEnd> stream_of(const Incoming& call) const;
+  void tell_stream(StreamEnd& end);
+  void tell_watches(StreamEnd& end);
+  [[nodiscard]] bool tell_watch(StreamEnd::Watch& watch, const base::LocalAtomic<bool>& word);
+  [[nodiscard]] Error stream_error(StreamEnd& end, ErrorCode code, const std::string& what) const;
+  [[nodiscard]] bool take_stream_place() noexcept;
+  void give_stream_place() noexcept;
   [[nodiscard]] static bool move(Outgoing& call, Word from, State to) noexcept;
   void let_go(std::uint32_t slot, std::uint32_t generation);
   void tell_owner(Outgoing& call);
@@ -213,24 +263,36 @@ class LinkCore {
                                   const layout::CallId& id, std::uint32_t type);
 
   // The caller's.
-  [[nodiscard]] Result<std::uint32_t> await_slot(const Until& until, MayWait may_wait);
+  [[nodiscard]] Result<std::uint32_t> start(const Body& body, const CallOptions& options,
+                                            const Until& until, MayWait may_wait,
+                                            std::shared_ptr<StreamEnd> stream);
+  [[nodiscard]] Result<std::uint32_t> await_slot(const Until& until, MayWait may_wait,
+                                                 bool is_stream);
+  [[nodiscard]] Result<void> prepare_call(const Body& body, const CallOptions& options,
+                                          Timeout timeout, Loan& copy, Loan& lent);
   [[nodiscard]] Result<void> begin_call(std::uint32_t slot, const Body& body,
-                                        const CallOptions& options, const Until& until);
+                                        const CallOptions& options, const Until& until, Loan& lent,
+                                        std::shared_ptr<StreamEnd> stream);
   [[nodiscard]] std::optional<std::uint32_t> claim_slot() noexcept;
+  [[nodiscard]] std::optional<std::uint32_t> claim_slot(bool is_stream) noexcept;
   void give_slot(std::uint32_t slot);
-  [[nodiscard]] bool give_up(std::uint32_t slot) noexcept;
+  /// Tells the other end by a cancel, with `detail`, unless `detail` is empty.
+  [[nodiscard]] bool give_up(std::uint32_t slot, std::optional<std::uint32_t> detail) noexcept;
   [[nodiscard]] Result<Message> collect(std::uint32_t slot);
   [[nodiscard]] Error call_error(std::uint32_t slot, ErrorCode code, const std::string& what) const;
   [[nodiscard]] std::string call_name(std::uint32_t type) const;
   [[nodiscard]] std::string open_calls_text() const;
   [[nodiscard]] bool is_settled(std::uint32_t slot) const noexcept;
-  void forget_done(Outgoing& call, std::uint32_t slot);
+  void forget_done(Outgoing& call);
+  void forget_ready(const void* key, std::function<void()>& waiting,
+                    base::LocalAtomic<bool>& is_set);
+  void queue_ready(const void* key, std::function<void()>& done);
   [[nodiscard]] std::optional<std::chrono::nanoseconds> taken_for(std::uint32_t slot,
                                                                   std::int64_t now) const noexcept;
 
   // The callee's.
   [[nodiscard]] std::optional<std::uint32_t> pop_request();
-  [[nodiscard]] bool begin(std::uint32_t slot, Taken& out);
+  [[nodiscard]] bool begin(std::uint32_t slot, TakenCall& out);
   layout::CallId close_request(std::uint32_t slot);
   void reopen_request(std::uint32_t slot, std::uint32_t generation);
 
@@ -238,7 +300,8 @@ class LinkCore {
   ForkStamp fork_stamp_;
   std::vector<TypeName> types_;
   std::uint32_t credits_;
-  std::uint32_t most_calls_;  ///< of the other end
+  const layout::LinkLimits limits_;  ///< of the other end
+  const std::uint64_t stream_window_;
   sync::Turn send_turn_;
 #if defined(MEWS_STEPPED)
   static constexpr bool kBeginsWithMany = true;  // the model checker cannot wait by the clock
@@ -254,7 +317,9 @@ class LinkCore {
   base::LocalAtomic<bool> is_end_told_{false};   ///< to the loop
   base::LocalAtomic<int> ended_{-1};
 
-  base::LocalAtomic<std::uint64_t> free_;  ///< a bit for each slot of `outgoing_`
+  base::LocalAtomic<std::uint64_t> free_;          ///< a bit for each slot of `outgoing_`
+  base::LocalAtomic<std::uint32_t> streams_free_;  ///< that this end may open
+  base::LocalAtomic<std::uint32_t> streams_there_{0};  ///< that the other end has open
   std::unique_ptr<Outgoing[]> outgoing_;
   std::unique_ptr<Incoming[]> incoming_;
 
@@ -263,10 +328,10 @@ class LinkCore {
   std::array<std::uint8_t, layout::kMaxCalls> queue_{};  ///< slots of `incoming_`, in order
   std::uint32_t queue_begin_ = 0;
   struct Ready {
-    std::uint32_t slot;
+    const void* key;  ///< the call, or the watch of a stream
     std::function<void()> done;
   };
-  std::vector<Ready> ready_;                 ///< room for all credits
+  std::vector<Ready> ready_;                 ///< room for all calls and streams
   std::vector<std::stop_source> stops_due_;  ///< to be asked to stop, once no thread leads
   std::optional<Error> end_;
   /// The channel's descriptor tells of records. What other threads have taken in is told by one of

@@ -20,14 +20,14 @@ Result<std::shared_ptr<LinkCore>> link_over(const std::shared_ptr<ChannelCore>& 
     return fail(ErrorCode::invalid_argument, "credits is 0: no call could be started");
   }
   const auto ring_cells = channel->session().arena().geometry().ring_cells;
-  const auto most = layout::most_calls(ring_cells);
-  if (most == 0) {
+  const auto limits = layout::LinkLimits::of(ring_cells);
+  if (limits.calls == 0) {
     return fail(ErrorCode::invalid_argument, detail_text([&] {
                   return fmt::format(
                       "ring_cells is {}: a link needs 128 or more, see CreateOptions", ring_cells);
                 }));
   }
-  auto made = std::make_shared<LinkCore>(channel, options, most);
+  auto made = std::make_shared<LinkCore>(channel, options, limits);
   channel->become_link();
   return made;
 } catch (const std::bad_alloc&) {

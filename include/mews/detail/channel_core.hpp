@@ -122,6 +122,11 @@ class ChannelCore {
                                          const Envelope& envelope);
   /// As `loan`, of the slabs too that are kept for replies.
   void loan_for_reply(Result<Loan>& out, std::size_t bytes, Timeout timeout);
+  /// As `loan`, but up to 480 bytes too are in a slab.
+  void loan_in_slab(Result<Loan>& out, std::size_t bytes, Timeout timeout);
+  [[nodiscard]] static bool is_in_slab(const Loan& loan) noexcept {
+    return loan.payload_.is_valid() && !loan.payload_.is_inline();
+  }
   /// Receives one, as `receive`. Null: without waiting.
   [[nodiscard]] Result<void> receive_record(Record& out, const Until* until);
   /// Returns whether a record, or the end, is there, as far as this thread sees. Any thread, also

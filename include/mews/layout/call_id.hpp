@@ -12,15 +12,20 @@
 namespace mews::inline MEWS_LAYOUT::layout {
 
 inline constexpr std::uint32_t kMaxCalls = 64;
+inline constexpr std::uint32_t kMaxStreams = kMaxCalls / 2;
 
 /// The correlation of a link's record.
 ///
 ///  63  62 61    56 55                 32 31                                0
 ///  +-----+--------+---------------------+-----------------------------------+
-///  |  0  |  slot  |  generation, from 1 |  detail                           |
+///  |0 |of |  slot  |  generation, from 1 |  detail                           |
 ///  +-----+--------+---------------------+-----------------------------------+
 ///
-/// detail: of a request its deadline (`pack_deadline`); of a failure the error code; otherwise 0.
+/// of: of a stream's data, finish and window, 1 where the reader has opened the stream, and not the
+/// sender; otherwise 0.
+/// detail: of a request its deadline (`pack_deadline`); of a failure the error code; of open and
+/// accept the sender's window (`pack_window`); of a window the number of confirmed pieces;
+/// otherwise 0.
 /// The generation counts the calls of a slot, so that one record too many is found.
 struct CallId {
   static constexpr std::uint32_t kLastGeneration = (1u << 24) - 1;
@@ -28,14 +33,17 @@ struct CallId {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;
   std::uint32_t detail = 0;
+  bool is_readers = false;
 
   [[nodiscard]] constexpr std::uint64_t pack() const noexcept {
-    return std::uint64_t{slot} << 56 | std::uint64_t{generation} << 32 | detail;
+    return std::uint64_t{is_readers} << 62 | std::uint64_t{slot} << 56 | std::uint64_t{generation} << 32 | detail;
   }
   [[nodiscard]] static constexpr CallId unpack(std::uint64_t correlation) noexcept {
-    return {.slot = static_cast<std::uint32_t>(correlation >> 56),
+    // The upper bit is left in the slot: no table has so many.
+    return {.slot = static_cast<std::uint32_t>(correlation >> 56) & ~0x40u,
             .generation = static_cast<std::uint32_t>(correlation >> 32) & kLastGeneration,
-            .detail = static_cast<std::uint32_t>(correlation)};
+            .detail = static_cast<std::uint32_t>(correlation),
+            .is_readers = (correlation >> 62 & 1) != 0};
   }
   [[nodiscard]] static constexpr std::uint32_t after(std::uint32_t generation) noexcept {
     return generation == kLastGeneration ? 1 : generation + 1;
@@ -92,32 +100,69 @@ struct alignas(kLineBytes) CallsTaken {
   return static_cast<std::int64_t>(units >> 24) << 10;
 }
 
-/// Returns the cells that a link's reader keeps before it gives them back.
-[[nodiscard]] constexpr std::uint32_t most_owed_cells(std::uint32_t ring_cells) noexcept {
-  return ring_cells / 16;
-}
-
-/// Returns how many calls each end of a link may have open on lanes of `ring_cells`, at most
-/// `kMaxCalls`; 0: the ring is too small for a link.
+/// What each end of a link may have open on lanes of so many cells. `calls` is 0 where the ring is
+/// too small for a link; `streams` where it is too small for streams. A stream is a call that stays
+/// open, and counts as one.
 ///
 /// So many that all of their records fit a lane together, and nobody ever waits for room. Of each
-/// call of its sender a lane has at most one request and two cancels (the second is sent after the
-/// first call of the slot was answered, before that one was read), of each call of its reader one
-/// answer: 18 cells. A record may lead over the unread rest of the lap before, whose cells then
-/// stay unused until the reader comes there: 18 cells more. A reader of a link gives cells back
-/// when it has a sixteenth of the ring, which counts twice likewise. Fillers take up to 7 cells at
-/// the ring's end, and up to 16 elsewhere; one cell is left for the record that closes the channel.
-[[nodiscard]] constexpr std::uint32_t most_calls(std::uint32_t ring_cells) noexcept {
+/// call of its sender a lane has at most one slab lent for the reply, one request and two cancels
+/// (the second is sent after the first call of the slot was answered, before that one was read), of
+/// each call of its reader one answer: 19 cells. Of each stream of either end it has
+/// `kStreamPieces` pieces of data that the reader has not confirmed, the end of them, at most two
+/// confirmations (each is of half the pieces, or of a whole window), and for a stream of its reader
+/// the acceptance. An opener sends nothing more of a stream before it is accepted, and the acceptor
+/// nothing after its answer: records of two streams of one slot are not in a lane together.
+///
+/// A record may lead over the unread rest of the lap before, whose cells then stay unused until the
+/// reader comes there: that doubles all of it. A reader of a link gives cells back when it has a
+/// thirty-second of the ring, which counts twice likewise. Fillers take up to 7 cells at the ring's
+/// end, and up to 16 elsewhere; one cell is left for the record that closes the channel.
+struct LinkLimits {
+  std::uint32_t calls = 0;
+  std::uint32_t streams = 0;
+
+  [[nodiscard]] static constexpr LinkLimits of(std::uint32_t ring_cells) noexcept;
+};
+
+/// Pieces of data that one end of a stream may have sent without a confirmation.
+inline constexpr std::uint32_t kStreamPieces = 6;
+/// A reader of a stream confirms so many together, or fewer that fill the window.
+inline constexpr std::uint32_t kStreamConfirmed = kStreamPieces / 2;
+/// A piece of data takes one cell: more bytes than these are in a slab.
+inline constexpr std::size_t kStreamInlineBytes = kCellBytes - kDescriptorBytes;
+
+/// Returns the cells that a link's reader keeps before it gives them back.
+[[nodiscard]] constexpr std::uint32_t most_owed_cells(std::uint32_t ring_cells) noexcept {
+  return ring_cells / 32;
+}
+
+constexpr LinkLimits LinkLimits::of(std::uint32_t ring_cells) noexcept {
   constexpr std::uint32_t kFillers = 3 * kMaxRecordCells - 1;
   constexpr std::uint32_t kClose = 1;
-  constexpr std::uint32_t kCellsPerCall = 2 * (2 * kMaxRecordCells + 2);
+  constexpr std::uint32_t kCellsPerCall = 2 * (2 * kMaxRecordCells + 3);
+  constexpr std::uint32_t kCellsPerStream = 2 * (2 * (kStreamPieces + 1 + 2) + 1);
   const auto spare = 2 * most_owed_cells(ring_cells) + kFillers + kClose;
-  if (ring_cells < spare + kCellsPerCall) return 0;
-  const auto most = (ring_cells - spare) / kCellsPerCall;
-  return most < kMaxCalls ? most : kMaxCalls;
+  if (ring_cells < spare + kCellsPerCall) return {};
+  const auto room = ring_cells - spare;
+  // Half of the calls may be streams.
+  const auto streams = std::min(room / (2 * kCellsPerCall + kCellsPerStream), kMaxStreams);
+  return {.calls = std::min((room - streams * kCellsPerStream) / kCellsPerCall, kMaxCalls),
+          .streams = streams};
+}
+
+/// The detail of the records that open and accept a stream: the sender's window, in units of 1 KiB.
+/// At least 1.
+[[nodiscard]] constexpr std::uint32_t pack_window(std::size_t bytes) noexcept {
+  const auto units = (bytes + 1023) / 1024;
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(units, 1, 0xffff'ffff));
+}
+[[nodiscard]] constexpr std::uint64_t unpack_window(std::uint32_t detail) noexcept {
+  return std::uint64_t{detail} * 1024;
 }
 
 static_assert(sizeof(CallsTaken) == 512);
-static_assert(most_calls(64) == 0 && most_calls(128) == 2 && most_calls(1024) == 24);
+static_assert(LinkLimits::of(64).calls == 0 && LinkLimits::of(128).calls == 2);
+static_assert(LinkLimits::of(128).streams == 0 && LinkLimits::of(256).streams == 1);
+static_assert(LinkLimits::of(1024).calls == 16 && LinkLimits::of(1024).streams == 8);
 
 }  // namespace mews::inline MEWS_LAYOUT::layout

@@ -50,10 +50,17 @@ enum class RecordKind : std::uint8_t {
   reply = 5,    ///< ends it, with a payload
   failure = 6,  ///< ends it, with an error code and a text
   cancel = 7,   ///< its caller waits no longer; the answer still follows
+  lend = 8,     ///< before a request: the slab for its reply
+  // Of a stream, which is a call that stays open: a request opens it, an answer ends it.
+  open = 9,     ///< as request, and begins a stream
+  accept = 10,  ///< the other end takes it
+  data = 11,    ///< a piece of data, one cell
+  finish = 12,  ///< no more data follows from the sender
+  window = 13,  ///< confirms so many pieces as its detail says: the reader has consumed them
 };
 
 [[nodiscard]] constexpr bool is_known(RecordKind kind) noexcept {
-  return kind >= RecordKind::message && kind <= RecordKind::cancel;
+  return kind >= RecordKind::message && kind <= RecordKind::window;
 }
 [[nodiscard]] constexpr bool is_of_link(RecordKind kind) noexcept {
   return kind >= RecordKind::request;
