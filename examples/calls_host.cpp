@@ -77,6 +77,23 @@ bool by_an_event_loop(mews::Link& link) {
   return true;
 }
 
+mews::Result<void> through_a_stream(mews::Link& link) {
+  auto stream = link.open("", {.type = kNumberLines}, 5s);
+  if (!stream) return tl::unexpected(stream.error());
+  std::jthread writer([&stream] {
+    for (const char* line : {"hooded", "on the block", "at hack"})
+      if (!stream->send(line, 5s)) return;
+    (void)stream->finish();
+  });
+  for (;;) {
+    auto line = stream->receive(5s);
+    if (!line) return tl::unexpected(line.error());
+    if (line->size() == 0) break;
+    std::printf("line %.*s\n", int(line->size()), line->text().data());
+  }
+  return stream->wait_over(5s);  // both have finished: nothing is lost
+}
+
 int end(const mews::Error& why) {
   std::fprintf(stderr, "calls_host: %s\n", why.message().c_str());
   return 1;
@@ -108,6 +125,7 @@ int main(int, char** argv) {
   if (!too_slow(*link)) return failed("a call that is too slow has no right end");
   if (!stopped(*link)) return failed("a call cannot be stopped");
   if (!by_an_event_loop(*link)) return failed("the event loop has missed a reply");
+  if (auto done = through_a_stream(*link); !done) return end(done.error());
   server.request_stop();
   server.join();
   host->shutdown(5s);

@@ -37,12 +37,27 @@ void sleep_long(mews::Request& request) {
   request.fail(mews::ErrorCode::cancelled);
 }
 
+void number_lines(mews::Request& request) {
+  auto stream = request.accept_stream();
+  if (!stream) return;
+  for (int number = 1;; ++number) {
+    auto line = stream->receive(mews::forever);
+    if (!line) return;             // the host has given it up, or is gone
+    if (line->size() == 0) break;  // the last line was before
+    auto text = std::to_string(number) + " " + std::string(line->text());
+    if (!stream->send(text, mews::forever)) return;
+  }
+  if (!stream->finish()) std::fputs("calls_plugin: no end\n", stderr);
+}
+
 void handle(mews::Request& request) {
   switch (request.type()) {
     case kCountWords:
       return count_words(request);
     case kSleep:
       return sleep_long(request);
+    case kNumberLines:
+      return number_lines(request);
     default:
       request.fail("no such type of request");
   }

@@ -327,8 +327,7 @@ Result<Stream> Link::open_by(const Body& body, const CallOptions& options,
     auto end = core->open(body, options, until, may_wait);
     if (end) return Stream(std::move(core), std::move(*end));
     auto& why = end.error();
-    const bool can_follow =
-        root_ && timeout.may_wait() && why.code() == ErrorCode::peer_died;
+    const bool can_follow = root_ && timeout.may_wait() && why.code() == ErrorCode::peer_died;
     if (!can_follow || !root_->go_on(core, until, why)) return tl::unexpected(std::move(why));
   }
 } catch (const std::bad_alloc&) {

@@ -111,7 +111,8 @@ std::uint32_t Stream::type() const noexcept {
 // Of `Request`, whose answer a stream is.
 Result<Stream> Request::accept_stream() {
   if (!core_) {
-    return mews::fail(ErrorCode::invalid_argument, "this request is answered already, or moved from");
+    return mews::fail(ErrorCode::invalid_argument,
+                      "this request is answered already, or moved from");
   }
   if (!is_stream_) return mews::fail(ErrorCode::invalid_argument, "this request opens no stream");
   auto end = core_->accept_stream(slot_, type());

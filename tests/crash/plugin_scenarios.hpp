@@ -11,6 +11,7 @@
 #include "crash/actor.hpp"
 #include "crash/lending.hpp"
 #include "crash/link_scenarios.hpp"
+#include "crash/stream_scenarios.hpp"
 #include "crash/table.hpp"
 
 /// What a plugin does while it is to be killed. The host's part in each is in partners.cpp under
@@ -243,6 +244,8 @@ inline constexpr std::array kScenarios{
     Scenario{"hold_some", CountFrom::work, hold_some},
     Scenario{"answer_calls", CountFrom::work, answer_calls},
     Scenario{"make_calls", CountFrom::work, make_calls},
+    Scenario{"serve_streams", CountFrom::work, serve_streams},
+    Scenario{"open_streams", CountFrom::work, open_streams},
 };
 
 }  // namespace mews_test::plugin

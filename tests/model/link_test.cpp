@@ -64,8 +64,9 @@ class Calls final : public Scenario {
     tiny_.reset();
     host_.reset();
     plugin_.reset();
-    host_link_.emplace(alias(host_), LinkOptions{.credits = plan_.credits}, plan_.credits);
-    plugin_link_.emplace(alias(plugin_), LinkOptions{.credits = 1}, plan_.credits);
+    const layout::LinkLimits limits{.calls = plan_.credits, .streams = 1};
+    host_link_.emplace(alias(host_), LinkOptions{.credits = plan_.credits}, limits);
+    plugin_link_.emplace(alias(plugin_), LinkOptions{.credits = 1}, limits);
     host_.channel().become_link();
     plugin_.channel().become_link();
     left_ = plan_.callers + (plan_.nests ? 1 : 0);
