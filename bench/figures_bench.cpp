@@ -10,6 +10,7 @@
 #include "support/figures.hpp"
 #include "support/idle_memory.hpp"
 #include "support/lane_cases.hpp"
+#include "support/link_cases.hpp"
 #include "support/placement.hpp"
 #include "support/slab_cases.hpp"
 #include "support/yardsticks.hpp"
@@ -57,6 +58,28 @@ bench::Group by_channel() {
 bench::Group sleeping() {
   return {in_turn(bench::channel_round_trip(64, bench::kSleep), bench::futex_round_trip()),
           {{"64 B round trip, both asleep", "futex round trip", 0, 1, Goal::at_most, 1.15}}};
+}
+
+bench::Group calls() {
+  constexpr unsigned kInFlight = 16;
+  return {
+      in_turn(bench::call_round_trip(64, bench::kSpin), bench::channel_round_trip(64, bench::kSpin),
+              bench::calls_in_flight(64, kInFlight)),
+      {{"64 B call and reply, spinning", "the same by a channel", 0, 1, Goal::at_most, 1.25},
+       {"16 calls in flight, times as many", "one at a time", 2, 0, Goal::at_least, 3, true}}};
+}
+
+bench::Group sleeping_calls() {
+  return {in_turn(bench::call_round_trip(64, bench::kSleep), bench::futex_round_trip()),
+          {{"64 B call and reply, both asleep", "futex round trip", 0, 1, Goal::at_most, 1.1}}};
+}
+
+bench::Group stream() {
+  constexpr std::size_t kPiece = 64 * kKibi;
+  return {in_turn(bench::link_stream(kPiece, bench::Touch::all),
+                  bench::channel_stream(kPiece, bench::Touch::all)),
+          {{"stream of 64 KiB loans, all bytes, of the rate", "by a channel", 0, 1, Goal::at_least,
+            0.9, true}}};
 }
 
 bench::Group one_way() {
@@ -120,6 +143,9 @@ int main(int argc, char** argv) {
   groups.push_back(spinning());
   groups.push_back(sleeping());
   groups.push_back(one_thread());
+  groups.push_back(calls());
+  groups.push_back(sleeping_calls());
+  groups.push_back(stream());
   groups.push_back(one_way());
   groups.push_back(by_channel());
   for (const auto bytes : bench::class_bytes())

@@ -44,8 +44,8 @@ bool LinkCore::begin(std::uint32_t slot, TakenCall& out) {
   out.is_stream = call.is_stream;
   out.deadline = call.deadline == 0 || call.is_stream
                      ? Deadline(forever)
-                     : Deadline(Deadline::Clock::time_point(std::chrono::nanoseconds(
-                           layout::unpack_deadline(call.deadline, now))));
+                     : Deadline(Deadline::Clock::time_point(
+                           std::chrono::nanoseconds(layout::unpack_deadline(call.deadline, now))));
   out.message = std::move(call.message);
   out.lent = std::move(call.lent);
   // Relaxed: a cancel that is missed here is seen by the callee.

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 #include <utility>
 
 #include "link_wait.hpp"
@@ -48,12 +47,12 @@ LinkCore::LinkCore(std::shared_ptr<ChannelCore> channel, LinkOptions options,
       streams_free_(std::min(limits.streams, credits_)),
       outgoing_(std::make_unique<Outgoing[]>(credits_)),
       incoming_(std::make_unique<Incoming[]>(limits.calls)) {
-  static_assert(
-      sizeof(LinkCore) + 16 * (sizeof(Outgoing) + sizeof(Ready)) + 16 * 3 * sizeof(Ready) +
-              16 * (sizeof(Incoming) + 2 * sizeof(std::stop_source)) +
-              kMostAtOnce * sizeof(std::stop_source) <
-          16 * 1024,
-      "a link with the default options takes less than 16 KiB, and its streams aside");
+  static_assert(sizeof(LinkCore) + 16 * (sizeof(Outgoing) + sizeof(Ready)) +
+                        16 * 3 * sizeof(Ready) +
+                        16 * (sizeof(Incoming) + 2 * sizeof(std::stop_source)) +
+                        kMostAtOnce * sizeof(std::stop_source) <
+                    16 * 1024,
+                "a link with the default options takes less than 16 KiB, and its streams aside");
   // One for each call, three for each stream of either end.
   ready_.reserve(credits_ + 3 * 2 * limits.streams);
   // One for each call, when it is cancelled and at the end; and those of one `look`.
@@ -197,13 +196,11 @@ void LinkCore::take_in_answer(ChannelCore::Record& record, const CallId& id, con
         detail_text([&] { return fmt::format("a failure with the code {}", id.detail); }));
   }
   // Relaxed: the owner's, before `open`.
-  const auto stream =
-      call.is_stream.load(std::memory_order_relaxed) ? stream_of(call) : nullptr;
+  const auto stream = call.is_stream.load(std::memory_order_relaxed) ? stream_of(call) : nullptr;
   if (stream) {
     if (record.kind == RecordKind::failure) {
-      end_stream(stream, static_cast<ErrorCode>(id.detail), detail_text([&] {
-                   return one_line(std::string(record.message.text()));
-                 }));
+      end_stream(stream, static_cast<ErrorCode>(id.detail),
+                 detail_text([&] { return one_line(std::string(record.message.text())); }));
     } else if (word.state == State::open && !is_at_its_end(*stream)) {
       return cut_off(detail_text(
           [&] { return fmt::format("a stream in slot {} answered before its end", id.slot); }));
@@ -295,9 +292,10 @@ void LinkCore::take_in_cancel(const CallId& id) {
   note_stop(call);
   // seq_cst above: before this look; partner: `accept_stream`.
   if (const auto stream = stream_of(call)) {
-    end_stream(stream, is_code(id.detail) && id.detail != 0 ? static_cast<ErrorCode>(id.detail)
-                                                            : ErrorCode::reset,
-               {});
+    end_stream(
+        stream,
+        is_code(id.detail) && id.detail != 0 ? static_cast<ErrorCode>(id.detail) : ErrorCode::reset,
+        {});
   }
 }
 
@@ -354,48 +352,6 @@ Result<void> LinkCore::look() {
   run_stops_due();
   if (!drawn && drawn.error().code() == ErrorCode::would_block) return {};
   return drawn;
-}
-
-Result<void> LinkCore::send(RecordKind kind, const Body& body, const layout::CallId& id,
-                            std::uint32_t type) {
-  const Envelope envelope{.type = type, .correlation = id.pack()};
-  const auto send_once = [&] {
-    return body.loan() != nullptr ? channel_->send_record(kind, *body.loan(), envelope)
-                                  : channel_->send_record(kind, body.bytes(), envelope);
-  };
-  const auto has_met = [](const Result<void>& sent) {
-    return !sent && sent.error().code() == ErrorCode::concurrent_use;
-  };
-  // Relaxed: a note. A thread that sends alone need not take turns.
-  if (!has_many_senders_.load(std::memory_order_relaxed)) {
-    auto sent = send_once();
-    if (!has_met(sent)) return sent;
-    has_many_senders_.store(true, std::memory_order_relaxed);
-  }
-  // Nobody waits in a turn.
-  (void)send_turn_.enter(forever, [] { return false; });
-  auto sent = send_once();
-  // By a thread that has begun before it could know of the others.
-  // (Without membarrier the role stays with its thread.)
-  while (has_met(sent) && !os::is_light_fence_broken()) {
-    std::this_thread::sleep_for(std::chrono::microseconds(20));
-    sent = send_once();
-  }
-  send_turn_.leave();
-  if (has_met(sent)) return fail(ErrorCode::os_error, kFenceForbidden);
-  return sent;
-}
-
-Result<Loan> LinkCore::loan_of(std::span<const std::byte> bytes, mem::Purpose purpose,
-                               Timeout timeout) {
-  Result<Loan> loan;
-  if (purpose == mem::Purpose::reply) {
-    channel_->loan_for_reply(loan, bytes.size(), timeout);
-  } else {
-    channel_->loan(loan, bytes.size(), timeout);
-  }
-  if (loan) std::copy(bytes.begin(), bytes.end(), loan->bytes().begin());
-  return loan;
 }
 
 }  // namespace mews::inline MEWS_LAYOUT::detail

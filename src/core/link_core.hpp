@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "mews/base/atomic.hpp"
 #include "link_stream.hpp"
+#include "mews/base/atomic.hpp"
 #include "mews/detail/channel_core.hpp"
 #include "mews/layout/call_id.hpp"
 #include "mews/link.hpp"
@@ -59,10 +59,10 @@ struct TakenCall {
 /// is_loop_waiting_  any thread     any thread   [K9]                         nothing: says
 /// "signal"
 ///
-/// **Streams.** A stream is a call that stays open: `open` is its request, and its answer, `reply` or
-/// `failure`, comes when the acceptor drops its end. Its data goes from `StreamEnd` to `StreamEnd`
-/// meanwhile, to which the slots of both ends lead. Records that cross the answer find a slot that
-/// is free, and are dropped.
+/// **Streams.** A stream is a call that stays open: `open` is its request, and its answer, `reply`
+/// or `failure`, comes when the acceptor drops its end. Its data goes from `StreamEnd` to
+/// `StreamEnd` meanwhile, to which the slots of both ends lead. Records that cross the answer find
+/// a slot that is free, and are dropped.
 ///
 /// [K7] [K8]: a starter opens its slot, sends, and then looks at the end [K8]; the lead notes the
 /// end [K7] and then goes through the slots. One of the two ends the call.
@@ -142,7 +142,8 @@ class LinkCore {
   /// Waits until `word` of the stream is true; the stream's error, if it has one then.
   [[nodiscard]] Result<void> wait_stream(StreamEnd& end, const base::LocalAtomic<bool>& word,
                                          Timeout timeout);
-  [[nodiscard]] bool watch(StreamEnd::Watch& watch, const base::LocalAtomic<bool>& word, std::function<void()> done);
+  [[nodiscard]] bool watch(StreamEnd::Watch& watch, const base::LocalAtomic<bool>& word,
+                           std::function<void()> done);
 
   // Event loops (link_loop.cpp).
 
@@ -181,8 +182,8 @@ class LinkCore {
     // The lead's, before `settled`; then the owner's.
     Message reply;
     std::optional<Error> error;
-    std::function<void()> done;         ///< mutex
-    std::shared_ptr<StreamEnd> stream;  ///< mutex
+    std::function<void()> done;                ///< mutex
+    std::shared_ptr<StreamEnd> stream;         ///< mutex
     base::LocalAtomic<bool> is_stream{false};  ///< the owner's, before `open`
   };
   /// A call of the other end. It is `open` from its arrival until its answer, otherwise `free`.
@@ -317,8 +318,8 @@ class LinkCore {
   base::LocalAtomic<bool> is_end_told_{false};   ///< to the loop
   base::LocalAtomic<int> ended_{-1};
 
-  base::LocalAtomic<std::uint64_t> free_;          ///< a bit for each slot of `outgoing_`
-  base::LocalAtomic<std::uint32_t> streams_free_;  ///< that this end may open
+  base::LocalAtomic<std::uint64_t> free_;              ///< a bit for each slot of `outgoing_`
+  base::LocalAtomic<std::uint32_t> streams_free_;      ///< that this end may open
   base::LocalAtomic<std::uint32_t> streams_there_{0};  ///< that the other end has open
   std::unique_ptr<Outgoing[]> outgoing_;
   std::unique_ptr<Incoming[]> incoming_;

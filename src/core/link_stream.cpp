@@ -124,8 +124,8 @@ Result<void> LinkCore::send_piece(StreamEnd& end, const Body& piece, Timeout tim
       Result<Loan> loan;
       loan_piece(loan, bytes, timeout);
       if (!loan) return tl::unexpected(std::move(loan.error()));
-      const auto from = piece.loan() != nullptr ? std::as_const(*piece.loan()).bytes()
-                                                : piece.bytes();
+      const auto from =
+          piece.loan() != nullptr ? std::as_const(*piece.loan()).bytes() : piece.bytes();
       std::copy(from.begin(), from.end(), loan->bytes().begin());
       copy = std::move(*loan);
     }

@@ -38,7 +38,7 @@ struct StreamEnd {
   base::LocalAtomic<bool> is_writable{false};
   base::LocalAtomic<bool> is_accepted{false};
   base::LocalAtomic<bool> is_decided{false};  ///< accepted, or over
-  base::LocalAtomic<bool> is_over{false};  ///< also in good order
+  base::LocalAtomic<bool> is_over{false};     ///< also in good order
 
   /// A function for an event loop.
   struct Watch {

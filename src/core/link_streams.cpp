@@ -40,9 +40,8 @@ void LinkCore::give_stream_place() noexcept {
 
 void LinkCore::take_in_stream(ChannelCore::Record& record, const CallId& id) {
   const auto wrong = [&](const char* what) {
-    cut_off(detail_text([&] {
-      return fmt::format("{}: stream {} of slot {}", what, id.generation, id.slot);
-    }));
+    cut_off(detail_text(
+        [&] { return fmt::format("{}: stream {} of slot {}", what, id.generation, id.slot); }));
   };
   std::shared_ptr<StreamEnd> end;
   if (id.is_readers || record.kind == RecordKind::accept) {
@@ -130,9 +129,9 @@ bool LinkCore::tell_watch(StreamEnd::Watch& watch, const base::LocalAtomic<bool>
 // "fonts: stream http: 6 pieces, 384 KiB not received there"
 Error LinkCore::stream_error(StreamEnd& end, ErrorCode code, const std::string& what) const {
   Error error(code, detail_text([&] {
-                auto text = fmt::format("{}: stream {}",
-                                        channel_->session().peer_name(channel_->other()),
-                                        call_name(end.type));
+                auto text =
+                    fmt::format("{}: stream {}", channel_->session().peer_name(channel_->other()),
+                                call_name(end.type));
                 if (!what.empty()) text += ": " + what;
                 return text;
               }));

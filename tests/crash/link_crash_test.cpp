@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <csignal>
-
-#include "crash/every_death.hpp"
+#include "crash/link_death.hpp"
 #include "crash/link_scenarios.hpp"
-#include "crash/stage.hpp"
 #include "support/arena_fixture.hpp"
 #include "support/catch.hpp"
 
@@ -20,7 +17,7 @@ constexpr std::uint32_t kLinkCells = 256;
 struct HostCalls {
   mews::Link link;
   VictimLog& log;
-  std::string problem;
+  std::string problem{};
 
   void add_problem(const std::string& text) {
     if (problem.empty()) problem = text;
@@ -91,40 +88,12 @@ struct HostCalls {
   }
 };
 
-template <class Play>
-void every_death_of(const std::string& scenario, std::uint64_t least, Play&& play) {
-  Stage stage(mews::Watcher::thread, kLinkCells);
-  every_death(scenario, least, [&](std::uint64_t kill_at, VictimLogPage& page) {
-    auto plugin =
-        value_or_throw(stage.host().spawn("victim", victim_command(scenario, kill_at, page)));
-    const auto peer = plugin.peer();
-    std::string problem;
-    bool was_killed = false;
-    {
-      auto dropped = std::move(plugin);
-      {
-        HostCalls calls{value_or_throw(mews::Link::over(std::move(dropped.channel()))), *page, {}};
-        play(calls);
-        problem = calls.problem;
-      }
-      const auto exit = value_or_throw(dropped.wait_exit(kStuck));
-      was_killed = exit.is_signal && exit.number == SIGKILL;
-      if (!was_killed && (exit.is_signal || exit.number != 0)) {
-        problem += "; it ended by itself: " + exit.description + ", " + page->complaint;
-      }
-    }
-    problem += stage.audit({peer});
-    problem += stage.audit_seat(peer);
-    REQUIRE(problem == "");
-    return Ending{was_killed, page->steps.load()};
-  });
-}
-
 }  // namespace
 
 TEST_CASE("crash: a plugin may die at any step of answering calls, and of calling back in one") {
-  every_death_of("answer_calls", 60, [](HostCalls& calls) { calls.call_all(); });
+  every_death_of<HostCalls>("answer_calls", kLinkCells, 60,
+                            [](HostCalls& calls) { calls.call_all(); });
 }
 TEST_CASE("crash: a plugin may die at any step of making calls and cancelling them") {
-  every_death_of("make_calls", 30, [](HostCalls& calls) { calls.serve(7); });
+  every_death_of<HostCalls>("make_calls", kLinkCells, 30, [](HostCalls& calls) { calls.serve(7); });
 }

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <csignal>
-
-#include "crash/every_death.hpp"
-#include "crash/stage.hpp"
+#include "crash/link_death.hpp"
 #include "crash/stream_scenarios.hpp"
 #include "support/arena_fixture.hpp"
 #include "support/catch.hpp"
@@ -100,40 +97,13 @@ struct HostStreams {
   }
 };
 
-template <class Play>
-void every_death_of(const std::string& scenario, std::uint64_t least, Play&& play) {
-  Stage stage(mews::Watcher::thread, kStreamCells);
-  every_death(scenario, least, [&](std::uint64_t kill_at, VictimLogPage& page) {
-    auto plugin =
-        value_or_throw(stage.host().spawn("victim", victim_command(scenario, kill_at, page)));
-    const auto peer = plugin.peer();
-    std::string problem;
-    bool was_killed = false;
-    {
-      auto dropped = std::move(plugin);
-      {
-        HostStreams streams{value_or_throw(mews::Link::over(std::move(dropped.channel()))), *page};
-        play(streams);
-        problem = streams.problem;
-      }
-      const auto exit = value_or_throw(dropped.wait_exit(kStuck));
-      was_killed = exit.is_signal && exit.number == SIGKILL;
-      if (!was_killed && (exit.is_signal || exit.number != 0)) {
-        problem += "; it ended by itself: " + exit.description + ", " + page->complaint;
-      }
-    }
-    problem += stage.audit({peer});
-    problem += stage.audit_seat(peer);
-    REQUIRE(problem == "");
-    return Ending{was_killed, page->steps.load()};
-  });
-}
-
 }  // namespace
 
 TEST_CASE("crash: a plugin may die at any step of serving streams") {
-  every_death_of("serve_streams", 60, [](HostStreams& streams) { streams.talk_all(); });
+  every_death_of<HostStreams>("serve_streams", kStreamCells, 60,
+                              [](HostStreams& streams) { streams.talk_all(); });
 }
 TEST_CASE("crash: a plugin may die at any step of opening streams, and dropping one") {
-  every_death_of("open_streams", 40, [](HostStreams& streams) { streams.serve(); });
+  every_death_of<HostStreams>("open_streams", kStreamCells, 40,
+                              [](HostStreams& streams) { streams.serve(); });
 }

@@ -36,7 +36,8 @@ struct CallId {
   bool is_readers = false;
 
   [[nodiscard]] constexpr std::uint64_t pack() const noexcept {
-    return std::uint64_t{is_readers} << 62 | std::uint64_t{slot} << 56 | std::uint64_t{generation} << 32 | detail;
+    return std::uint64_t{is_readers} << 62 | std::uint64_t{slot} << 56 |
+           std::uint64_t{generation} << 32 | detail;
   }
   [[nodiscard]] static constexpr CallId unpack(std::uint64_t correlation) noexcept {
     // The upper bit is left in the slot: no table has so many.
