@@ -163,11 +163,23 @@ Result<void> LinkCore::begin_call(std::uint32_t slot, const Body& body, const Ca
   // seq_cst: before the look at the end [K8]; partner [K7].
   call.word.store(open.pack(), std::memory_order_seq_cst);
   Result<void> sent;
-  if (lent.is_valid()) {
+  const bool lends = lent.is_valid();
+  if (lends) {
     sent = send(RecordKind::lend, Body(std::move(lent)),
                 {.slot = slot, .generation = id.generation}, options.type);
   }
+  const bool has_lent = lends && sent;
   if (sent) sent = send(kind, body, id, options.type);
+  if (!sent && has_lent) {
+    // The body is none that this session can send. The other end has the slab: the call begins
+    // nevertheless, empty and too late, so that it is answered and not given out.
+    auto late = id;
+    late.detail = layout::pack_deadline(began, began);
+    if (send(kind, Body(), late, options.type)) {
+      (void)give_up(slot, std::nullopt);
+      return sent;
+    }
+  }
   if (!sent) {
     auto seen = open.pack();
     // Nothing was sent, so the generation stays. Or the end has settled it: that outcome is
