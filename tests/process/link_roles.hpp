@@ -31,11 +31,42 @@ enum LinkType : std::uint32_t {
   kDieFirst,     ///< "PATH": kills its process unless there is that file, which it makes; echoes
   kIgnore,       ///< never answers, cancelled or not
   kMore,         ///< "BYTES": sends so many back, filled with seed 7
+  // Of streams.
+  kStreamEcho,  ///< sends each piece back, and the end
+  kStreamDie,   ///< "COUNT": sends so many pieces, numbered, then kills its process
+  kStreamHang,  ///< receives nothing, until the stream ends
 };
 
 inline const std::vector<mews::TypeName> kLinkTypes{
     {kEcho, "echo"}, {kFailIt, "fail"}, {kDrop, "drop"}, {kSleepEcho, "sleep"},
     {kHang, "hang"}, {kDie, "die"},     {kMore, "more"}, {kCallBack, "call back"}};
+
+/// Serves one stream; its errors are the opener's to find.
+inline void serve_stream(mews::Request& request) {
+  const std::string text(request.text());
+  auto stream = request.accept_stream();
+  if (!stream) return;
+  switch (request.type()) {
+    case kStreamEcho:
+      while (auto piece = stream->receive(mews::forever)) {
+        if (piece->size() == 0) {
+          (void)stream->finish();
+          break;
+        }
+        if (!stream->send(std::move(*piece).into_loan(), mews::forever)) break;
+      }
+      (void)stream->wait_over(mews::forever);
+      return;
+    case kStreamDie:
+      for (int i = 0; i < std::stoi(text); ++i)
+        (void)stream->send(std::to_string(i), mews::forever);
+      ::raise(SIGKILL);
+      return;
+    default:  // kStreamHang
+      (void)stream->wait_over(mews::forever);
+      return;
+  }
+}
 
 /// Answers one request; errors of the answer are the caller's to find.
 inline void answer(mews::Request& request) {
@@ -93,6 +124,11 @@ inline void answer(mews::Request& request) {
       (void)request.reply(std::move(*loan));
       return;
     }
+    case kStreamEcho:
+    case kStreamDie:
+    case kStreamHang:
+      serve_stream(request);
+      return;
     default:  // kDrop
       return;
   }
