@@ -20,9 +20,9 @@ using namespace asio_test;
 namespace {
 
 struct Cancelled {
-  void call(net::cancellation_signal& signal) {
+  void call(net::cancellation_signal& by) {
     link.async_call("x", {.type = kEcho}, mews::forever,
-                    net::bind_cancellation_slot(signal.slot(), told.note()));
+                    net::bind_cancellation_slot(by.slot(), told.note()));
   }
   void run() {
     context.restart();
