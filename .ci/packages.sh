@@ -58,7 +58,7 @@ wrong_option() {
 }
 
 build_packages='g++ cmake ninja-build pkg-config libfmt-dev libboost-dev libexpected-dev'
-example_packages='libcli11-dev nlohmann-json3-dev libwoff-dev'
+example_packages='libcli11-dev nlohmann-json3-dev libwoff-dev libasio-dev'
 # llvm has the program that names the functions in ThreadSanitizer's reports.
 test_packages='clang clang-format libclang-rt-dev|libclang-rt-14-dev llvm catch2
   libboost-context-dev libbenchmark-dev strace valgrind woff2 fonts-dejavu-core'

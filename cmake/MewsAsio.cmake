@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: MIT
-# Sets MEWS_HAS_STANDALONE_ASIO and MEWS_HAS_BOOST_ASIO: whether their headers are found. Only tests
-# and examples use them.
-find_path(MEWS_STANDALONE_ASIO_DIR asio.hpp)
+# Makes mews_standalone_asio and mews_boost_asio, each if its headers are found, for tests and
+# examples: a target that links it gets that Asio by mews/asio.hpp.
+
+# mews_find_asio(<target> <header> <definition> [<folder>...])
+function(mews_find_asio target header definition)
+  if(TARGET ${target})
+    return()
+  endif()
+  find_path(${target}_dir ${header} HINTS ${ARGN})
+  mark_as_advanced(${target}_dir)
+  if(${target}_dir)
+    add_library(${target} INTERFACE)
+    target_include_directories(${target} SYSTEM INTERFACE "${${target}_dir}")
+    target_compile_definitions(${target} INTERFACE ${definition})
+  endif()
+endfunction()
+
 set(boost_dirs "")
 if(TARGET Boost::headers)
   get_target_property(boost_dirs Boost::headers INTERFACE_INCLUDE_DIRECTORIES)
 endif()
-find_path(MEWS_BOOST_ASIO_DIR boost/asio.hpp HINTS ${boost_dirs})
-mark_as_advanced(MEWS_STANDALONE_ASIO_DIR MEWS_BOOST_ASIO_DIR)
-set(MEWS_HAS_STANDALONE_ASIO FALSE)
-if(MEWS_STANDALONE_ASIO_DIR)
-  set(MEWS_HAS_STANDALONE_ASIO TRUE)
-endif()
-set(MEWS_HAS_BOOST_ASIO FALSE)
-if(MEWS_BOOST_ASIO_DIR)
-  set(MEWS_HAS_BOOST_ASIO TRUE)
-endif()
+mews_find_asio(mews_standalone_asio asio.hpp MEWS_ASIO_STANDALONE)
+mews_find_asio(mews_boost_asio boost/asio.hpp MEWS_ASIO_BOOST ${boost_dirs})

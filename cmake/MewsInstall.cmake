@@ -10,7 +10,7 @@ configure_package_config_file(
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/mewsConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion)
 
-install(TARGETS mews EXPORT mewsTargets FILE_SET HEADERS)
+install(TARGETS mews EXPORT mewsTargets FILE_SET HEADERS FILE_SET asio_headers)
 # The folders are installed because the top level includes them; these say that they are internal.
 foreach(folder IN ITEMS mews mews/detail)
   install(FILES "${PROJECT_SOURCE_DIR}/include/${folder}/README.md"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Seventeen plugins and one thread, with Asio: a coroutine for each plugin asks it several things, with
-// a deadline for each. Ends when all have answered, or at once by SIGINT. With --wait it goes on
-// asking until then.
+// Seventeen plugins and one thread, with Asio: a coroutine for each plugin asks it several things,
+// with a deadline for each. Ends when all have answered, and with --wait at SIGINT.
 #include <array>
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
@@ -39,6 +38,7 @@ struct Site {
   int working = 0;
   int answers = 0;
   bool goes_on = false;
+  bool is_stopping = false;
 };
 
 asio::awaitable<void> ask(Site& site, Client& client) {
@@ -46,9 +46,11 @@ asio::awaitable<void> ask(Site& site, Client& client) {
   bool is_good = true;
   do {
     for (const char* name : kNames) {
-      const auto reply = co_await client.link.async_call(name, {.type = 1}, 5s, asio::use_awaitable);
+      const auto reply =
+          co_await client.link.async_call(name, {.type = 1}, 5s, asio::use_awaitable);
       is_good = reply.has_value();
       if (!is_good) {
+        if (site.is_stopping) break;
         std::printf("%s: %s\n", client.plugin.name().c_str(), reply.error().message().c_str());
         break;
       }
@@ -61,7 +63,7 @@ asio::awaitable<void> ask(Site& site, Client& client) {
 
 mews::Result<void> start_all(Site& site, mews::Session& host, const std::string& plugin_path) {
   for (int i = 0; i < kPlugins; ++i) {
-    auto plugin = host.spawn("plugin " + std::to_string(i), {plugin_path});
+    auto plugin = host.spawn("plugin-" + std::to_string(i), {plugin_path});
     if (!plugin) return tl::unexpected(plugin.error());
     auto link = mews::Link::over(std::move(plugin->channel()));
     if (!link) return tl::unexpected(link.error());
@@ -80,6 +82,7 @@ mews::Result<void> run(const std::string& plugin_path, bool goes_on) {
 
   site.signals.async_wait([&site](const std::error_code& failed, int) {
     if (failed) return;
+    site.is_stopping = true;
     site.goes_on = false;
     for (auto& client : site.clients)
       client.link.cancel();  // its calls end with `cancelled`
@@ -96,7 +99,7 @@ mews::Result<void> run(const std::string& plugin_path, bool goes_on) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto path = std::filesystem::path(argv[0]).replace_filename("calls_plugin").string();
+  const auto path = std::filesystem::path(argv[0]).replace_filename("hello_plugin").string();
   const auto done = run(path, argc > 1 && std::string_view(argv[1]) == "--wait");
   if (done) return 0;
   std::fprintf(stderr, "coroutine_host: %s\n", done.error().message().c_str());

@@ -13,6 +13,19 @@ elseif(check STREQUAL "many")
   if(NOT count EQUAL 9)
     message(FATAL_ERROR "${count} answers, not 9:\n${output}")
   endif()
+elseif(check STREQUAL "coroutines")
+  expect(0 "^17 plugins: 51 answers\n$" "${bin_dir}/coroutine_host")
+elseif(check STREQUAL "interrupted")
+  # It is interrupted once it has said that it waits for that.
+  set(fifo "${work_dir}/coroutine_host.fifo")
+  file(REMOVE "${fifo}")
+  expect(0 "^17 plugins: [0-9]+ answers\n$" sh -c "mkfifo '${fifo}' && {
+    '${bin_dir}/coroutine_host' --wait >'${fifo}' &
+    {
+      read -r line && kill -INT $! && cat
+    } <'${fifo}'
+    wait $!
+  }")
 elseif(check STREQUAL "killed")
   expect(0 "two has died: [^\n]*signal 9 [^\n]*\n" "${bin_dir}/many_host" --kill)
   if(NOT output MATCHES "one, asked for hobby: hello, hobby!" OR

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "mews/await.hpp"
 
-#include <csignal>
 #include <coroutine>
+#include <csignal>
 #include <exception>
 #include <string>
 #include <thread>
