@@ -26,8 +26,7 @@ mews::CreateOptions slabs(std::uint32_t count) {
 
 TEST_CASE("link, reply_bytes: a reply comes although no slab is free") {
   LinkPair pair(slabs(2));
-  auto pending =
-      must(pair.here().start("x", {.type = 1, .reply_bytes = kBytes}, kPatience));
+  auto pending = must(pair.here().start("x", {.type = 1, .reply_bytes = kBytes}, kPatience));
   auto held = must(pair.here().try_loan(kBytes));
   auto request = must(pair.there().accept(kPatience));
   CHECK(outcome(pair.there().try_loan(kBytes)) == "no_slab");
@@ -84,8 +83,7 @@ TEST_CASE("link, reply_bytes: small ones lend nothing, and one that cannot be ha
   CHECK(text_of(small.get()) == "y");
   CHECK(outcome(pair.here().try_start("x", {.reply_bytes = 481}, kPatience)) == "no_slab");
   CHECK(outcome(pair.here().start("x", {.reply_bytes = 481}, 5ms)) == "timed_out");
-  CHECK(outcome(pair.here().start("x", {.reply_bytes = 5'000}, kPatience)) ==
-        "payload_too_large");
+  CHECK(outcome(pair.here().start("x", {.reply_bytes = 5'000}, kPatience)) == "payload_too_large");
   CHECK(pair.here().open_calls() == 0);
 }
 
@@ -96,8 +94,7 @@ TEST_CASE("link, reply_bytes: a request that cannot be sent lends nothing to the
   auto loan = must(foreign.channel().loan(1'000));
   CHECK(outcome(pair.here().call(std::move(loan), {.reply_bytes = kBytes}, 1s)) ==
         "invalid_argument");
-  CHECK(outcome(pair.here().call(mews::Loan(), {.reply_bytes = kBytes}, 1s)) ==
-        "invalid_argument");
+  CHECK(outcome(pair.here().call(mews::Loan(), {.reply_bytes = kBytes}, 1s)) == "invalid_argument");
   pair.serve();
   CHECK(text_of(pair.here().call("x", {.type = kEcho, .reply_bytes = kBytes}, kPatience)) == "x");
   CHECK(is_all_back(pair));
