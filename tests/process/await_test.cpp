@@ -101,6 +101,8 @@ TEST_CASE("await: a coroutine that is destroyed while it waits cancels its call"
     const auto task = ask(must(pair.here().start("x", {.type = kEcho}, mews::forever)), told);
     CHECK(!task.is_done());
   }
+  // The other end learns that, and answers for its program.
+  CHECK(outcome(pair.there().try_accept()) == "would_block");
   {
     // Also when the reply has come, and was not dispatched.
     const auto task = ask(must(pair.here().start("y", {.type = kEcho}, mews::forever)), told);
