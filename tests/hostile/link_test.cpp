@@ -1,99 +1,26 @@
 // SPDX-License-Identifier: MIT
 // A plugin that forges a link's records: it sends ordinary messages, and changes their kind before
 // the host looks.
-#include <algorithm>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "../support/catch.hpp"
 #include "../support/random.hpp"
-#include "mews/layout/call_id.hpp"
-#include "stage.hpp"
+#include "forger.hpp"
 
 using namespace hostile_test;
 using Catch::Matchers::ContainsSubstring;
 using mews::layout::CallId;
 using mews::layout::RecordKind;
 
-namespace {
-
-constexpr std::uint32_t kCredits = 4;
-
-mews::CreateOptions wide_stage() {
-  auto options = stage_arena();
-  options.ring_cells = 1024;
-  return options;
-}
-
-class Forger {
- public:
-  Forger() : stage_(wide_stage()) {
-    link_.emplace(must(mews::Link::over(std::move(stage_.from_evil()), {.credits = kCredits})));
-  }
-
-  [[nodiscard]] Stage& stage() noexcept { return stage_; }
-  [[nodiscard]] mews::Link& link() noexcept { return *link_; }
-
-  /// Sends a record of any kind, with `bytes` of payload. Returns false when the lane is full.
-  bool forge(std::uint32_t kind, std::uint64_t correlation, std::size_t bytes = 10) {
-    auto loan = stage_.to_host().try_loan(bytes);
-    if (!loan) return false;
-    if (!stage_.to_host().try_send(std::move(*loan), {.correlation = correlation})) return false;
-    // One cell, which holds up to 32 bytes, or names a slab.
-    auto& mark = last_mark();
-    const auto sent = mark.load(std::memory_order_acquire);
-    mark.store((sent & ~std::uint64_t{0xf0}) | std::uint64_t{kind} << 4, std::memory_order_release);
-    return true;
-  }
-  bool forge(RecordKind kind, const CallId& id, std::size_t bytes = 10) {
-    return forge(static_cast<std::uint32_t>(kind), id.pack(), bytes);
-  }
-
-  /// The link is cut off, says why, and takes no credit with it; all else goes on, and nothing is
-  /// lost in the end.
-  void check_cut_off(const std::string& why) {
-    const auto called = link().call("x", {}, 1s);
-    REQUIRE(outcome(called) == "peer_corrupt");
-    CHECK_THAT(called.error().message(), ContainsSubstring("evil"));
-    CHECK_THAT(called.error().message(), ContainsSubstring(why));
-    CHECK(outcome(link().accept(1s)) == "peer_corrupt");
-    CHECK(outcome(link().dispatch()) == "peer_corrupt");
-    CHECK(link().open_calls() == 0);
-    CHECK(stage_.good_round_trips().empty());
-    link_.reset();
-    stage_.remove_evil();
-    CHECK(eventually([&] { return stage_.host().stats().is_all_free(); }));
-    CHECK(stage_.good_round_trips().empty());
-  }
-
- private:
-  /// The mark of the record sent last: the one with the highest position.
-  [[nodiscard]] mews::layout::AtomicMark& last_mark() const {
-    std::size_t last = 0;
-    for (std::size_t i = 1; i < 1024; ++i) {
-      const auto sequence = [this](std::size_t at) {
-        return stage_.cell(at).mark.load(std::memory_order_relaxed) >> 16;
-      };
-      if (sequence(i) > sequence(last)) last = i;
-    }
-    return stage_.cell(last).mark;
-  }
-
-  Stage stage_;
-  std::optional<mews::Link> link_;
-};
-
-}  // namespace
-
 TEST_CASE("forged link: what the following tests forge is taken while it is right") {
   Forger evil;
   auto pending = must(evil.link().start("x", {}, kPatience));
   REQUIRE(evil.forge(RecordKind::reply, {.slot = 0, .generation = 1}, 5'000));
   CHECK(must(pending.get()).size() == 5'000);
-  REQUIRE(evil.forge(RecordKind::request, {.slot = 23, .generation = 1}, 20));
+  REQUIRE(evil.forge(RecordKind::request, {.slot = 15, .generation = 1}, 20));
   auto request = must(evil.link().try_accept());
-  REQUIRE(evil.forge(RecordKind::cancel, {.slot = 23, .generation = 1}, 0));
+  REQUIRE(evil.forge(RecordKind::cancel, {.slot = 15, .generation = 1}, 0));
   CHECK(request.is_cancelled());
   CHECK(outcome(evil.link().call("x", {}, 10ms)) == "timed_out");
 }
@@ -107,7 +34,7 @@ TEST_CASE("forged link: an answer that is not awaited cuts its sender off") {
   for (const auto kind : {RecordKind::reply, RecordKind::failure}) {
     for (const auto& test : std::vector<Case>{
              {"a slot past the table", {.slot = kCredits, .generation = 1}, "slot 4 of 4"},
-             {"the largest slot", {.slot = 255, .generation = 1}, "slot 255 of 4"},
+             {"the largest slot", {.slot = 191, .generation = 1}, "slot 191 of 4"},
              {"a free slot", {.slot = 1, .generation = 1}, "not awaited"},
              {"generation 0", {.slot = 0, .generation = 0}, "not awaited"},
              {"the next generation", {.slot = 0, .generation = 2}, "not awaited"},
@@ -162,15 +89,15 @@ TEST_CASE("forged link: a request or a cancel out of turn cuts its sender off") 
   const auto cancel = RecordKind::cancel;
   for (const auto& test : std::vector<Case>{
            {"a request past the table",
-            {{request, {.slot = 24, .generation = 1}}},
-            "slot 24 of 24"},
-           {"a request past all tables", {{request, {.slot = 200, .generation = 1}}}, "slot 200"},
+            {{request, {.slot = 16, .generation = 1}}},
+            "slot 16 of 16"},
+           {"a request past all tables", {{request, {.slot = 150, .generation = 1}}}, "slot 150"},
            {"generation 0", {{request, {.slot = 0, .generation = 0}}}, "request 0 of slot 0"},
            {"generation 2", {{request, {.slot = 0, .generation = 2}}}, "request 2 of slot 0"},
            {"a second request in the slot",
             {{request, {.slot = 3, .generation = 1}}, {request, {.slot = 3, .generation = 2}}},
             "slot 3, whose last one is open"},
-           {"a cancel past the table", {{cancel, {.slot = 24, .generation = 1}}}, "slot 24 of 24"},
+           {"a cancel past the table", {{cancel, {.slot = 16, .generation = 1}}}, "slot 16 of 16"},
            {"a cancel of nothing", {{cancel, {.slot = 0, .generation = 1}}}, "a cancel of call 1"},
            {"a cancel of the next call",
             {{request, {.slot = 0, .generation = 1}}, {cancel, {.slot = 0, .generation = 2}}},
@@ -185,7 +112,7 @@ TEST_CASE("forged link: a request or a cancel out of turn cuts its sender off") 
 }
 
 TEST_CASE("forged link: kinds that do not exist, and plain messages, cut their sender off") {
-  for (const std::uint32_t kind : {0u, 1u, 8u, 12u, 15u}) {
+  for (const std::uint32_t kind : {0u, 1u, 14u, 15u}) {
     INFO("kind " << kind);
     Forger evil;
     REQUIRE(evil.forge(kind, 0));
@@ -254,7 +181,7 @@ TEST_CASE("forged link: any records at all leave a host that goes on") {
                           .generation = static_cast<std::uint32_t>(random() % 4),
                           .detail = static_cast<std::uint32_t>(random())};
           // Mostly what could be right.
-          const auto kind = random() % 20 == 0 ? random() % 16 : 4 + random() % 4;
+          const auto kind = random() % 20 == 0 ? random() % 16 : 4 + random() % 5;
           (void)evil.forge(static_cast<std::uint32_t>(kind), id.pack(),
                            random() % 3 == 0 ? 2'000 : 20);
           break;

@@ -8,6 +8,7 @@
 
 #include "../support/catch.hpp"
 #include "link_support.hpp"
+#include "mews/layout/call_id.hpp"
 
 using namespace process_test;
 using Catch::Matchers::ContainsSubstring;
@@ -120,7 +121,7 @@ TEST_CASE("link, rule 3: no record of a link waits for room, however small the l
     options.ring_cells = ring_cells;
     LinkPair pair(options, {.credits = 64});
     const auto credits = pair.here().credits();
-    CHECK(credits == std::min(64u, (ring_cells * 7 / 8 - 24) / 36));
+    CHECK(credits == mews::layout::LinkLimits::of(ring_cells).calls);
     const std::string largest(480, 'x');
     for (int round = 0; round < 50; ++round) {
       std::vector<mews::PendingReply> here, there;

@@ -7,8 +7,9 @@
 #include "../support/random.hpp"
 #include "mews/layout/call_id.hpp"
 
-// The records of all open calls of both ends fit a lane: two ends that do whatever a link may do,
-// as they please, never find it full. Here without processes, so that many moves are tried.
+// The records of all open calls and streams of both ends fit a lane: two ends that do whatever a
+// link may do, as they please, never find it full. Here without processes, so that many moves are
+// tried.
 namespace {
 
 using mews::layout::CallId;
@@ -18,19 +19,38 @@ using mews::ring::Push;
 using mews::ring::Room;
 using mews_test::Random;
 
+using mews::layout::kStreamConfirmed;
+using mews::layout::kStreamPieces;
+using mews::layout::LinkLimits;
+
 enum class Call { none, open, gone };
+
+/// What one end has sent and received of a stream.
+struct Way {
+  bool may_send = false;  ///< accepted, and not over
+  bool has_finished = false;
+  std::uint32_t sent = 0;      ///< and not confirmed
+  std::uint32_t received = 0;  ///< and not confirmed
+};
 
 /// One end: what it has open, and what the other end has open towards it.
 struct End {
   std::vector<Call> own;
   std::vector<std::uint32_t> generations;
+  std::vector<bool> is_stream;
+  std::vector<Way> opened;
+  std::uint32_t streams = 0;
+  // Towards it:
   std::vector<bool> asked;
+  std::vector<bool> is_asked_stream;
+  std::vector<Way> accepted;
 };
 
 class Pair {
  public:
   Pair(std::uint32_t ring_cells, std::uint64_t seed)
-      : calls_(mews::layout::most_calls(ring_cells)),
+      : limits_(LinkLimits::of(ring_cells)),
+        calls_(limits_.calls),
         lanes_{mews_test::Lane(ring_cells), mews_test::Lane(ring_cells)},
         random_(seed) {
     for (auto& lane : lanes_)
@@ -38,7 +58,11 @@ class Pair {
     for (auto& end : ends_) {
       end.own.assign(calls_, Call::none);
       end.generations.assign(calls_, 0);
+      end.is_stream.assign(calls_, false);
+      end.opened.assign(calls_, {});
       end.asked.assign(calls_, false);
+      end.is_asked_stream.assign(calls_, false);
+      end.accepted.assign(calls_, {});
     }
     // An end likes some moves more than others, for a while.
     choose_habits();
@@ -46,11 +70,11 @@ class Pair {
 
   /// Returns false where a record found no room.
   bool move() {
-    if (random_() % 500 == 0) choose_habits();
+    if (random_() % 1'500 == 0) choose_habits();
     const auto who = random_() % 2;
     auto& end = ends_[who];
     const auto slot = static_cast<std::uint32_t>(random_() % calls_);
-    auto dice = random_() % 100;
+    auto dice = random_() % 200;
     for (const auto& [share, kind] : habits_[who]) {
       if (dice >= share) {
         dice -= share;
@@ -58,18 +82,32 @@ class Pair {
       }
       switch (kind) {
         case Move::start:
-          if (end.own[slot] != Call::none) return true;
-          end.own[slot] = Call::open;
-          ++end.generations[slot];
-          return send(who, RecordKind::request, slot, end.generations[slot]);
+        case Move::open:
+          return start(who, slot, kind == Move::open);
         case Move::cancel:
           if (end.own[slot] != Call::open) return true;
           end.own[slot] = Call::gone;
+          end.opened[slot].may_send = false;
           return send(who, RecordKind::cancel, slot, end.generations[slot]);
         case Move::answer:
           if (!end.asked[slot]) return true;
           end.asked[slot] = false;
+          end.accepted[slot] = {};
           return send(who, RecordKind::reply, slot, ends_[1 - who].generations[slot]);
+        case Move::accept:
+          if (!end.asked[slot] || !end.is_asked_stream[slot]) return true;
+          if (end.accepted[slot].may_send) return true;
+          end.accepted[slot].may_send = true;
+          return send(who, RecordKind::accept, slot, ends_[1 - who].generations[slot]);
+        case Move::data:
+        case Move::confirm:
+        case Move::finish:
+          if (end.own[slot] == Call::open && end.is_stream[slot] &&
+              !use(who, kind, slot, end.opened[slot], true)) {
+            return false;
+          }
+          return !end.asked[slot] || !end.accepted[slot].may_send ||
+                 use(who, kind, slot, end.accepted[slot], false);
         case Move::read:
           read(who, 1 + random_() % 8);
           return true;
@@ -82,32 +120,78 @@ class Pair {
   }
 
  private:
-  enum class Move { start, cancel, answer, read, read_all };
+  enum class Move { start, open, cancel, answer, accept, data, confirm, finish, read, read_all };
   struct Habit {
     std::uint64_t share;
     Move move;
   };
 
+  // One end reads nothing for a while, so that its lane fills; the other reads most.
   void choose_habits() {
-    for (auto& habits : habits_) {
+    const auto sleeper = random_() % 3;
+    for (std::size_t who = 0; who < 2; ++who) {
+      auto& habits = habits_[who];
       habits.clear();
       for (const auto kind :
-           {Move::start, Move::cancel, Move::answer, Move::read, Move::read_all}) {
-        habits.push_back({random_() % (kind == Move::read_all ? 4 : 40), kind});
+           {Move::start, Move::open, Move::cancel, Move::answer, Move::accept, Move::data,
+            Move::confirm, Move::finish, Move::read, Move::read_all}) {
+        const bool is_read = kind == Move::read || kind == Move::read_all;
+        const auto most = is_read && who == sleeper ? 1 : kind == Move::data ? 80 : 25;
+        habits.push_back({random_() % static_cast<std::uint64_t>(most), kind});
       }
     }
   }
 
+  // A request, which a slab may precede.
+  bool start(std::size_t who, std::uint32_t slot, bool is_stream) {
+    auto& end = ends_[who];
+    if (end.own[slot] != Call::none) return true;
+    if (is_stream && end.streams == limits_.streams) return true;
+    end.streams += is_stream ? 1 : 0;
+    end.own[slot] = Call::open;
+    end.is_stream[slot] = is_stream;
+    end.opened[slot] = {};
+    const auto generation = ++end.generations[slot];
+    if (is_stream) return send(who, RecordKind::open, slot, generation);
+    if (random_() % 4 != 0 && !send(who, RecordKind::lend, slot, generation)) return false;
+    return send(who, RecordKind::request, slot, generation);
+  }
+
+  // Something of a stream, if it is its turn. `is_opener`: of the one that this end has opened.
+  bool use(std::size_t who, Move kind, std::uint32_t slot, Way& way, bool is_opener) {
+    CallId id{.slot = slot, .is_readers = !is_opener};
+    id.generation = ends_[is_opener ? who : 1 - who].generations[slot];
+    switch (kind) {
+      case Move::data:
+        if (!way.may_send || way.has_finished || way.sent == kStreamPieces) return true;
+        ++way.sent;
+        return send(who, RecordKind::data, id);
+      case Move::confirm:
+        if (way.received < kStreamConfirmed) return true;
+        id.detail = way.received;
+        way.received = 0;
+        return send(who, RecordKind::window, id);
+      default:
+        // The opener need not wait for the acceptance.
+        if (way.has_finished) return true;
+        way.has_finished = true;
+        return send(who, RecordKind::finish, id);
+    }
+  }
+
   bool send(std::size_t who, RecordKind kind, std::uint32_t slot, std::uint32_t generation) {
+    return send(who, kind, CallId{.slot = slot, .generation = generation});
+  }
+  bool send(std::size_t who, RecordKind kind, const CallId& id) {
     auto& producer = lanes_[who].producer;
-    // Mostly the largest; the others move the laps about.
-    const std::size_t bytes = kind == RecordKind::cancel ? 0
-                              : random_() % 4 == 0       ? random_() % 481
-                                                         : 480;
+    const bool is_large =
+        kind == RecordKind::request || kind == RecordKind::open || kind == RecordKind::reply;
+    // Mostly the largest; the others move the laps about. A slab is named in one cell.
+    const std::size_t bytes = !is_large ? 0 : random_() % 4 == 0 ? random_() % 481 : 480;
     const std::vector<std::byte> payload(bytes);
     mews::layout::Descriptor record;
     record.kind = kind;
-    record.correlation = CallId{.slot = slot, .generation = generation}.pack();
+    record.correlation = id.pack();
     record.bytes = bytes;
     const auto push = producer.try_stage(record, payload, Room::bounded);
     producer.publish();
@@ -127,13 +211,39 @@ class Pair {
       REQUIRE(look == Look::record);
       const auto id = CallId::unpack(record.correlation);
       auto& end = ends_[who];
-      if (record.kind == RecordKind::request) end.asked[id.slot] = true;
-      if (record.kind == RecordKind::reply) end.own[id.slot] = Call::none;
+      take(end, record.kind, id);
       consumer.advance(record);
       (void)consumer.release_cells(Look::record);
     }
   }
 
+  static void take(End& end, RecordKind kind, const CallId& id) {
+    switch (kind) {
+      case RecordKind::request:
+      case RecordKind::open:
+        end.asked[id.slot] = true;
+        end.is_asked_stream[id.slot] = kind == RecordKind::open;
+        end.accepted[id.slot] = {};
+        return;
+      case RecordKind::reply:
+        if (end.is_stream[id.slot]) --end.streams;
+        end.own[id.slot] = Call::none;
+        end.is_stream[id.slot] = false;
+        return;
+      case RecordKind::accept:
+        end.opened[id.slot].may_send = end.own[id.slot] == Call::open;
+        return;
+      default:
+        break;
+    }
+    // What has crossed the answer is dropped.
+    if (!id.is_readers && !end.asked[id.slot]) return;
+    auto& way = id.is_readers ? end.opened[id.slot] : end.accepted[id.slot];
+    if (kind == RecordKind::data) ++way.received;
+    if (kind == RecordKind::window) way.sent -= id.detail;
+  }
+
+  LinkLimits limits_;
   std::uint32_t calls_;
   std::array<mews_test::Lane, 2> lanes_;
   std::array<End, 2> ends_;
@@ -143,13 +253,14 @@ class Pair {
 
 }  // namespace
 
-TEST_CASE("link room: the records of all open calls fit a lane, in whatever order they come") {
+TEST_CASE(
+    "link room: all that open calls and streams send fits a lane, in whatever order it comes") {
   for (const std::uint32_t ring_cells : {128u, 256u, 512u, 1024u, 2048u}) {
     INFO(ring_cells << " cells");
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
       INFO("seed " << seed);
       Pair pair(ring_cells, seed);
-      for (int i = 0; i < 10'000; ++i)
+      for (int i = 0; i < 20'000; ++i)
         REQUIRE(pair.move());
     }
   }
