@@ -75,6 +75,7 @@ Result<std::uint32_t> LinkCore::await_slot(const Until& until, MayWait may_wait,
   if (may_wait == MayWait::no) {
     if (auto looked = look(); !looked) return tl::unexpected(std::move(looked.error()));
     if (const auto slot = claim_slot(is_stream)) return *slot;
+    if (is_stream) tell(&free_);
     return ended() ? tl::unexpected(end_error()) : fail(ErrorCode::would_block);
   }
   std::optional<std::uint32_t> slot;
@@ -83,6 +84,8 @@ Result<std::uint32_t> LinkCore::await_slot(const Until& until, MayWait may_wait,
     return slot || ended();
   });
   if (slot) return *slot;
+  // Another may have looked just while this thread had a stream's place, but no slot.
+  if (is_stream) tell(&free_);
   if (waited || ended()) return tl::unexpected(end_error());
   return fail(waited.error().code(), detail_text([&] { return open_calls_text(); }));
 }
