@@ -87,7 +87,7 @@ Result<std::uint32_t> LinkCore::await_slot(const Until& until, MayWait may_wait,
   // Another may have looked just while this thread had a stream's place, but no slot.
   if (is_stream) tell(&free_);
   if (waited || ended()) return tl::unexpected(end_error());
-  return fail(waited.error().code(), detail_text([&] { return open_calls_text(); }));
+  return fail(waited.error().code(), detail_text([&] { return open_calls_text(is_stream); }));
 }
 
 Result<std::uint32_t> LinkCore::start(const Body& body, const CallOptions& options,

@@ -282,7 +282,7 @@ class LinkCore {
   [[nodiscard]] Result<Message> collect(std::uint32_t slot);
   [[nodiscard]] Error call_error(std::uint32_t slot, ErrorCode code, const std::string& what) const;
   [[nodiscard]] std::string call_name(std::uint32_t type) const;
-  [[nodiscard]] std::string open_calls_text() const;
+  [[nodiscard]] std::string open_calls_text(bool is_stream) const;
   [[nodiscard]] bool is_settled(std::uint32_t slot) const noexcept;
   void forget_done(Outgoing& call);
   void forget_ready(const void* key, std::function<void()>& waiting,

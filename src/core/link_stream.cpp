@@ -190,6 +190,8 @@ void LinkCore::reset(StreamEnd& end, ErrorCode code) noexcept {
   {
     const std::lock_guard lock(end.mutex);
     if (end.is_left || end.error || end.have_both_finished()) return;
+    // The code of number 0 says "none" on its way.
+    if (code == ErrorCode::would_block) code = ErrorCode::reset;
     end.is_left = true;
     end.take_end(stream_error(end, code, "reset by this end"));
     end.drop_pieces();

@@ -62,7 +62,7 @@ Error LinkCore::call_error(std::uint32_t slot, ErrorCode code, const std::string
 }
 
 // "fonts: 16 of 16 calls open, the oldest decompress for 4.8 s, taken 4.7 s ago"
-std::string LinkCore::open_calls_text() const {
+std::string LinkCore::open_calls_text(bool is_stream) const {
   const auto now = now_ns();
   std::optional<std::uint32_t> oldest;
   std::int64_t began = 0;
@@ -80,6 +80,11 @@ std::string LinkCore::open_calls_text() const {
   }
   auto text = fmt::format("{}: {} of {} calls open",
                           channel_->session().peer_name(channel_->other()), open_calls(), credits_);
+  // Relaxed: for a text.
+  if (is_stream && streams_free_.load(std::memory_order_relaxed) == 0) {
+    text +=
+        fmt::format(", {} of them streams, which is the most", std::min(limits_.streams, credits_));
+  }
   if (answered > 0) text += fmt::format(", {} of them answered and not collected", answered);
   if (!oldest) return text;
   const auto& call = outgoing_[*oldest];

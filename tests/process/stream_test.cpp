@@ -310,6 +310,9 @@ TEST_CASE("stream: eight are open at once, a ninth waits, and calls go on") {
   for (int i = 0; i < 8; ++i)
     back.push_back(open_stream(pair.there(), pair.here()));
   CHECK(outcome(pair.here().try_open("x")) == "would_block");
+  const auto late = pair.here().open("x", {}, 10ms);
+  REQUIRE(!late);
+  CHECK_THAT(late.error().message(), ContainsSubstring("8 of them streams, which is the most"));
   CHECK(outcome(pair.here().open("x", {}, 5ms)) == "timed_out");
   std::vector<mews::PendingReply> calls;
   for (int i = 0; i < 8; ++i)
