@@ -22,3 +22,10 @@ if(TARGET Boost::headers)
 endif()
 mews_find_asio(mews_standalone_asio asio.hpp MEWS_ASIO_STANDALONE)
 mews_find_asio(mews_boost_asio boost/asio.hpp MEWS_ASIO_BOOST ${boost_dirs})
+
+# clang before 15 does not have the coroutines of libstdc++.
+include(CheckCXXSourceCompiles)
+set(CMAKE_REQUIRED_FLAGS "-std=c++20")
+check_cxx_source_compiles("#include <coroutine>
+  std::coroutine_handle<> handle; int main() {}" MEWS_HAS_COROUTINES)
+unset(CMAKE_REQUIRED_FLAGS)

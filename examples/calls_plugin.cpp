@@ -34,7 +34,8 @@ void count_words(mews::Request& request) {
 void sleep_long(mews::Request& request) {
   while (!request.is_cancelled())
     std::this_thread::sleep_for(1ms);
-  request.fail(mews::ErrorCode::cancelled);
+  const bool is_late = request.deadline().has_passed();
+  request.fail(is_late ? mews::ErrorCode::timed_out : mews::ErrorCode::cancelled);
 }
 
 void number_lines(mews::Request& request) {

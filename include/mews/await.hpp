@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <coroutine>
 #include <utility>
+#include <version>
 
 #include "mews/error.hpp"
 #include "mews/link.hpp"
 #include "mews/message.hpp"
+
+// A compiler without them, such as clang before 15 with libstdc++, finds nothing here.
+#if defined(__cpp_impl_coroutine) && defined(__cpp_lib_coroutine)
+#include <coroutine>
 
 namespace mews::inline MEWS_LAYOUT {
 
@@ -55,3 +59,5 @@ class ReplyAwaiter {
 }
 
 }  // namespace mews::inline MEWS_LAYOUT
+
+#endif

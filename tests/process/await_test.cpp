@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "mews/await.hpp"
 
+#if defined(__cpp_impl_coroutine) && defined(__cpp_lib_coroutine)
 #include <coroutine>
 #include <csignal>
 #include <exception>
@@ -162,3 +163,5 @@ TEST_CASE("await: a death resumes all that wait") {
   dispatch_until(link, 3, told);
   CHECK(told == std::vector<std::string>(3, "peer_died"));
 }
+
+#endif

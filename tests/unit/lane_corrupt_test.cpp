@@ -134,7 +134,7 @@ TEST_CASE("lane: a record that reaches over the end of the ring is corrupt") {
 }
 
 TEST_CASE("lane: a record of an unknown kind is corrupt") {
-  for (const std::uint64_t kind : {0U, 8U, 9U, 10U, 11U, 12U, 13U, 14U, 15U}) {
+  for (const std::uint64_t kind : {0U, 14U, 15U}) {
     INFO("kind " << kind);
     CHECK(look_after({.kind = kind}) == Look::corrupt);
     CHECK(look_after({.kind = kind, .size_class = 0}) == Look::corrupt);
@@ -230,7 +230,7 @@ TEST_CASE("lane: walking what is published passes fillers and ends after one rou
 TEST_CASE("lane: walking what is published ends at nonsense") {
   Lane lane;
   scribble(lane, 0, {});
-  scribble(lane, 1, {.kind = 9});
+  scribble(lane, 1, {.kind = 14});
   scribble(lane, 2, {});
   int visits = 0;
   mews::ring::walk_published(lane.cells, 0, [&](const Descriptor&) { ++visits; });
