@@ -8,7 +8,7 @@
 #include "mews/link.hpp"
 #include "mews/message.hpp"
 
-// A compiler without them, such as clang before 15 with libstdc++, finds nothing here.
+// A compiler without them finds nothing here.
 #if defined(__cpp_impl_coroutine) && defined(__cpp_lib_coroutine)
 #include <coroutine>
 

@@ -255,7 +255,8 @@ TEST_CASE("forged stream: any records at all leave a host that goes on") {
           requests.pop_back();
           break;
         case 3:
-          if (!streams.empty()) (void)streams[stream].try_send(std::string(1 + step, 'x'));
+          if (!streams.empty())
+            (void)streams[stream].try_send(std::string(1 + static_cast<std::size_t>(step), 'x'));
           break;
         case 4:
           if (streams.empty()) break;
