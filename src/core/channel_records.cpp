@@ -32,20 +32,26 @@ Result<void> ChannelCore::send_record(RecordKind kind, std::span<const std::byte
   return send_now([&] { return push_inline(bytes, envelope, kind); });
 }
 
-Result<void> ChannelCore::send_record(RecordKind kind, Loan& loan, const Envelope& envelope) {
-  auto& payload = loan.payload_;
+Result<void> ChannelCore::check(const Loan& loan) const noexcept {
+  const auto& payload = loan.payload_;
   if (!payload.is_valid()) {
     return fail(ErrorCode::invalid_argument, "the loan is empty: it was sent or moved from");
   }
+  if (!payload.is_inline() && payload.core() != context_.get()) {
+    return fail(ErrorCode::invalid_argument, "the loan belongs to another session");
+  }
+  return {};
+}
+
+Result<void> ChannelCore::send_record(RecordKind kind, Loan& loan, const Envelope& envelope) {
+  if (auto checked = check(loan); !checked) return checked;
+  auto& payload = loan.payload_;
   if (payload.is_inline()) {
     auto sent = send_record(kind, {payload.data(), payload.size()}, envelope);
     if (!sent) return sent;
     base::put_block(payload.data());
     payload.forget();
     return {};
-  }
-  if (payload.core() != context_.get()) {
-    return fail(ErrorCode::invalid_argument, "the loan belongs to another session");
   }
   return send_now([&]() -> Tried {
     if (auto may_send = check_may_send(); !may_send) return may_send;

@@ -100,6 +100,12 @@ Result<std::uint32_t> LinkCore::start(const Body& body, const CallOptions& optio
                                       const Until& until, MayWait may_wait,
                                       std::shared_ptr<StreamEnd> stream) {
   if (!is_own()) return fail(ErrorCode::wrong_process);
+  // First: what was lent for a reply must be followed by its request.
+  if (body.loan() != nullptr) {
+    if (auto checked = channel_->check(*body.loan()); !checked) {
+      return tl::unexpected(std::move(checked.error()));
+    }
+  }
   const auto slot = await_slot(until, may_wait, stream != nullptr);
   if (!slot) return slot;
   // Relaxed: the slot is this thread's.
@@ -166,23 +172,11 @@ Result<void> LinkCore::begin_call(std::uint32_t slot, const Body& body, const Ca
   // seq_cst: before the look at the end [K8]; partner [K7].
   call.word.store(open.pack(), std::memory_order_seq_cst);
   Result<void> sent;
-  const bool lends = lent.is_valid();
-  if (lends) {
+  if (lent.is_valid()) {
     sent = send(RecordKind::lend, Body(std::move(lent)),
                 {.slot = slot, .generation = id.generation}, options.type);
   }
-  const bool has_lent = lends && sent;
   if (sent) sent = send(kind, body, id, options.type);
-  if (!sent && has_lent) {
-    // The body is none that this session can send. The other end has the slab: the call begins
-    // nevertheless, empty and too late, so that it is answered and not given out.
-    auto late = id;
-    late.detail = layout::pack_deadline(began, began);
-    if (send(kind, Body(), late, options.type)) {
-      (void)give_up(slot, std::nullopt);
-      return sent;
-    }
-  }
   if (!sent) {
     auto seen = open.pack();
     // Nothing was sent, so the generation stays. Or the end has settled it: that outcome is

@@ -108,8 +108,8 @@ Result<void> LinkCore::wait_stream(StreamEnd& end, const base::LocalAtomic<bool>
 
 Result<void> LinkCore::send_piece(StreamEnd& end, const Body& piece, Timeout timeout) {
   if (!is_own()) return fail(ErrorCode::wrong_process);
-  if (piece.loan() != nullptr && !piece.loan()->is_valid()) {
-    return fail(ErrorCode::invalid_argument, "the loan is empty: it was sent or moved from");
+  if (piece.loan() != nullptr) {
+    if (auto checked = channel_->check(*piece.loan()); !checked) return checked;
   }
   const auto bytes = size_of(piece);
   // One deadline for all waits.

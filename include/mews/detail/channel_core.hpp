@@ -120,6 +120,8 @@ class ChannelCore {
                                          const Envelope& envelope);
   [[nodiscard]] Result<void> send_record(layout::RecordKind kind, std::span<const std::byte> bytes,
                                          const Envelope& envelope);
+  /// Returns why a loan cannot be sent here whatever the other end does, if so.
+  [[nodiscard]] Result<void> check(const Loan& loan) const noexcept;
   /// As `loan`, of the slabs too that are kept for replies.
   void loan_for_reply(Result<Loan>& out, std::size_t bytes, Timeout timeout);
   /// As `loan`, but up to 480 bytes too are in a slab.
